@@ -1,0 +1,42 @@
+import { availableParallelism } from 'node:os'
+import { defineConfig, type ViteUserConfig } from 'vitest/config'
+
+/** `npm run test:long` sets it: more seeds, longer loads, every Envoy version. */
+const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
+
+const shared = {
+  globalSetup: ['test/support/global-setup.ts'],
+  restoreMocks: true,
+}
+
+const config: ViteUserConfig = defineConfig({
+  test: {
+    reporters: process.env['CI'] ? ['default', ['json', { outputFile: 'test-results/report.json' }]] : ['default'],
+    projects: [
+      {
+        test: {
+          ...shared,
+          name: 'fast',
+          include: ['src/**/*.test.ts', 'test/protocol/**/*.test.ts', 'test/golden/**/*.test.ts', 'test/*.test.ts'],
+          testTimeout: 10_000,
+          hookTimeout: 20_000,
+          maxWorkers: Math.max(2, availableParallelism()),
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: isLong ? 600_000 : 60_000,
+          hookTimeout: 60_000,
+          // Every Envoy is a process of its own with load on it: two files at a time on any machine.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+  },
+})
+
+export default config
