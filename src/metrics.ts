@@ -1,0 +1,84 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+/** Everything that `/metrics` shows. One per control plane; docs/operations.md says what each is good for. */
+export interface Metrics {
+  readonly registry: Registry
+  /** Open xDS streams. */
+  readonly streams: Gauge<'protocol'>
+  /** Responses written to clients. */
+  readonly responses: Counter<'type' | 'protocol'>
+  /** Bytes of responses written to clients. */
+  readonly responseBytes: Counter<'type' | 'protocol'>
+  readonly acks: Counter<'type'>
+  /** Rejections by clients: any increase wants a look at `fairlead nodes`. */
+  readonly nacks: Counter<'type'>
+  /** From the newest response of a type to its ACK. */
+  readonly ackSeconds: Histogram<'type'>
+  /** From the change that a source saw to the snapshot that holds it, the debounce included. */
+  readonly buildSeconds: Histogram
+  /** Builds that changed what is in force. */
+  readonly builds: Counter
+  /** Standing problems of the configuration. */
+  readonly problems: Gauge<'severity'>
+  /** Documents in force. */
+  readonly documents: Gauge
+  /** Groups that are not answered. */
+  readonly withheldGroups: Gauge
+  /** 1 while a source can be read, 0 while it cannot. */
+  readonly sourceUp: Gauge<'source'>
+  /** The newest revision of this server's history. */
+  readonly revision: Gauge
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const registers = [registry]
+  return {
+    registry,
+    streams: new Gauge({ name: 'fairlead_streams', help: 'Open xDS streams', labelNames: ['protocol'], registers }),
+    responses: new Counter({
+      name: 'fairlead_responses_total',
+      help: 'xDS responses sent',
+      labelNames: ['type', 'protocol'],
+      registers,
+    }),
+    responseBytes: new Counter({
+      name: 'fairlead_response_bytes_total',
+      help: 'Bytes of xDS responses sent',
+      labelNames: ['type', 'protocol'],
+      registers,
+    }),
+    acks: new Counter({ name: 'fairlead_acks_total', help: 'xDS responses accepted', labelNames: ['type'], registers }),
+    nacks: new Counter({
+      name: 'fairlead_nacks_total',
+      help: 'xDS responses rejected',
+      labelNames: ['type'],
+      registers,
+    }),
+    ackSeconds: new Histogram({
+      name: 'fairlead_ack_seconds',
+      help: 'Time from a response to its ACK',
+      labelNames: ['type'],
+      buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 1, 5, 15, 60],
+      registers,
+    }),
+    buildSeconds: new Histogram({
+      name: 'fairlead_build_seconds',
+      help: 'Time from a change in a source to its snapshot',
+      buckets: [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+      registers,
+    }),
+    builds: new Counter({ name: 'fairlead_builds_total', help: 'Builds that changed what is in force', registers }),
+    problems: new Gauge({ name: 'fairlead_problems', help: 'Standing problems', labelNames: ['severity'], registers }),
+    documents: new Gauge({ name: 'fairlead_documents', help: 'Documents in force', registers }),
+    withheldGroups: new Gauge({ name: 'fairlead_withheld_groups', help: 'Groups that are not answered', registers }),
+    sourceUp: new Gauge({
+      name: 'fairlead_source_up',
+      help: '1 while the source can be read',
+      labelNames: ['source'],
+      registers,
+    }),
+    revision: new Gauge({ name: 'fairlead_revision', help: 'Newest revision of the history', registers }),
+  }
+}
