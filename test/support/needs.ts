@@ -1,0 +1,28 @@
+import { describe } from 'vitest'
+import { findEnvoy } from './envoy-binary.ts'
+import { findProgram } from './find-program.ts'
+
+/** What .ci/run looks for in the names of skipped tests; `npm run setup` is what mends it. */
+const mark = (what: string): string => `(skipped: no ${what}; npm run setup)`
+
+/**
+ * A suite that needs a stock Envoy. Without one it is skipped, and says so in its name; under CI that is an error.
+ * @param version `1.39.3` or `1.39`; any version by default
+ */
+export function describeWithEnvoy(name: string, suite: (envoy: string) => void, version?: string): void {
+  describeWith(`Envoy${version === undefined ? '' : ` ${version}`}`, findEnvoy(version), name, suite)
+}
+
+/** A suite that needs etcd: `suite` is given the path of the server's binary. */
+export function describeWithEtcd(name: string, suite: (etcd: string) => void): void {
+  describeWith('etcd', findProgram('etcd'), name, suite)
+}
+
+function describeWith(what: string, path: string | undefined, name: string, suite: (path: string) => void): void {
+  if (path !== undefined) {
+    describe(name, () => suite(path))
+    return
+  }
+  if (process.env['CI']) throw new Error(`${name} needs ${what}: npm run setup`)
+  describe.skip(`${name} ${mark(what)}`, () => suite(what))
+}
