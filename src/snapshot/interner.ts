@@ -1,0 +1,18 @@
+/** Gives the live object that was first given for `key`, so that what is equal by content is equal by identity. */
+export type Intern<T extends object> = (key: string, value: T) => T
+
+/** Holds what it interns weakly: an object lives as long as somebody else holds it. */
+export function createInterner<T extends object>(): Intern<T> {
+  const live = new Map<string, WeakRef<T>>()
+  const registry = new FinalizationRegistry<string>((key) => {
+    // By now the key may belong to a younger object.
+    if (live.get(key)?.deref() === undefined) live.delete(key)
+  })
+  return (key, value) => {
+    const known = live.get(key)?.deref()
+    if (known !== undefined) return known
+    live.set(key, new WeakRef(value))
+    registry.register(value, key)
+    return value
+  }
+}

@@ -1,0 +1,222 @@
+import { areDisjoint, type NodeSelector } from '../resource/node-selector.ts'
+import type { Resource } from '../resource/resource.ts'
+import type { TypeUrl } from '../resource/type-url.ts'
+import { canMeet, coverageOf, isRequired, repeatsWithin } from './consistency.ts'
+import { selectorsOf, type Unit } from './unit.ts'
+import { type Need, namesThatDiffer, needOf, needsOf, type UnitIndex } from './unit-index.ts'
+
+/** A unit whose wanted form is not the one in force. */
+export interface Pending {
+  readonly key: string
+  /** In force before; undefined for a new document. */
+  readonly old: Unit | undefined
+  /** Wanted; undefined for a deleted document. */
+  readonly next: Unit | undefined
+}
+
+/** Why a wanted form (of the document `key`) cannot be in force. */
+export type Violation =
+  /** It names what the nodes of `nodes` do not have. */
+  | { readonly kind: 'dangling'; readonly key: string; readonly need: Need; readonly nodes: NodeSelector }
+  /** Some node would have the name twice. */
+  | { readonly kind: 'duplicate'; readonly key: string; readonly clash: Clash }
+  /** It lacks a name that `user`, in force, refers to and that only its old form provides. */
+  | { readonly kind: 'needed'; readonly key: string; readonly userKey: string; readonly need: Need }
+
+export interface Clash {
+  readonly resource: Resource
+  readonly rivalKey: string
+  readonly rival: Resource
+}
+
+/**
+ * Finds which wanted forms can take effect together (MODEL.md: last good is per document). First all are tried at once,
+ * and those that break a rule fall back round by round until none does; as falling back brings old names back, those
+ * that fell are then tried again, each with what else it needs. The order of documents never matters to the rounds, and
+ * everything costs the pending units and those that share a name with them, not the world.
+ */
+export class Settlement {
+  readonly #index: UnitIndex
+  readonly #isStatic: (typeUrl: TypeUrl, name: string) => boolean
+  readonly #pending: ReadonlyMap<string, Pending>
+  /** Keys whose wanted form is in the index. */
+  readonly #raised = new Set<string>()
+  readonly #claims: ReadonlyMap<string, readonly Pending[]>
+  readonly #former: ReadonlyMap<string, readonly Pending[]>
+
+  /** The index holds every pending unit's old form, and is what is in force after `settle`. */
+  constructor(
+    index: UnitIndex,
+    pending: ReadonlyMap<string, Pending>,
+    isStatic: (typeUrl: TypeUrl, name: string) => boolean,
+  ) {
+    this.#index = index
+    this.#pending = pending
+    this.#isStatic = isStatic
+    this.#claims = byName(pending.values(), ({ next }) => next)
+    this.#former = byName(pending.values(), ({ old }) => old)
+  }
+
+  /** Whether the wanted form of a pending unit took effect. */
+  isInForce(key: string): boolean {
+    return this.#raised.has(key)
+  }
+
+  settle(): void {
+    for (const key of this.#pending.keys()) this.#raise(key)
+    let moved: ReadonlySet<string> = new Set(this.#pending.keys())
+    while (moved.size > 0) {
+      const fallen = new Set<string>()
+      for (const violation of this.#violationsAround(moved)) fallen.add(violation.key)
+      for (const key of fallen) this.#lower(key)
+      moved = fallen
+    }
+    let hasRisen = true
+    while (hasRisen) {
+      hasRisen = false
+      for (const key of [...this.#pending.keys()].sort()) {
+        // Each success may be what another one waited for.
+        if (!this.#raised.has(key) && this.#tryWithNeeds(key)) hasRisen = true
+      }
+    }
+  }
+
+  /** What keeps the wanted form of a unit that fell back from taking effect. */
+  explain(key: string): readonly Violation[] {
+    this.#raise(key)
+    const violations = [...this.#violationsAround(new Set([key]))].filter((violation) => violation.key === key)
+    this.#lower(key)
+    return violations
+  }
+
+  /** Other documents' resources, in force or wanted, with a name that a node could have from `unit` too. */
+  clashesOf(key: string, unit: Unit): readonly Clash[] {
+    const clashes: Clash[] = repeatsWithin(unit).map(({ resource, first }) => ({
+      resource,
+      rivalKey: key,
+      rival: first,
+    }))
+    for (const resource of unit.resources) {
+      const rivals = new Set(this.#index.providers(resource.typeUrl, resource.name).values())
+      for (const { next } of this.#claims.get(nameKey(resource)) ?? []) if (next !== undefined) rivals.add(next)
+      const met = new Set([key])
+      for (const rival of rivals) {
+        const rivalKey = rival.key
+        if (met.has(rivalKey) || !canMeet(unit, rival)) continue
+        met.add(rivalKey)
+        const other = rival.resources.find((r) => r.typeUrl === resource.typeUrl && r.name === resource.name)
+        if (other !== undefined) clashes.push({ resource, rivalKey, rival: other })
+      }
+    }
+    return clashes
+  }
+
+  /** Wanted forms that would provide a name and are not in force. */
+  claimants(typeUrl: TypeUrl, name: string): readonly Unit[] {
+    const claims = this.#claims.get(nameKey({ typeUrl, name })) ?? []
+    return claims.flatMap(({ key, next }) => (next === undefined || this.#raised.has(key) ? [] : [next]))
+  }
+
+  #raise(key: string): void {
+    this.#raised.add(key)
+    this.#index.place(key, this.#pending.get(key)?.next)
+  }
+
+  #lower(key: string): void {
+    this.#raised.delete(key)
+    this.#index.place(key, this.#pending.get(key)?.old)
+  }
+
+  /** Raises a unit together with whatever else must be raised for it, or changes nothing. */
+  #tryWithNeeds(key: string): boolean {
+    const trial = new Set([key])
+    this.#raise(key)
+    for (;;) {
+      const violations = [...this.#violationsAround(trial)]
+      if (violations.length === 0) return true
+      let hasGrown = false
+      for (const remedy of violations.flatMap((violation) => this.#remedies(violation))) {
+        if (this.#raised.has(remedy)) continue
+        trial.add(remedy)
+        this.#raise(remedy)
+        hasGrown = true
+      }
+      if (hasGrown) continue
+      for (const member of trial) this.#lower(member)
+      return false
+    }
+  }
+
+  /** Pending units whose wanted form could end a violation. */
+  #remedies(violation: Violation): readonly string[] {
+    if (violation.kind === 'duplicate') {
+      return this.#pending.has(violation.clash.rivalKey) ? [violation.clash.rivalKey] : []
+    }
+    const providers = (this.#claims.get(nameKey(violation.need)) ?? []).map(({ key }) => key)
+    if (violation.kind === 'dangling') return providers
+    return this.#pending.has(violation.userKey) ? [...providers, violation.userKey] : providers
+  }
+
+  /** Every broken rule that has to do with a move of `keys` between their forms. */
+  *#violationsAround(keys: ReadonlySet<string>): Generator<Violation, void, undefined> {
+    for (const key of keys) {
+      const unit = this.#index.units.get(key)
+      if (unit !== undefined) {
+        for (const need of needsOf(unit)) yield* this.#checkNeed(key, unit, need)
+        yield* this.#checkNames(key, unit)
+      }
+      const pending = this.#pending.get(key)
+      for (const { typeUrl, name } of namesThatDiffer(pending?.old, pending?.next)) {
+        for (const [userKey, user] of this.#index.users(typeUrl, name)) {
+          const need = keys.has(userKey) ? undefined : needOf(user, typeUrl, name)
+          if (need !== undefined) yield* this.#checkNeed(userKey, user, need)
+        }
+      }
+    }
+  }
+
+  *#checkNeed(key: string, unit: Unit, need: Need): Generator<Violation, void, undefined> {
+    const { typeUrl, name } = need
+    if (this.#isStatic(typeUrl, name)) return
+    const coverage = coverageOf(unit, this.#index.providers(typeUrl, name).values())
+    if (coverage.kind !== 'missing') return
+    if (this.#raised.has(key) && isRequired(typeUrl)) {
+      yield { kind: 'dangling', key, need, nodes: coverage.nodes }
+      return
+    }
+    for (const provider of this.#former.get(nameKey(need)) ?? []) {
+      // A document may drop the endpoints of its own cluster: its author sees both at once.
+      if (provider.key === key || provider.old === undefined || !this.#raised.has(provider.key)) continue
+      if (selectorsOf(provider.old).every((selector) => areDisjoint(selector, coverage.nodes))) continue
+      yield { kind: 'needed', key: provider.key, userKey: key, need }
+    }
+  }
+
+  *#checkNames(key: string, unit: Unit): Generator<Violation, void, undefined> {
+    for (const clash of this.clashesOf(key, unit)) {
+      if (this.#raised.has(key)) yield { kind: 'duplicate', key, clash }
+      if (clash.rivalKey !== key && this.#raised.has(clash.rivalKey)) {
+        const mirrored = { resource: clash.rival, rivalKey: key, rival: clash.resource }
+        yield { kind: 'duplicate', key: clash.rivalKey, clash: mirrored }
+      }
+    }
+  }
+}
+
+const nameKey = ({ typeUrl, name }: { readonly typeUrl: TypeUrl; readonly name: string }): string =>
+  `${typeUrl}\0${name}`
+
+function byName(
+  pending: Iterable<Pending>,
+  formOf: (pending: Pending) => Unit | undefined,
+): ReadonlyMap<string, readonly Pending[]> {
+  const found = new Map<string, Pending[]>()
+  for (const member of pending) {
+    for (const resource of formOf(member)?.resources ?? []) {
+      const others = found.get(nameKey(resource))
+      if (others === undefined) found.set(nameKey(resource), [member])
+      else others.push(member)
+    }
+  }
+  return found
+}
