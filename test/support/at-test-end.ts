@@ -1,5 +1,4 @@
-import { afterAll, onTestFinished } from 'vitest'
-import { getCurrentTest } from 'vitest/suite'
+import { afterAll, onTestFailed, onTestFinished, TestRunner } from 'vitest'
 
 type CleanUp = () => void | Promise<void>
 
@@ -15,6 +14,11 @@ afterAll(async () => {
  * test, when its file is over. (Not for `test.concurrent`, where nobody can tell whose test a call belongs to.)
  */
 export function atTestEnd(cleanUp: CleanUp): void {
-  if (getCurrentTest() === undefined) ofTheFile.push(cleanUp)
+  if (TestRunner.getCurrentTest() === undefined) ofTheFile.push(cleanUp)
   else onTestFinished(cleanUp)
+}
+
+/** Runs `show` when the test that calls it has failed; outside of a test, never. */
+export function ifTestFails(show: () => void): void {
+  if (TestRunner.getCurrentTest() !== undefined) onTestFailed(show)
 }
