@@ -1,9 +1,9 @@
 import { type DescField, type DescMessage, type DescOneof, type Message, toBinary } from '@bufbuild/protobuf'
 import { type ReflectList, type ReflectMap, type ReflectMessage, reflect } from '@bufbuild/protobuf/reflect'
-import { FeatureSet_FieldPresence, isWrapperDesc } from '@bufbuild/protobuf/wkt'
+import { type Any, FeatureSet_FieldPresence, isWrapperDesc } from '@bufbuild/protobuf/wkt'
+import { unpackAny } from './any.ts'
 import { optionOf } from './descriptor-option.ts'
 import type { EnvoyApi } from './envoy-api.ts'
-import { packedMessage } from './packed-message.ts'
 import { createReach, isAnyType } from './reach.ts'
 import { type Breach, type Check, viewRules } from './rule-view.ts'
 import { valueCheck } from './value-rules.ts'
@@ -68,7 +68,7 @@ function rulesOf(api: EnvoyApi, field: DescField): ReflectMessage | undefined {
 
 function visitMessage(walk: Walk, message: ReflectMessage): void {
   if (isAnyType(message.desc)) {
-    const packed = packedMessage(walk.book.api, message.message)
+    const packed = unpackAny(walk.book.api, message.message as Any)
     if (packed) visitMessage(walk, reflect(packed.desc, packed.message, false))
     return
   }
