@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { createFileRegistry, type FileRegistry, fromBinary } from '@bufbuild/protobuf'
+import { create, createFileRegistry, type FileRegistry, fromBinary } from '@bufbuild/protobuf'
 import { type FileDescriptorSet, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
-import { ControlPlaneError } from '../errors.ts'
+import { ControlPlaneError, messageOf } from '../errors.ts'
 
 /** The descriptors of one version of Envoy's API (and of our own messages), loaded once at start. */
 export interface EnvoyApi {
@@ -15,16 +15,81 @@ export interface EnvoyApi {
 /** Where the build puts the default descriptors; the same path from src/ and from dist/. */
 const defaultDescriptors = fileURLToPath(new URL('../../dist/api/default.binpb', import.meta.url))
 
+/** The label of the API that this package carries. */
+const builtIn = 'built-in'
+
 /**
  * Loads descriptors: the built-in ones, or the set in `path` (which `fairlead api import` wrote).
- * @throws ControlPlaneError `api` when the file is no descriptor set or lacks an import.
+ * @throws ControlPlaneError `api` when the file cannot be read, is no descriptor set, or lacks an import.
  */
 export function loadEnvoyApi(path?: string): EnvoyApi {
-  const file = path ?? defaultDescriptors
+  if (path === undefined) return buildEnvoyApi(builtIn, readBuiltInFiles())
+  return buildEnvoyApi(path, withOwnFiles(readDescriptorSet(path)))
+}
+
+/**
+ * The API of a descriptor set whose files stand after what they import.
+ * @throws ControlPlaneError `api` when the set is incomplete or contradicts itself.
+ */
+export function buildEnvoyApi(label: string, files: FileDescriptorSet): EnvoyApi {
+  const registry = registryOf(label, files)
+  if (registry.getMessage('envoy.config.cluster.v3.Cluster') === undefined) {
+    throw new ControlPlaneError('api', `${label} holds no Envoy API: make one with \`fairlead api import\``)
+  }
+  return { label, registry, files }
+}
+
+function registryOf(label: string, files: FileDescriptorSet): FileRegistry {
   try {
-    const files = fromBinary(FileDescriptorSetSchema, readFileSync(file))
-    return { label: path ?? 'built-in', registry: createFileRegistry(files), files }
+    return createFileRegistry(files)
   } catch (error) {
-    throw new ControlPlaneError('api', `cannot read the Envoy API descriptors in ${file}`, { cause: error })
+    throw new ControlPlaneError(
+      'api',
+      `the Envoy API descriptors in ${label} do not fit together: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    )
   }
 }
+
+/** @throws ControlPlaneError `api` when the package was not built. */
+export function readBuiltInFiles(): FileDescriptorSet {
+  return readDescriptorSet(defaultDescriptors)
+}
+
+/** The set with this version's own messages (fairlead.v1) in place of whatever it has of them, and what they import. */
+export function withOwnFiles(set: FileDescriptorSet): FileDescriptorSet {
+  const isOwn = (name: string): boolean => name.startsWith('fairlead/')
+  const builtInFiles = readBuiltInFiles().file
+  const own = builtInFiles.filter(({ name }) => isOwn(name))
+  const imported = new Set(own.flatMap(({ dependency }) => dependency).filter((name) => !isOwn(name)))
+  const present = new Set(set.file.map(({ name }) => name))
+  const lacking = builtInFiles.filter(({ name }) => imported.has(name) && !present.has(name))
+  return create(FileDescriptorSetSchema, { file: [...lacking, ...set.file.filter(({ name }) => !isOwn(name)), ...own] })
+}
+
+/** What to do about a message or field that the API does not know. */
+export function apiHint(api: EnvoyApi, what: 'field' | 'message'): string {
+  if (api.label !== builtIn) return `No such ${what} is in ${api.label}.`
+  return `If your Envoy is newer and has this ${what}, \`fairlead api import $(which envoy)\` may know it.`
+}
+
+function readDescriptorSet(file: string): FileDescriptorSet {
+  let bytes: Uint8Array
+  try {
+    bytes = readFileSync(file)
+  } catch (error) {
+    throw new ControlPlaneError('api', `cannot read the Envoy API descriptors: ${messageOf(error)}`, { cause: error })
+  }
+  try {
+    const set = fromBinary(FileDescriptorSetSchema, bytes)
+    if (set.file.length > 0) return set
+  } catch (error) {
+    throw new ControlPlaneError('api', notASet(file), { cause: error })
+  }
+  throw new ControlPlaneError('api', notASet(file))
+}
+
+const notASet = (file: string): string =>
+  `${file} is no descriptor set; \`fairlead api import\` makes one of an Envoy binary`
