@@ -72,6 +72,7 @@ export type ProblemCode =
   | 'too-large'
   | 'unreadable'
   | 'withheld'
+  | 'history'
 
 /** Something in the configuration that its author should mend. Never holds the value of a sensitive field. */
 export interface Problem {
