@@ -1,0 +1,225 @@
+import type { Problem } from '../errors.ts'
+import type { Log } from '../log.ts'
+import {
+  configPrefix,
+  connectEtcd,
+  defaultPrefix,
+  defaultTiming,
+  type EtcdOptions,
+  etcdFailure,
+} from './etcd-client.ts'
+import { type EtcdEntry, type EtcdState, readAll } from './etcd-read.ts'
+import { type EtcdChange, watchChanges } from './etcd-watch.ts'
+import { type Feed, feedOf, type Trouble } from './feed.ts'
+import { createHint } from './hint.ts'
+import type { Document, Source } from './source.ts'
+
+export interface EtcdSourceOptions extends EtcdOptions {
+  readonly log: Log
+  /** An etcd that went back to an older revision is believed after so long (rule 87). */
+  readonly fenceMs?: number
+}
+
+/** A value over this is a Problem, in bytes; etcd itself takes 1.5 MiB by default. */
+export const maxValueBytes: number = 1024 * 1024
+
+const maxBackoffMs = 2_000
+
+/**
+ * Every key below `<prefix>config/`: all of them at one revision, then a watch from the next one. When the watch ends, for
+ * whatever reason, everything is read again and only the difference is told (rule 92). Unreachable is said when every endpoint
+ * failed in a row.
+ *
+ * An etcd whose revision is behind what was read before (restored from a backup, or another one at the same address) counts as
+ * unreachable until it caught up, or for `fenceMs`; then what it holds is taken, with a warning (rule 87).
+ */
+export function createEtcdSource(options: EtcdSourceOptions): Source {
+  return {
+    name: `etcd ${options.endpoints.join(',')} ${options.prefix ?? defaultPrefix}`,
+    watch: (signal) => feedOf(signal, async (feed, stopped) => await followEtcd(options, feed, stopped)),
+  }
+}
+
+async function followEtcd(options: EtcdSourceOptions, feed: Feed, signal: AbortSignal): Promise<void> {
+  const { endpoints, log } = options
+  const teller = createTeller(options, feed)
+  const failures = new Map<string, string>()
+  const never = createHint()
+  let said: string | undefined
+  let tries = 0
+
+  const follow = async (endpoint: string): Promise<string> => {
+    const client = await connectEtcd(options, endpoint, signal)
+    try {
+      const state = await readAll(client, configPrefix(options))
+      if (signal.aborted) return 'stopped'
+      teller.replace(state)
+      if (said !== undefined) log.info({ endpoint, revision: state.revision.toString() }, 'etcd can be read again')
+      said = undefined
+      failures.clear()
+      const { reason } = await watchChanges(
+        client,
+        {
+          prefix: configPrefix(options),
+          from: state.revision + 1n,
+          timeoutMs: options.timing?.callMs ?? defaultTiming.callMs,
+          onChange: teller.change,
+        },
+        signal,
+      )
+      return reason
+    } finally {
+      client.close()
+    }
+  }
+
+  for (let turn = 0; !signal.aborted; turn++) {
+    const endpoint = endpoints[turn % endpoints.length] as string
+    const startedAt = performance.now()
+    try {
+      const reason = await follow(endpoint)
+      if (!signal.aborted)
+        log.info({ endpoint, reason: etcdFailure(reason) }, 'etcd watch ended: reading everything again')
+    } catch (error) {
+      if (signal.aborted) break
+      failures.set(endpoint, etcdFailure(error))
+    }
+    // A watch that lived was no failure; one that ends at once, again and again, must not make a busy loop.
+    const lived = performance.now() - startedAt > 1_000 && failures.size === 0
+    tries = lived ? 0 : tries + 1
+    if (signal.aborted || lived || (failures.size > 0 && failures.size < endpoints.length)) continue
+    if (failures.size > 0) {
+      const problem = unreachableProblem(options, endpoints, failures)
+      if (problem.message !== said) log.warn({ error: problem.message }, 'etcd cannot be read')
+      said = problem.message
+      feed.unreachable(problem)
+    }
+    await never.wait(backoffMs(tries), signal)
+  }
+}
+
+/** Doubles from 100 ms on; half of it is chance, so that a fleet of servers does not come back at once. */
+function backoffMs(tries: number): number {
+  return Math.min(maxBackoffMs, 50 * 2 ** tries) * (0.5 + Math.random() / 2)
+}
+
+function unreachableProblem(
+  options: EtcdSourceOptions,
+  endpoints: readonly string[],
+  failures: ReadonlyMap<string, string>,
+): Problem {
+  const reasons = endpoints.map((endpoint) => `${endpoint}: ${failures.get(endpoint)}`)
+  return {
+    severity: 'error',
+    code: 'source-unreachable',
+    origin: { name: `etcd:${configPrefix(options)}` },
+    path: '',
+    message: `etcd cannot be read: ${reasons.join('; ')}`,
+    fix: 'check that etcd runs and that its address, certificates and user are right; it is tried again all the time',
+  }
+}
+
+/** Turns what etcd tells into what the feed is told, and knows which revision was seen. */
+interface Teller {
+  /** @throws while the state is older than what was seen. */
+  readonly replace: (state: EtcdState) => void
+  readonly change: (change: EtcdChange) => void
+}
+
+function createTeller(options: EtcdSourceOptions, feed: Feed): Teller {
+  const { log, fenceMs = 60_000 } = options
+  const bad = new Map<string, Problem>()
+  let seen: { revision: bigint; clusterId: string } | undefined
+  let isBehindSince: number | undefined
+  /** The revision that was seen before etcd went back, until it is reached again. */
+  let setback: bigint | undefined
+
+  const trouble = (): Trouble => {
+    const problems = [...bad.values()]
+    if (setback !== undefined) problems.unshift(setbackProblem(options, setback))
+    return { problems, unreadable: [...bad.keys()].map(idOf) }
+  }
+
+  const documentOf = (entry: EtcdEntry): Document | undefined => {
+    const document = decode(entry)
+    if ('code' in document) {
+      bad.set(entry.key, document)
+      return undefined
+    }
+    bad.delete(entry.key)
+    return document
+  }
+
+  /** Rule 87. @throws while the state is older than what was seen. */
+  const fence = ({ revision, clusterId }: EtcdState): void => {
+    if (seen !== undefined && seen.clusterId !== clusterId) {
+      log.warn({ before: seen.clusterId, now: clusterId }, 'another etcd cluster answers at this address')
+    }
+    if (seen !== undefined && revision < seen.revision) {
+      isBehindSince ??= performance.now()
+      if (performance.now() - isBehindSince < fenceMs) {
+        const wait = `what it holds is taken if that is still so after ${Math.round(fenceMs / 1000)} s`
+        throw new Error(`it went back behind revision ${seen.revision}, which was read before; ${wait}`)
+      }
+      log.warn({ before: seen.revision.toString(), now: revision.toString() }, 'etcd went back: taking what it holds')
+      setback = seen.revision
+    }
+    isBehindSince = undefined
+    seen = { revision, clusterId }
+    if (setback !== undefined && revision >= setback) setback = undefined
+  }
+
+  return {
+    replace(state): void {
+      fence(state)
+      bad.clear()
+      const documents = state.entries.map(documentOf).filter((document) => document !== undefined)
+      feed.replace(documents, trouble())
+    },
+    change({ revision, changes }): void {
+      if (seen !== undefined) seen.revision = revision
+      if (setback !== undefined && revision >= setback) setback = undefined
+      // The last word on a key counts, when several revisions come at once.
+      const last = new Map(changes.map(({ key, entry }) => [key, entry]))
+      const upserted: Document[] = []
+      const removed: string[] = []
+      for (const [key, entry] of last) {
+        const document = entry && documentOf(entry)
+        if (document !== undefined) upserted.push(document)
+        if (entry !== undefined) continue
+        bad.delete(key)
+        removed.push(idOf(key))
+      }
+      feed.change(upserted, removed, trouble())
+    },
+  }
+}
+
+function idOf(key: string): string {
+  return `etcd:${key}`
+}
+
+function decode({ key, value, modRevision }: EtcdEntry): Document | Problem {
+  const origin = { name: idOf(key), revision: modRevision }
+  if (value.length > maxValueBytes) {
+    const message = `the value has ${value.length} bytes, and at most ${maxValueBytes} are read`
+    return { severity: 'error', code: 'too-large', origin, path: '', message, fix: 'split it over several keys' }
+  }
+  try {
+    return { id: idOf(key), text: new TextDecoder('utf-8', { fatal: true }).decode(value), origin }
+  } catch {
+    const message = 'the value is not UTF-8'
+    return { severity: 'error', code: 'unreadable', origin, path: '', message, fix: 'write it as UTF-8 text' }
+  }
+}
+
+function setbackProblem(options: EtcdSourceOptions, before: bigint): Problem {
+  return {
+    severity: 'warning',
+    code: 'source-unreachable',
+    origin: { name: `etcd:${configPrefix(options)}` },
+    path: '',
+    message: `etcd went back behind revision ${before}, which was read before: it was restored, or is another one`,
+    fix: 'check that it holds what it should',
+  }
+}

@@ -1,0 +1,76 @@
+import { once } from 'node:events'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+
+/** A wire between a client and a server of this machine, which can be cut. */
+export interface TcpProxy {
+  readonly port: number
+  /** Connections that clients hold now. */
+  readonly openConnections: number
+  /** Ends every connection and refuses new ones. */
+  readonly cut: () => Promise<void>
+  /** Keeps every connection, and takes new ones, but passes nothing on: a silent partition. */
+  readonly freeze: () => void
+  /** Passes on again, what was held back included; after `cut`, listens on the same port. */
+  readonly mend: () => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+export async function startTcpProxy(target: number): Promise<TcpProxy> {
+  const clients = new Set<Socket>()
+  const sockets = new Set<Socket>()
+  let isFrozen = false
+  let server: Server | undefined
+
+  const own = (socket: Socket, other: () => Socket | undefined): void => {
+    sockets.add(socket)
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => {
+      sockets.delete(socket)
+      clients.delete(socket)
+      other()?.destroy()
+    })
+    socket.on('data', (bytes) => other()?.write(bytes))
+    if (isFrozen) socket.pause()
+  }
+
+  const listen = async (port: number): Promise<Server> => {
+    const listening = createServer((client) => {
+      const upstream: Socket = connect(target, '127.0.0.1')
+      clients.add(client)
+      own(client, () => upstream)
+      own(upstream, () => client)
+    })
+    listening.listen(port, '127.0.0.1')
+    await once(listening, 'listening')
+    return listening
+  }
+
+  const cut = async (): Promise<void> => {
+    const closing = server
+    server = undefined
+    for (const socket of sockets) socket.destroy()
+    if (closing === undefined) return
+    closing.close()
+    await once(closing, 'close')
+  }
+
+  server = await listen(0)
+  const { port } = server.address() as { port: number }
+  return {
+    port,
+    get openConnections(): number {
+      return clients.size
+    },
+    cut,
+    freeze(): void {
+      isFrozen = true
+      for (const socket of sockets) socket.pause()
+    },
+    async mend(): Promise<void> {
+      isFrozen = false
+      for (const socket of sockets) socket.resume()
+      server ??= await listen(port)
+    },
+    close: cut,
+  }
+}
