@@ -243,6 +243,16 @@ describeWithEtcd('etcd', () => {
     },
   )
 
+  test('aborting ends it at once, even while it waits for an etcd that hangs', async () => {
+    const proxy = await proxyTo(etcd.port)
+    proxy.freeze()
+    const reader = read({ endpoints: [`http://127.0.0.1:${proxy.port}`], timing: { callMs: 60_000 } })
+    const next = reader.next()
+    await expect.poll(() => proxy.openConnections).toBeGreaterThan(0)
+    await reader.close()
+    await expect(next).rejects.toThrow('the source ended')
+  })
+
   test('a quiet watch outlives many keepalives', async () => {
     const prefix = newPrefix()
     const proxy = await proxyTo(etcd.port)

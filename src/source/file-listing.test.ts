@@ -25,6 +25,22 @@ test('a file that changes within the grain of the clock, keeping its size, is re
   }
 })
 
+test('a file is read again unless it has been quiet for so long that its times can be trusted', async () => {
+  writeFileSync(file, 'now')
+  const listing = await listFiles(root, undefined)
+  if (listing.kind !== 'listed') throw new Error(listing.kind)
+  const remember = (isCertain: boolean | undefined): Listing => ({
+    ...listing,
+    files: listing.files.map((entry) => ({
+      ...entry,
+      content: { kind: 'text', text: 'as remembered' },
+      isCertain: isCertain ?? entry.isCertain,
+    })),
+  })
+  expect(textOf(await listFiles(root, remember(undefined)))).toBe('now')
+  expect(textOf(await listFiles(root, remember(true)))).toBe('as remembered')
+})
+
 test('a file whose size and modification time were put back is read again', async () => {
   const longAgo = new Date('2020-01-01T00:00:00Z')
   writeFileSync(file, 'before')

@@ -1,6 +1,6 @@
 import { describe } from 'vitest'
 import { findEnvoy } from './envoy-binary.ts'
-import { findProgram } from './find-program.ts'
+import { findEtcd } from './etcd.ts'
 
 /** What .ci/run looks for in the names of skipped tests; `npm run setup` is what mends it. */
 const mark = (what: string): string => `(skipped: no ${what}; npm run setup)`
@@ -15,7 +15,7 @@ export function describeWithEnvoy(name: string, suite: (envoy: string) => void, 
 
 /** A suite that needs etcd: `suite` is given the path of the server's binary. */
 export function describeWithEtcd(name: string, suite: (etcd: string) => void): void {
-  describeWith('etcd', findProgram('etcd'), name, suite)
+  describeWith('etcd', findEtcd(), name, suite)
 }
 
 function describeWith(what: string, path: string | undefined, name: string, suite: (path: string) => void): void {
