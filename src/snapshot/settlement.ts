@@ -39,8 +39,10 @@ export class Settlement {
   readonly #index: UnitIndex
   readonly #isStatic: (typeUrl: TypeUrl, name: string) => boolean
   readonly #pending: ReadonlyMap<string, Pending>
-  /** Keys whose wanted form is in the index. */
+  /** Keys whose wanted form is in the index, and on trial. */
   readonly #raised = new Set<string>()
+  /** Keys whose wanted form took effect. */
+  #settled: ReadonlySet<string> = new Set()
   readonly #claims: ReadonlyMap<string, readonly Pending[]>
   readonly #former: ReadonlyMap<string, readonly Pending[]>
 
@@ -51,15 +53,16 @@ export class Settlement {
     isStatic: (typeUrl: TypeUrl, name: string) => boolean,
   ) {
     this.#index = index
-    this.#pending = pending
+    // In a fixed order, so that problems name the same documents whatever order they were read in.
+    this.#pending = new Map([...pending].sort(([a], [b]) => (a < b ? -1 : 1)))
     this.#isStatic = isStatic
-    this.#claims = byName(pending.values(), ({ next }) => next)
-    this.#former = byName(pending.values(), ({ old }) => old)
+    this.#claims = byName(this.#pending.values(), ({ next }) => next)
+    this.#former = byName(this.#pending.values(), ({ old }) => old)
   }
 
   /** Whether the wanted form of a pending unit took effect. */
   isInForce(key: string): boolean {
-    return this.#raised.has(key)
+    return this.#settled.has(key)
   }
 
   settle(): void {
@@ -74,11 +77,13 @@ export class Settlement {
     let hasRisen = true
     while (hasRisen) {
       hasRisen = false
-      for (const key of [...this.#pending.keys()].sort()) {
+      for (const key of this.#pending.keys()) {
         // Each success may be what another one waited for.
         if (!this.#raised.has(key) && this.#tryWithNeeds(key)) hasRisen = true
       }
     }
+    this.#settled = new Set(this.#raised)
+    this.#raised.clear()
   }
 
   /** What keeps the wanted form of a unit that fell back from taking effect. */
@@ -114,7 +119,7 @@ export class Settlement {
   /** Wanted forms that would provide a name and are not in force. */
   claimants(typeUrl: TypeUrl, name: string): readonly Unit[] {
     const claims = this.#claims.get(nameKey({ typeUrl, name })) ?? []
-    return claims.flatMap(({ key, next }) => (next === undefined || this.#raised.has(key) ? [] : [next]))
+    return claims.flatMap(({ key, next }) => (next === undefined || this.#settled.has(key) ? [] : [next]))
   }
 
   #raise(key: string): void {
@@ -180,13 +185,12 @@ export class Settlement {
     if (this.#isStatic(typeUrl, name)) return
     const coverage = coverageOf(unit, this.#index.providers(typeUrl, name).values())
     if (coverage.kind !== 'missing') return
-    if (this.#raised.has(key) && isRequired(typeUrl)) {
-      yield { kind: 'dangling', key, need, nodes: coverage.nodes }
+    if (this.#raised.has(key)) {
+      if (isRequired(typeUrl)) yield { kind: 'dangling', key, need, nodes: coverage.nodes }
       return
     }
     for (const provider of this.#former.get(nameKey(need)) ?? []) {
-      // A document may drop the endpoints of its own cluster: its author sees both at once.
-      if (provider.key === key || provider.old === undefined || !this.#raised.has(provider.key)) continue
+      if (provider.old === undefined || !this.#raised.has(provider.key)) continue
       if (selectorsOf(provider.old).every((selector) => areDisjoint(selector, coverage.nodes))) continue
       yield { kind: 'needed', key: provider.key, userKey: key, need }
     }

@@ -159,21 +159,32 @@ class UnitWorld implements World {
   #settle(upserted: Map<string, Unit>): Omit<WorldStep, 'withheld'> {
     const removed: string[] = []
     const isStatic = (typeUrl: TypeUrl, name: string): boolean => this.#static.get(typeUrl)?.has(name) ?? false
-    const settlement = new Settlement(this.#index, new Map(this.#pending), isStatic)
-    settlement.settle()
-    for (const { key, old, next } of [...this.#pending.values()]) {
+    let settlement: Settlement
+    // What took effect may make room for what did not, so that the end is where a check of everything would end.
+    do {
+      settlement = new Settlement(this.#index, this.#pending, isStatic)
+      settlement.settle()
+    } while (this.#takeSettled(settlement, upserted, removed))
+    for (const key of this.#touched) this.#setProblems(key, this.#problemsOf(key, settlement))
+    this.#touched.clear()
+    return { upserted: [...upserted.values()], removed, problems: this.#allProblems() }
+  }
+
+  /** Returns whether anything took effect. */
+  #takeSettled(settlement: Settlement, upserted: Map<string, Unit>, removed: string[]): boolean {
+    let hasMoved = false
+    for (const { key, old, next } of this.#pending.values()) {
       this.#touched.add(key)
       this.#touchUsers(old, next)
       this.#touchRivals(old)
       this.#touchRivals(next)
       if (!settlement.isInForce(key)) continue
+      hasMoved = true
       this.#pending.delete(key)
       if (next === undefined) removed.push(key)
       else upserted.set(key, next)
     }
-    for (const key of this.#touched) this.#setProblems(key, this.#problemsOf(key, settlement))
-    this.#touched.clear()
-    return { upserted: [...upserted.values()], removed, problems: this.#allProblems() }
+    return hasMoved
   }
 
   /** Whoever refers to a name that only one of two forms has may have other problems now. */
