@@ -1,0 +1,142 @@
+import { isError, type Origin, type Problem, type ProblemCode } from '../errors.ts'
+import type { EnvoyApi } from '../resource/envoy-api.ts'
+import { parseResource } from '../resource/parse-resource.ts'
+import type { Resource } from '../resource/resource.ts'
+import { entryOf, type Position, type TreeProblem } from '../resource/tree.ts'
+import { wordOf } from '../resource/type-url.ts'
+import type { Document } from '../source/source.ts'
+import type { ConfigDocument, InvalidDocument, ParsedDocument } from './config-document.ts'
+import { hasTwoForms, readDocument } from './document-form.ts'
+import { createKeys, documentHint } from './document-key.ts'
+import { createSecretMask } from './mask-secrets.ts'
+import type { RawDocument } from './raw-document.ts'
+import { parseSelectors } from './selector.ts'
+import { parseYaml, type YamlDocument } from './yaml-tree.ts'
+
+export interface ParseSettings {
+  /** How many values one YAML document may have once its aliases are expanded. */
+  readonly maxValues?: number
+  /** How many problems of one text are told. */
+  readonly maxProblems?: number
+}
+
+const defaults = { maxValues: 1_000_000, maxProblems: 1000 }
+
+/** Envoy refuses messages nested more than 100 deep; lists, and maps of the JSON form, come between them. */
+const maxDepth = 256
+
+/**
+ * Reads what a source document holds. Pure and total: whatever is wrong is a Problem, and what is right of it is used.
+ * No Problem quotes more of the text than names, and nothing of a private key.
+ */
+export function parseDocument(api: EnvoyApi, document: Document, settings: ParseSettings = {}): ParsedDocument {
+  const { maxValues, maxProblems } = { ...defaults, ...settings }
+  const documents: ConfigDocument[] = []
+  const invalid: InvalidDocument[] = []
+  const problems: Problem[] = []
+  let isUnreadable = false
+  const keyFor = createKeys(document.id)
+  for (const [index, yaml] of parseYaml(document.text, { maxValues, maxDepth }).entries()) {
+    const origin = at(document.origin, yaml)
+    const parsed = parseOne(api, yaml, document.origin)
+    const { hint, isCertain } = documentHint(yaml.tree)
+    const key = keyFor(hint)
+    problems.push(...parsed.problems)
+    if (!parsed.problems.some(isError)) {
+      documents.push({ key, origin, selectors: parsed.selectors ?? [], resources: parsed.resources })
+      continue
+    }
+    invalid.push({ key, origin, selectors: parsed.selectors })
+    // What this document held before may have had another key, or have been another document: nothing is let go then.
+    isUnreadable ||= yaml.mayHideAnother || hasTwoForms(yaml.tree) || (index > 0 && !isCertain)
+  }
+  return { documents, invalid, isUnreadable, problems: tellable(problems, document.text, maxProblems) }
+}
+
+interface ParsedOne {
+  readonly selectors: InvalidDocument['selectors']
+  readonly resources: readonly Resource[]
+  readonly problems: readonly Problem[]
+}
+
+function parseOne(api: EnvoyApi, yaml: YamlDocument, origin: Origin): ParsedOne {
+  const problems = yaml.problems.map((problem) => problemAt(origin, problem))
+  // Of a broken tree everything else that could be said would follow from its being broken.
+  if (yaml.isBroken) return { selectors: selectorsOfBroken(api, yaml), resources: [], problems }
+  const raw = readDocument(api, yaml.tree)
+  problems.push(...raw.problems.map((problem) => problemAt(origin, problem)))
+  const { resources, problems: resourceProblems } = parseResources(api, raw, origin)
+  problems.push(...resourceProblems)
+  return { selectors: raw.selectors, resources, problems }
+}
+
+function parseResources(
+  api: EnvoyApi,
+  raw: RawDocument,
+  origin: Origin,
+): { readonly resources: readonly Resource[]; readonly problems: readonly Problem[] } {
+  const byName = new Map<string, Resource>()
+  const problems: Problem[] = []
+  for (const { tree, path } of raw.resources) {
+    const { resource, problems: found } = parseResource(api, tree, origin, path)
+    problems.push(...found.map((problem) => problemAt(origin, problem)))
+    if (resource === undefined) continue
+    const id = `${resource.typeUrl} ${resource.name}`
+    const first = byName.get(id)
+    if (first === undefined) byName.set(id, resource)
+    else problems.push(duplicate(origin, first, resource, path))
+  }
+  return { resources: [...byName.values()], problems }
+}
+
+function duplicate(origin: Origin, first: Resource, second: Resource, path: string): Problem {
+  const { line = 1, column = 1 } = second.origin
+  const message = `The ${wordOf(first.typeUrl)} \`${first.name}\` stands twice in this document: in line ${first.origin.line} and in line ${line}.`
+  const fix = 'Remove or rename one of them.'
+  return problemAt(origin, { severity: 'error', code: 'duplicate', line, column, path, message, fix })
+}
+
+/**
+ * The selectors of a document whose YAML is broken further down: `nodes` must be followed by another key before the
+ * first problem, or the break may be in it.
+ */
+function selectorsOfBroken(api: EnvoyApi, { tree, problems }: YamlDocument): InvalidDocument['selectors'] {
+  const nodes = entryOf(tree, 'nodes')
+  if (tree.kind !== 'map' || nodes === undefined) return undefined
+  const next = tree.entries[tree.entries.indexOf(nodes) + 1]
+  if (next === undefined || problems.some((problem) => problem.line <= next.line)) return undefined
+  return parseSelectors(api, nodes).selectors
+}
+
+function at(origin: Origin, { line, column }: Position): Origin {
+  return { ...origin, line, column }
+}
+
+function problemAt(origin: Origin, problem: Omit<TreeProblem, 'code'> & { readonly code: ProblemCode }): Problem {
+  const { severity, code, path, message, fix } = problem
+  return { severity, code, origin: at(origin, problem), path, message, fix }
+}
+
+/** In order of line, at most so many, and without anything of a key. */
+function tellable(problems: readonly Problem[], text: string, maxProblems: number): readonly Problem[] {
+  if (problems.length === 0) return problems
+  const sorted = problems.toSorted(
+    ({ origin: a }, { origin: b }) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0),
+  )
+  const shown = sorted.slice(0, maxProblems)
+  const mask = createSecretMask(
+    text,
+    shown.flatMap(({ path, message, fix }) => [path, message, fix]),
+  )
+  const told = shown.map(({ path, message, fix, ...problem }) => ({
+    ...problem,
+    path: mask(path),
+    message: mask(message),
+    fix: mask(fix),
+  }))
+  const [firstUntold] = sorted.slice(maxProblems)
+  if (firstUntold === undefined) return told
+  const severity = sorted.slice(maxProblems).some(isError) ? 'error' : 'warning'
+  const message = `And ${sorted.length - maxProblems} more problems from here on.`
+  return [...told, { ...firstUntold, severity, path: '', message, fix: 'Mend those above first.' }]
+}
