@@ -1,0 +1,58 @@
+import { create, toBinary } from '@bufbuild/protobuf'
+import { type FileDescriptorProto, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
+import { loadFileDescriptorSetFromBuffer, type ServiceDefinition } from '@grpc/proto-loader'
+import type { EnvoyApi } from './envoy-api.ts'
+import { resourceTypes } from './type-url.ts'
+
+/** The aggregated discovery service. */
+export const aggregatedDiscoveryService = 'envoy.service.discovery.v3.AggregatedDiscoveryService'
+
+/**
+ * The gRPC services of xDS that this version of Envoy's API has, by full name. Their messages stay bytes: the
+ * envelopes are read and written by `discovery-envelope.ts`.
+ */
+export function discoveryServices(api: EnvoyApi): ReadonlyMap<string, ServiceDefinition> {
+  const wanted = new Set([aggregatedDiscoveryService])
+  for (const type of Object.values(resourceTypes)) if (type.grpc) wanted.add(type.grpc.service)
+  // The whole set would cost proto-loader half a second and 60 MB.
+  const files = filesOfServices(api, wanted)
+  const set = toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file: files }))
+  const loaded = loadFileDescriptorSetFromBuffer(Buffer.from(set))
+  const services = new Map<string, ServiceDefinition>()
+  for (const name of wanted) {
+    const definition = loaded[name]
+    if (definition !== undefined && !('format' in definition)) services.set(name, withBytes(definition))
+  }
+  return services
+}
+
+/** The files that define these services, and all that they import, imports first. */
+export function filesOfServices(api: EnvoyApi, services: ReadonlySet<string>): FileDescriptorProto[] {
+  const byName = new Map(api.files.file.map((file) => [file.name, file]))
+  const found = new Set<FileDescriptorProto>()
+  const add = (file: FileDescriptorProto | undefined): void => {
+    if (file === undefined || found.has(file)) return
+    for (const dependency of file.dependency) add(byName.get(dependency))
+    found.add(file)
+  }
+  for (const file of api.files.file) {
+    if (file.service.some((service) => services.has(`${file.package}.${service.name}`))) add(file)
+  }
+  return [...found]
+}
+
+function withBytes(definition: ServiceDefinition): ServiceDefinition {
+  const identity = (bytes: Buffer): Buffer => bytes
+  return Object.fromEntries(
+    Object.entries(definition).map(([name, method]) => [
+      name,
+      {
+        ...method,
+        requestSerialize: identity,
+        requestDeserialize: identity,
+        responseSerialize: identity,
+        responseDeserialize: identity,
+      },
+    ]),
+  ) as unknown as ServiceDefinition
+}

@@ -1,0 +1,32 @@
+import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
+
+const maxLength = 500
+
+/**
+ * What a client says of a response that it rejected, fit for people (rule 102): without the resource that Envoy dumps
+ * behind a failed validation, which may hold keys, and of bounded length. Of a secret only the reason in the last
+ * parenthesis is kept.
+ */
+export function nackMessage(typeUrl: TypeUrl, message: string): string {
+  const shown = typeUrl === resourceTypes.secret.typeUrl ? lastParenthesis(message) : withoutDump(message)
+  return shown.length <= maxLength ? shown : `${shown.slice(0, maxLength - 1)}…`
+}
+
+function lastParenthesis(message: string): string {
+  return /.*\(([^()]*)\)/s.exec(message)?.[1] ?? 'rejected; the message is not shown, for it could hold the secret'
+}
+
+function withoutDump(message: string): string {
+  return message.replace(/(validation failed \(.*?\)):\s[\s\S]*$/, '$1')
+}
+
+/** The clusters that Envoy names in `Error adding/updating cluster(s) a: …, b: …`, of those that were sent. */
+export function rejectedNames(message: string, sent: Iterable<string>): string[] {
+  if (!message.startsWith('Error adding/updating')) return []
+  const rejected: string[] = []
+  for (const name of sent) {
+    const quoted = name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+    if (new RegExp(`(?:^|[\\s,(])${quoted}:`).test(message)) rejected.push(name)
+  }
+  return rejected
+}

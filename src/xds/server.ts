@@ -1,0 +1,191 @@
+import { hostname } from 'node:os'
+import { Server, ServerCredentials, status, type UntypedHandleCall } from '@grpc/grpc-js'
+import type { SnapshotCache } from '../cache/cache.ts'
+import { ControlPlaneError, messageOf } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
+import type { EnvoyApi } from '../resource/envoy-api.ts'
+import { aggregatedDiscoveryService, discoveryServices } from '../resource/service-definition.ts'
+import { resourceTypes } from '../resource/type-url.ts'
+import { BodyCache } from './body.ts'
+import { FanOut } from './fan-out.ts'
+import { type StatusReader, StatusRecorder } from './status.ts'
+import { type Call, Stream, type StreamDeps, type StreamKind } from './stream.ts'
+import type { StreamEvent } from './stream-event.ts'
+
+export interface XdsServerOptions {
+  /** `host:port`; port 0 takes a free one. */
+  readonly listen: string
+  /** Absent: plaintext. */
+  readonly credentials?: ServerCredentials
+  /** The connection is encrypted, or stays on this machine. */
+  readonly isSecure: boolean
+  /** Send sensitive resources though `isSecure` is false. */
+  readonly allowPlaintextSecrets: boolean
+  /** How often an idle connection is probed, and how long a probe may take: a silent partition shows after both (rule 90). */
+  readonly keepaliveTimeMs: number
+  readonly keepaliveTimeoutMs: number
+  /** Largest request: after a reconnect a delta client lists all that it has (rule 18). */
+  readonly maxReceiveBytes: number
+  /** How long a push waits for the verdict on the last push of its type. */
+  readonly ackWaitMs: { readonly cluster: number; readonly other: number }
+  /** How long a transition waits for an ACK before it goes on without (rule 71). */
+  readonly transitionTimeoutMs: number
+  /** Bytes that may be on their way to sockets, over all streams. */
+  readonly maxUnflushedBytes: number
+  /** Encoded answers kept for other streams in the same state. */
+  readonly maxSharedBytes: number
+  /** Skip the first answer of pure wildcard LDS and CDS to a client that states the current version (rule 32). */
+  readonly sotwResume: boolean
+  /** `control_plane.identifier` of every response. */
+  readonly identifier: string
+}
+
+export const defaultXdsServerOptions: XdsServerOptions = {
+  listen: '127.0.0.1:18000',
+  isSecure: false,
+  allowPlaintextSecrets: false,
+  keepaliveTimeMs: 30_000,
+  keepaliveTimeoutMs: 10_000,
+  maxReceiveBytes: 64 * 1024 * 1024,
+  ackWaitMs: { cluster: 1000, other: 5000 },
+  transitionTimeoutMs: 10_000,
+  maxUnflushedBytes: 64 * 1024 * 1024,
+  maxSharedBytes: 64 * 1024 * 1024,
+  sotwResume: false,
+  identifier: `fairlead@${hostname()}`,
+}
+
+export interface XdsServer {
+  readonly port: number
+  /** Who is connected, and what they have. */
+  readonly status: StatusReader
+  /** Takes no new connections, and ends the streams one by one over `ms` so that their clients do not all come at once to the next server. */
+  drain(ms: number): Promise<void>
+  /** Ends everything at once. */
+  close(): Promise<void>
+}
+
+export interface XdsServerDeps {
+  readonly cache: SnapshotCache
+  readonly api: EnvoyApi
+  readonly log: Log
+  readonly metrics?: Metrics
+  readonly onEvent?: (event: StreamEvent) => void
+  /** Adds health, reflection and the like before the server listens. */
+  readonly extraServices?: (server: Server) => void
+}
+
+/** How many answers are kept for other streams, whatever their size. */
+const maxBodies = 1024
+
+/** How long one turn of a fan-out may hold the event loop. */
+const sliceMs = 5
+
+/**
+ * Serves xDS: ADS and every per-type service that this version of Envoy's API has, SotW and delta.
+ * @throws ControlPlaneError `io` when the address cannot be listened on.
+ */
+export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsServerOptions> = {}): Promise<XdsServer> {
+  const options = { ...defaultXdsServerOptions, ...given }
+  const server = new Server({
+    'grpc.keepalive_time_ms': options.keepaliveTimeMs,
+    'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
+    'grpc.keepalive_permit_without_calls': 1,
+    'grpc.max_receive_message_length': options.maxReceiveBytes,
+    'grpc.max_send_message_length': -1,
+    'grpc-node.max_session_memory': Number.MAX_SAFE_INTEGER,
+    'grpc.enable_channelz': 0,
+  })
+  const recorder = new StatusRecorder(deps.metrics)
+  const streams = new Set<Stream>()
+  const streamDeps: StreamDeps = {
+    cache: deps.cache,
+    bodies: new BodyCache({ identifier: options.identifier, maxBodies, maxBytes: options.maxSharedBytes }),
+    fanOut: new FanOut({ maxUnflushedBytes: options.maxUnflushedBytes, sliceMs }),
+    log: deps.log,
+    onEvent: (event) => {
+      recorder.record(event)
+      deps.onEvent?.(event)
+    },
+    options: { ...options, canSendSecrets: options.isSecure || options.allowPlaintextSecrets },
+  }
+  const handlerOf = (kind: StreamKind): UntypedHandleCall => {
+    return (call: Call): void => {
+      streams.add(new Stream(call, kind, streamDeps, (stream) => streams.delete(stream)))
+    }
+  }
+  addServices(server, deps.api, handlerOf)
+  deps.extraServices?.(server)
+  const port = await listen(server, options)
+  const address = options.listen.replace(/:\d+$/, `:${port}`)
+  let done: Promise<void> | undefined
+  const shutDown = (graceMs: number): Promise<void> => {
+    // forceShutdown knows the connections only through channelz, which costs every call; drain ends them without.
+    server.drain(address, graceMs)
+    return new Promise((resolve) => server.tryShutdown(() => resolve()))
+  }
+  return {
+    port,
+    status: recorder,
+    drain(ms) {
+      if (done !== undefined) return done
+      done = shutDown(ms)
+      const open = [...streams]
+      // The last fifth of the time is for the sockets.
+      const stepMs = (ms * 0.8) / Math.max(1, open.length)
+      const timers = open.map((stream, index) => setTimeout(() => stream.end(shuttingDown), index * stepMs))
+      return done.finally(() => {
+        for (const timer of timers) clearTimeout(timer)
+      })
+    },
+    close() {
+      for (const stream of streams) stream.end(shuttingDown)
+      done ??= shutDown(0)
+      return done
+    },
+  }
+}
+
+const shuttingDown = 'the control plane is shutting down'
+
+function listen(server: Server, options: XdsServerOptions): Promise<number> {
+  const credentials = options.credentials ?? ServerCredentials.createInsecure()
+  return new Promise((resolve, reject) => {
+    server.bindAsync(options.listen, credentials, (error, port) => {
+      if (error === null) resolve(port)
+      else {
+        const message = `--listen ${options.listen} cannot be listened on: ${messageOf(error)}`
+        reject(new ControlPlaneError('io', message, { cause: error }))
+      }
+    })
+  })
+}
+
+function addServices(server: Server, api: EnvoyApi, handlerOf: (kind: StreamKind) => UntypedHandleCall): void {
+  const services = discoveryServices(api)
+  const aggregated = services.get(aggregatedDiscoveryService)
+  if (aggregated === undefined) throw new ControlPlaneError('api', `${api.label} lacks ${aggregatedDiscoveryService}`)
+  server.addService(aggregated, {
+    StreamAggregatedResources: handlerOf({ protocol: 'sotw', typeUrl: undefined }),
+    DeltaAggregatedResources: handlerOf({ protocol: 'delta', typeUrl: undefined }),
+  })
+  for (const { grpc, typeUrl, rest } of Object.values(resourceTypes)) {
+    const definition = grpc && services.get(grpc.service)
+    if (grpc === undefined || definition === undefined) continue
+    const methods: Record<string, UntypedHandleCall> = {}
+    for (const method of Object.keys(definition)) {
+      if (method === grpc.sotw) methods[method] = handlerOf({ protocol: 'sotw', typeUrl })
+      else if (method === grpc.delta) methods[method] = handlerOf({ protocol: 'delta', typeUrl })
+      else methods[method] = refuseFetch(rest)
+    }
+    server.addService(definition, methods)
+  }
+}
+
+function refuseFetch(path: string | undefined): UntypedHandleCall {
+  const details = `one-shot discovery is served as REST-JSON at the admin address: POST ${path ?? '/v3/discovery:…'}`
+  return (_call: unknown, callback: (error: { code: status; details: string }) => void): void => {
+    callback({ code: status.UNIMPLEMENTED, details })
+  }
+}

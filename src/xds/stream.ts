@@ -1,0 +1,602 @@
+import { type ServerDuplexStream, status } from '@grpc/grpc-js'
+import type { SnapshotCache, Watch } from '../cache/cache.ts'
+import { messageOf } from '../errors.ts'
+import type { Log } from '../log.ts'
+import { decodeNode, decodeNodeId } from '../resource/decode-node.ts'
+import {
+  type DeltaRequest,
+  type SotwRequest,
+  scanDeltaRequest,
+  scanSotwRequest,
+} from '../resource/discovery-envelope.ts'
+import type { Node } from '../resource/node.ts'
+import type { Resource } from '../resource/resource.ts'
+import { resourceTypeOf, resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
+import { diffSets, internSet, type ResourceSet } from '../snapshot/resource-set.ts'
+import type { Body, BodyCache, Encoding } from './body.ts'
+import {
+  type CanSend,
+  type Content,
+  deltaContent,
+  isSotwSilent,
+  type Question,
+  questionOf,
+  sotwContent,
+} from './content.ts'
+import { receiveDelta } from './delta.ts'
+import type { FanOut, Sender } from './fan-out.ts'
+import { nackMessage, rejectedNames } from './nack-message.ts'
+import { type NameSet, nameSetOf, noNames } from './names.ts'
+import { additionOrder, type Progress, plan, removalOrder, setIn, userTypes, type View } from './order.ts'
+import { receiveSotw } from './sotw.ts'
+import type { Protocol, StreamEvent } from './stream-event.ts'
+import {
+  addOwed,
+  isOwing,
+  noteSent,
+  noteUnchanged,
+  type Sent,
+  type Subscription,
+  type Verdict,
+} from './subscription.ts'
+
+export type Call = ServerDuplexStream<Buffer, Buffer>
+
+export interface StreamOptions {
+  /** How long a push waits for the verdict on the last push of its type. Answers to requests never wait. */
+  readonly ackWaitMs: { readonly cluster: number; readonly other: number }
+  /** How long a transition waits for an ACK before it goes on without (rules 71, 77). */
+  readonly transitionTimeoutMs: number
+  /** Skip the first answer of a pure wildcard LDS or CDS subscription that states the current version (rule 32). */
+  readonly sotwResume: boolean
+  /** Sensitive resources may be written to this server's clients. */
+  readonly canSendSecrets: boolean
+}
+
+export interface StreamDeps {
+  readonly cache: SnapshotCache
+  readonly bodies: BodyCache
+  readonly fanOut: FanOut
+  readonly log: Log
+  readonly onEvent: (event: StreamEvent) => void
+  readonly options: StreamOptions
+}
+
+export interface StreamKind {
+  readonly protocol: Protocol
+  /** The type of a per-type service; undefined on ADS. */
+  readonly typeUrl: TypeUrl | undefined
+}
+
+/** Bytes on their way to one socket above which its stream says nothing more until they are gone. */
+const maxStreamBytes = 64 * 1024
+
+/** A socket that takes nothing for this long no longer counts against what the others may send. */
+const stallMs = 1000
+
+const clusterType = resourceTypes.cluster.typeUrl
+const hostType = resourceTypes.virtualHost.typeUrl
+
+let lastStreamId = 0
+
+/**
+ * One gRPC call of one client: what it asked, what it has, and what it is to be told next. It reads requests through the
+ * protocol's pure functions, follows one watch, takes its steps from `order.ts` and writes shared bodies.
+ */
+export class Stream implements Sender {
+  readonly #call: Call
+  readonly #kind: StreamKind
+  readonly #deps: StreamDeps
+  readonly #id = ++lastStreamId
+  readonly #encoding = (): Encoding =>
+    this.#kind.protocol === 'delta' ? 'delta' : this.#isWrapped ? 'sotw-wrapped' : 'sotw'
+  readonly #canSend: CanSend
+  #log: Log
+  #node: Node | undefined
+  #watch: Watch | undefined
+  /** What the client should have in the end; undefined while there is nothing to serve (rule 104). */
+  #target: View | undefined
+  /** What it is to have now. */
+  #view: View | undefined
+  #order = additionOrder
+  readonly #subscriptions = new Map<TypeUrl, Subscription>()
+  /** Counts changes of what the client has: with one, the plan may lead further. */
+  #updates = 0
+  /** The clusters that it accepted: those that routes may name (rule 71). */
+  #clusters: ResourceSet | undefined
+  /** Assignments and secrets to send with the first answer of their type, for their cluster was sent (rule 58). */
+  readonly #followUps = new Map<TypeUrl, NameSet>()
+  readonly #resumeVersions = new Map<TypeUrl, string>()
+  readonly #warned = new Set<string>()
+  /** By type, the newest nonce whose ACK is no longer awaited. */
+  readonly #timedOut = new Map<TypeUrl, string>()
+  #isWrapped = false
+  #isGrpcClient = false
+  /** Bytes handed to the socket and not taken by it. */
+  #unflushedBytes = 0
+  /** Of those, the ones that count in the fan-out. */
+  #reservedBytes = 0
+  #stall: NodeJS.Timeout | undefined
+  #isWaitingForSocket = false
+  #wakeAtMs = Number.POSITIVE_INFINITY
+  #wake: NodeJS.Timeout | undefined
+  #isClosed = false
+  readonly #onClosed: (stream: Stream) => void
+
+  constructor(call: Call, kind: StreamKind, deps: StreamDeps, onClosed: (stream: Stream) => void) {
+    this.#call = call
+    this.#kind = kind
+    this.#deps = deps
+    this.#onClosed = onClosed
+    const { canSendSecrets } = deps.options
+    this.#canSend = (resource) => resource.isReady && (canSendSecrets || !resource.isSensitive)
+    this.#log = deps.log.child({ stream: this.#id })
+    deps.onEvent({
+      kind: 'open',
+      streamId: this.#id,
+      protocol: kind.protocol,
+      method: call.getPath(),
+      peer: call.getPeer(),
+    })
+    call.on('data', (bytes: Buffer) => this.#guard(() => this.#receive(bytes)))
+    call.on('end', () => {
+      this.#release('client closed')
+      call.end()
+    })
+    call.on('cancelled', () => this.#release('cancelled'))
+    call.on('close', () => this.#release('closed'))
+    call.on('error', (error: Error) => this.#release(messageOf(error)))
+  }
+
+  /** Ends the stream with a status that its client tries again after, elsewhere (rule 89). */
+  end(reason: string): void {
+    this.#fail(status.UNAVAILABLE, reason)
+  }
+
+  /** Brings the client as far as it can be brought now: called when anything changed. */
+  advance(): void {
+    this.#guard(() => this.#advance())
+  }
+
+  #guard(act: () => void): void {
+    if (this.#isClosed) return
+    try {
+      act()
+    } catch (error) {
+      this.#log.error({ err: error }, 'stream failed')
+      this.#fail(status.INTERNAL, 'internal error; the log of the control plane says more')
+    }
+  }
+
+  // ---- requests
+
+  #receive(bytes: Buffer): void {
+    let request: SotwRequest | DeltaRequest
+    try {
+      request = this.#kind.protocol === 'sotw' ? scanSotwRequest(bytes) : scanDeltaRequest(bytes)
+      if (!this.#meetNode(request.node)) return
+    } catch (error) {
+      this.#fail(status.INVALID_ARGUMENT, `the request cannot be read: ${messageOf(error)}`)
+      return
+    }
+    const typeUrl = request.typeUrl || (this.#kind.typeUrl ?? '')
+    if (typeUrl === '') {
+      this.#fail(status.INVALID_ARGUMENT, 'type_url is missing: on an aggregated stream every request must have it')
+      return
+    }
+    if (this.#kind.typeUrl !== undefined && typeUrl !== this.#kind.typeUrl) {
+      this.#fail(status.INVALID_ARGUMENT, `type_url is ${typeUrl}, but this service is for ${this.#kind.typeUrl}`)
+      return
+    }
+    this.#subscribe(typeUrl, { ...request, typeUrl })
+    this.#advance()
+  }
+
+  /** Takes the node of the first request (rules 1–3). False when the stream had to end. */
+  #meetNode(bytes: Uint8Array | undefined): boolean {
+    if (this.#node !== undefined) {
+      if (bytes !== undefined && decodeNodeId(bytes) !== this.#node.id) {
+        this.#warn(undefined, 'a later request names another node.id; the stream stays with the first')
+      }
+      return true
+    }
+    const node = bytes === undefined ? undefined : decodeNode(bytes)
+    if (node === undefined || node.id === '') {
+      const what = node === undefined ? 'node is missing in the first request' : 'node.id is empty'
+      this.#fail(status.INVALID_ARGUMENT, `${what}: set node.id in the bootstrap, for it selects the configuration`)
+      return false
+    }
+    const { clientFeatures } = node
+    this.#isWrapped =
+      clientFeatures.includes('xds.config.resource-in-sotw') ||
+      clientFeatures.includes('xds.config.supports-resource-ttl')
+    this.#isGrpcClient = node.userAgentName.startsWith('gRPC')
+    this.#node = node
+    this.#watch = this.#deps.cache.watch(node, (snapshot) => {
+      this.#target = snapshot
+      this.#deps.fanOut.schedule(this)
+    })
+    this.#target = this.#watch.snapshot
+    const group = this.#watch.group.label
+    this.#log = this.#deps.log.child({ stream: this.#id, node: node.id, group })
+    this.#log.info({ peer: this.#call.getPeer(), protocol: this.#kind.protocol }, 'client connected')
+    this.#deps.onEvent({ kind: 'node', streamId: this.#id, node, group })
+    return true
+  }
+
+  #subscribe(typeUrl: TypeUrl, request: SotwRequest | DeltaRequest): void {
+    const before = this.#subscriptions.get(typeUrl)
+    const type = resourceTypeOf(typeUrl)
+    if (type === undefined)
+      this.#warn(typeUrl, `type ${typeUrl} is not known here: it is served if there are resources of it`)
+    const rule = { isWildcardWhenEmpty: (type?.isWildcardByDefault ?? true) && !this.#isGrpcClient }
+    let received: ReturnType<typeof receiveSotw>
+    if ('nameBytes' in request) {
+      if (type?.isDeltaOnly === true) {
+        this.#warn(typeUrl, `${type.service} exists in the delta protocol only: set api_type DELTA_GRPC; not answered`)
+        return
+      }
+      received = receiveSotw(before, request, rule)
+      if (before === undefined && request.versionInfo !== '') this.#resumeVersions.set(typeUrl, request.versionInfo)
+    } else {
+      received = receiveDelta(before, request, rule)
+    }
+    let { subscription } = received
+    const followUp = before === undefined ? this.#followUps.get(typeUrl) : undefined
+    if (followUp !== undefined) {
+      this.#followUps.delete(typeUrl)
+      subscription = { ...subscription, owed: addOwed(subscription.owed, followUp) }
+    }
+    this.#subscriptions.set(typeUrl, subscription)
+    if (received.verdict !== undefined) this.#takeVerdict(typeUrl, received.verdict)
+    if (received.isChanged) {
+      const { isWildcard, names } = subscription
+      this.#deps.onEvent({ kind: 'request', streamId: this.#id, typeUrl, names: names.names.length, isWildcard })
+    }
+  }
+
+  #takeVerdict(typeUrl: TypeUrl, verdict: Verdict): void {
+    const { nonce, set, atMs } = verdict.sent
+    const about = { streamId: this.#id, typeUrl, version: set.version, nonce, ms: performance.now() - atMs }
+    if (verdict.kind === 'ack') {
+      if (typeUrl === clusterType) this.#clusters = set
+      this.#deps.onEvent({ kind: 'ack', ...about })
+      return
+    }
+    if (typeUrl === clusterType) this.#clusters = clustersAfterNack(this.#clusters, set, verdict.message)
+    const message = nackMessage(typeUrl, verdict.message)
+    this.#log.warn(
+      { type: wordOf(typeUrl), version: set.version, nonce, reason: message },
+      'client rejected a response',
+    )
+    this.#deps.onEvent({ kind: 'nack', ...about, message })
+  }
+
+  // ---- answers and pushes
+
+  #advance(): void {
+    if (this.#target === undefined) return
+    this.#wakeAtMs = Number.POSITIVE_INFINITY
+    this.#view ??= this.#target
+    for (;;) {
+      // Plan first, so that after a wait only the newest is said.
+      const step = plan(this.#view, this.#target, this.#progress())
+      const isMoved = step.view !== this.#view
+      if (isMoved) {
+        this.#view = step.view
+        this.#order = step.isRemoval ? removalOrder : additionOrder
+      }
+      const before = this.#updates
+      if (!this.#sendAll(this.#view)) return
+      if (this.#view === this.#target || (!isMoved && before === this.#updates)) break
+    }
+    this.#arm()
+  }
+
+  /** What the plan must know of this client. Sets the time to look again where an ACK is awaited. */
+  #progress(): Progress {
+    const now = performance.now()
+    const { transitionTimeoutMs } = this.#deps.options
+    const view = this.#view as View
+    const isWaiting = view !== this.#target
+    const clusters = this.#subscriptions.get(clusterType)
+    for (const sent of clusters?.outstanding ?? []) {
+      if (now - sent.atMs >= transitionTimeoutMs) this.#goOnWithout(clusterType, sent)
+      else if (isWaiting) this.#wakeAt(sent.atMs + transitionTimeoutMs)
+    }
+    let hasUsers = true
+    for (const [typeUrl, subscription] of this.#subscriptions) {
+      if (!userTypes.has(typeUrl)) continue
+      if (subscription.sent?.version !== setIn(view, typeUrl).version || subscription.nacked !== undefined)
+        hasUsers = false
+      for (const sent of subscription.outstanding) {
+        if (now - sent.atMs >= transitionTimeoutMs) {
+          if (isWaiting) this.#goOnWithout(typeUrl, sent)
+        } else {
+          hasUsers = false
+          if (isWaiting) this.#wakeAt(sent.atMs + transitionTimeoutMs)
+        }
+      }
+    }
+    return { clusters: clusters === undefined ? undefined : this.#clusters, hasUsers }
+  }
+
+  #goOnWithout(typeUrl: TypeUrl, sent: Sent): void {
+    if (Number(this.#timedOut.get(typeUrl) ?? 0) >= Number(sent.nonce)) return
+    this.#timedOut.set(typeUrl, sent.nonce)
+    const names: string[] = []
+    if (typeUrl === clusterType) {
+      const before = this.#clusters
+      for (const { name } of diffSets(before, sent.set).changed) if (before?.get(name) === undefined) names.push(name)
+      this.#clusters = sent.set
+    }
+    this.#log.warn(
+      { type: wordOf(typeUrl), version: sent.set.version, nonce: sent.nonce, names: names.slice(0, 20) },
+      'no ACK within the transition timeout: going on without it',
+    )
+  }
+
+  /** False when the socket or the fan-out is full: then the stream is called again. */
+  #sendAll(view: View): boolean {
+    for (const typeUrl of this.#order) if (!this.#sendIfRoom(view, typeUrl)) return false
+    for (const typeUrl of this.#subscriptions.keys()) {
+      if (resourceTypeOf(typeUrl) === undefined && !this.#sendIfRoom(view, typeUrl)) return false
+    }
+    return true
+  }
+
+  #sendIfRoom(view: View, typeUrl: TypeUrl): boolean {
+    const subscription = this.#subscriptions.get(typeUrl)
+    if (subscription === undefined) return true
+    const set = setIn(view, typeUrl)
+    const isAnswer = isOwing(subscription)
+    if (!isAnswer) {
+      if (subscription.sent?.version === set.version) return true
+      // Rejected content is not sent again: it waits for a change (rules 30, 61).
+      if (subscription.nacked?.set.version === set.version) return true
+      const last = subscription.outstanding.at(-1)
+      if (last !== undefined) {
+        const { cluster, other } = this.#deps.options.ackWaitMs
+        const dueMs = last.atMs + (typeUrl === clusterType ? cluster : other)
+        if (performance.now() < dueMs) {
+          this.#wakeAt(dueMs)
+          return true
+        }
+      }
+    }
+    if (this.#unflushedBytes >= maxStreamBytes) {
+      this.#isWaitingForSocket = true
+      return false
+    }
+    if (this.#deps.fanOut.isFull) {
+      this.#deps.fanOut.schedule(this)
+      return false
+    }
+    this.#send(subscription, set, isAnswer)
+    return true
+  }
+
+  #send(subscription: Subscription, set: ResourceSet, isAnswer: boolean): void {
+    const { typeUrl } = subscription
+    const question = questionOf(subscription, set)
+    const body = this.#bodyOf(subscription, question)
+    const { content } = body
+    if (content.unsendable.length > 0) this.#warnUnsendable(typeUrl, content.unsendable, content.isWithheld)
+    if (content.isWithheld) return
+    const isResumed = this.#resumes(subscription, set)
+    if (isResumed || (!subscription.mustAnswer && this.#isSilent(question, content))) {
+      this.#update({ ...noteUnchanged(subscription, set), ...(isResumed && { mustAnswer: false }) })
+      if (isResumed && typeUrl === clusterType) this.#clusters ??= set
+      return
+    }
+    const message = body.message(Number(subscription.lastNonce))
+    const nonce = String(message.nonce)
+    const { isComplete, owed } = question
+    this.#update(noteSent(subscription, { nonce, set, isComplete, owed, atMs: performance.now() }))
+    if (typeUrl === clusterType) {
+      // Of its first clusters a client says nothing more by its ACK: nothing waits for it.
+      this.#clusters ??= set
+      this.#followClusters(subscription, question, content)
+    }
+    this.#write(message.bytes)
+    this.#deps.onEvent({
+      kind: 'sent',
+      streamId: this.#id,
+      typeUrl,
+      version: set.version,
+      nonce,
+      resources: content.frames.length,
+      removed: content.removed.length,
+      bytes: message.bytes.length,
+      isAnswer,
+    })
+    this.#log.debug(
+      { type: wordOf(typeUrl), version: set.version, nonce, bytes: message.bytes.length },
+      'response sent',
+    )
+  }
+
+  #update(subscription: Subscription): void {
+    this.#subscriptions.set(subscription.typeUrl, subscription)
+    this.#updates++
+  }
+
+  #bodyOf(subscription: Subscription, question: Question): Body {
+    const { typeUrl } = subscription
+    const { bodies } = this.#deps
+    if (this.#kind.protocol === 'delta') {
+      if (
+        typeUrl === hostType &&
+        subscription.mustAnswer &&
+        !subscription.isWildcard &&
+        subscription.names === noNames
+      ) {
+        return bodies.bodyForOne(question, 'delta', this.#noHosts())
+      }
+      return bodies.bodyOf(question, 'delta', () => deltaContent(question, this.#canSend))
+    }
+    const type = resourceTypeOf(typeUrl)
+    return bodies.bodyOf(question, this.#encoding(), () => sotwContent(question, type, this.#canSend, this.#isWrapped))
+  }
+
+  /** To the empty first request of VHDS: no virtual host yet, which ends the listeners' wait (rule 46). */
+  #noHosts(): Content {
+    const routes = this.#subscriptions.get(resourceTypes.route.typeUrl)?.names ?? noNames
+    return {
+      resources: [],
+      frames: [],
+      removed: routes.names.map((name) => `${name}/-`),
+      unsendable: [],
+      isWithheld: false,
+    }
+  }
+
+  #isSilent(question: Question, content: Content): boolean {
+    if (this.#kind.protocol === 'delta') return content.frames.length === 0 && content.removed.length === 0
+    return isSotwSilent(question, content, resourceTypeOf(question.to.typeUrl))
+  }
+
+  /** `--sotw-resume`: the client has this very version, and asks for all of a type that is always full state (rule 32). */
+  #resumes(subscription: Subscription, set: ResourceSet): boolean {
+    const { typeUrl, isWildcard, names, sent } = subscription
+    const stated = this.#resumeVersions.get(typeUrl)
+    this.#resumeVersions.delete(typeUrl)
+    if (!this.#deps.options.sotwResume || sent !== undefined || !isWildcard || names !== noNames) return false
+    return resourceTypeOf(typeUrl)?.isFullState === true && stated === set.version
+  }
+
+  /** A cluster that was sent warms again and needs its assignment and secrets again, though they are unchanged (rules 58, 72). */
+  #followClusters(subscription: Subscription, question: Question, content: Content): void {
+    const isFirst = subscription.sent === undefined
+    if (this.#kind.protocol === 'sotw' && isFirst) return
+    const [only] = question.from
+    const clusters =
+      this.#kind.protocol === 'delta'
+        ? content.resources
+        : question.from.length === 1
+          ? diffSets(only, question.to).changed
+          : question.from.flatMap((set) => diffSets(set, question.to).changed)
+    for (const [typeUrl, names] of namesIn(clusters)) {
+      const follower = this.#subscriptions.get(typeUrl)
+      if (follower !== undefined) this.#update({ ...follower, owed: addOwed(follower.owed, names) })
+      else if (isFirst) this.#followUps.set(typeUrl, names)
+    }
+  }
+
+  #write(bytes: Buffer): void {
+    const size = bytes.length
+    this.#unflushedBytes += size
+    this.#reservedBytes += size
+    this.#deps.fanOut.reserve(size)
+    this.#stall ??= setTimeout(() => {
+      this.#stall = undefined
+      this.#releaseBytes(this.#reservedBytes)
+    }, stallMs).unref()
+    this.#call.write(bytes, () => {
+      if (this.#isClosed) return
+      this.#unflushedBytes -= size
+      this.#releaseBytes(Math.min(size, this.#reservedBytes))
+      if (this.#unflushedBytes === 0) {
+        clearTimeout(this.#stall)
+        this.#stall = undefined
+      }
+      if (this.#isWaitingForSocket && this.#unflushedBytes < maxStreamBytes) {
+        this.#isWaitingForSocket = false
+        this.#deps.fanOut.schedule(this)
+      }
+    })
+  }
+
+  #releaseBytes(size: number): void {
+    this.#reservedBytes -= size
+    this.#deps.fanOut.release(size)
+  }
+
+  // ---- time, warnings, the end
+
+  #wakeAt(atMs: number): void {
+    this.#wakeAtMs = Math.min(this.#wakeAtMs, atMs)
+  }
+
+  #arm(): void {
+    clearTimeout(this.#wake)
+    this.#wake = undefined
+    if (this.#wakeAtMs === Number.POSITIVE_INFINITY) return
+    // A millisecond more, for timers may fire early by a fraction of one.
+    const delayMs = Math.max(1, Math.ceil(this.#wakeAtMs - performance.now()) + 1)
+    this.#wake = setTimeout(() => this.advance(), delayMs).unref()
+  }
+
+  #warn(typeUrl: TypeUrl | undefined, message: string): void {
+    if (this.#warned.has(message)) return
+    this.#warned.add(message)
+    this.#log.warn({ ...(typeUrl !== undefined && { type: wordOf(typeUrl) }), reason: message }, 'client warning')
+    this.#deps.onEvent({ kind: 'warning', streamId: this.#id, typeUrl, message })
+  }
+
+  #warnUnsendable(typeUrl: TypeUrl, names: readonly string[], isWithheld: boolean): void {
+    const { canSendSecrets } = this.#deps.options
+    const why = canSendSecrets
+      ? 'their sensitive content was not kept and their source was not read yet'
+      : 'they are sensitive or not ready and this connection is not encrypted: serve with TLS, or --allow-plaintext-secrets'
+    const what = isWithheld
+      ? `nothing of type ${wordOf(typeUrl)} is sent, because`
+      : `some of type ${wordOf(typeUrl)} are not sent:`
+    this.#warn(typeUrl, `${what} ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', …' : ''}: ${why}`)
+  }
+
+  #fail(code: status, details: string): void {
+    if (this.#isClosed) return
+    if (code !== status.UNAVAILABLE) this.#log.warn({ reason: details }, 'stream refused')
+    this.#release(details)
+    this.#call.emit('error', Object.assign(new Error(details), { code, details }))
+  }
+
+  /** Exactly once, whichever way the stream ends (rule 16). */
+  #release(reason: string): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#watch?.close()
+    clearTimeout(this.#wake)
+    clearTimeout(this.#stall)
+    this.#deps.fanOut.forget(this)
+    this.#releaseBytes(this.#reservedBytes)
+    this.#subscriptions.clear()
+    if (this.#node !== undefined) this.#log.info({ reason }, 'client gone')
+    this.#deps.onEvent({ kind: 'close', streamId: this.#id, reason })
+    this.#onClosed(this)
+  }
+}
+
+/** What routes may name after a rejection: all that was sent, save what Envoy says it refused; when it says nothing, what it had before. */
+function clustersAfterNack(
+  before: ResourceSet | undefined,
+  sent: ResourceSet,
+  message: string,
+): ResourceSet | undefined {
+  const names = diffSets(before, sent).changed.map(({ name }) => name)
+  const rejected = rejectedNames(message, names)
+  if (rejected.length === 0) return before
+  return internSet(sent.with(new Map(rejected.map((name) => [name, before?.get(name)]))))
+}
+
+const followed = new WeakMap<readonly Resource[], ReadonlyMap<TypeUrl, NameSet>>()
+const followingTypes = new Set([resourceTypes.endpoint.typeUrl, resourceTypes.secret.typeUrl])
+
+/** The assignments and secrets that some clusters name. Computed once for all streams that were sent these. */
+function namesIn(clusters: readonly Resource[]): ReadonlyMap<TypeUrl, NameSet> {
+  const known = followed.get(clusters)
+  if (known !== undefined) return known
+  const lists = new Map<TypeUrl, string[]>()
+  for (const cluster of clusters) {
+    for (const { typeUrl, name } of cluster.references) {
+      if (!followingTypes.has(typeUrl)) continue
+      const list = lists.get(typeUrl)
+      if (list === undefined) lists.set(typeUrl, [name])
+      else list.push(name)
+    }
+  }
+  const names = new Map([...lists].map(([typeUrl, list]): [TypeUrl, NameSet] => [typeUrl, nameSetOf(list)]))
+  followed.set(clusters, names)
+  return names
+}

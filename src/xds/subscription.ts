@@ -1,0 +1,146 @@
+import type { TypeUrl } from '../resource/type-url.ts'
+import type { ResourceSet } from '../snapshot/resource-set.ts'
+import { type NameSet, noNames, type RequestedNames, unionNames } from './names.ts'
+
+/** Resources that a client is to be sent whatever it has: all that it asked for, some, or none. */
+export type Owed = 'all' | NameSet
+
+/** A response that was handed to the socket and has no verdict yet. */
+export interface Sent {
+  readonly nonce: string
+  /** What the client has when it took it. */
+  readonly set: ResourceSet
+  /** False for one that held only names newly asked for while an older response stands rejected: its ACK settles nothing else. */
+  readonly isComplete: boolean
+  readonly owed: Owed
+  /** On the clock of `performance.now()`. */
+  readonly atMs: number
+}
+
+/**
+ * What one stream asked of one type, and what its client has of it. Immutable. Holds references to shared sets, never
+ * names or versions of its own, so that it does not grow with the snapshot (DESIGN.md 3).
+ */
+export interface Subscription {
+  readonly typeUrl: TypeUrl
+  readonly isWildcard: boolean
+  /** Asked for by name, beside a wildcard too. */
+  readonly names: NameSet
+  /** It has named something once: from then on an empty list is no wildcard (SotW, rule 40). */
+  readonly hasNamed: boolean
+  /** SotW: the names as last written. */
+  readonly requested: RequestedNames | undefined
+  readonly owed: Owed
+  /** An answer is due even if it is empty: Envoy's start waits for it (rules 34, 59). */
+  readonly mustAnswer: boolean
+  /** Of the last response; kept when everything is unsubscribed (rule 14). '' before the first. */
+  readonly lastNonce: string
+  /** Oldest first. */
+  readonly outstanding: readonly Sent[]
+  /** What the client was last brought to; undefined before the first answer. */
+  readonly sent: ResourceSet | undefined
+  /**
+   * Of each resource the client has the version in one of these sets, if it asked for it: one set when all is
+   * accepted, more while a response is unanswered or rejected. Empty: it has nothing.
+   */
+  readonly mayHold: readonly ResourceSet[]
+  /** Delta: what the client said at the start of the stream that it has (rule 55), until its first ACK. */
+  readonly initialVersions: ReadonlyMap<string, string> | undefined
+  /** What the client last accepted as a whole. */
+  readonly acked: ResourceSet | undefined
+  /** The last rejection, until a later response is accepted. */
+  readonly nacked: { readonly set: ResourceSet; readonly message: string } | undefined
+  /** Sent for the asking in rejected responses: part of the next one. */
+  readonly doubtful: Owed
+}
+
+/** A response that never gets its verdict must not make the list grow. */
+const maxOutstanding = 8
+
+export function newSubscription(typeUrl: TypeUrl): Subscription {
+  return {
+    typeUrl,
+    isWildcard: false,
+    names: noNames,
+    hasNamed: false,
+    requested: undefined,
+    owed: noNames,
+    mustAnswer: false,
+    lastNonce: '',
+    outstanding: [],
+    sent: undefined,
+    mayHold: [],
+    initialVersions: undefined,
+    acked: undefined,
+    nacked: undefined,
+    doubtful: noNames,
+  }
+}
+
+export function isOwing(subscription: Subscription): boolean {
+  return subscription.mustAnswer || subscription.owed !== noNames
+}
+
+export function addOwed(a: Owed, b: Owed): Owed {
+  return a === 'all' || b === 'all' ? 'all' : unionNames(a, b)
+}
+
+/** True if the client asked for it: by name, by a glob, or by wildcard. */
+export function isAsked(subscription: Pick<Subscription, 'isWildcard' | 'names'>, name: string): boolean {
+  return subscription.isWildcard || subscription.names.matches(name)
+}
+
+/** What the client answered to one response. */
+export type Verdict =
+  | { readonly kind: 'ack'; readonly sent: Sent }
+  | { readonly kind: 'nack'; readonly sent: Sent; readonly message: string }
+
+/** After a response went out. Recorded before the write, or a fast ACK would look unknown (rule 12). */
+export function noteSent(subscription: Subscription, sent: Sent): Subscription {
+  const { mayHold } = subscription
+  const outstanding = [...subscription.outstanding, sent].slice(-maxOutstanding)
+  const held = mayHold.at(-1) === sent.set ? mayHold : [...mayHold.filter((set) => set !== sent.set), sent.set]
+  return {
+    ...subscription,
+    owed: noNames,
+    mustAnswer: false,
+    doubtful: sent.isComplete ? noNames : subscription.doubtful,
+    lastNonce: sent.nonce,
+    outstanding,
+    sent: sent.set,
+    // The oldest is what was accepted last; of the others the newest count.
+    mayHold: held.length <= maxOutstanding ? held : [held[0] as ResourceSet, ...held.slice(2)],
+  }
+}
+
+/** When nothing of what the client asked for differs between all that it may hold and `set`: it has `set`. */
+export function noteUnchanged(subscription: Subscription, set: ResourceSet): Subscription {
+  if (subscription.sent === set && !isOwing(subscription)) return subscription
+  const mayHold = subscription.nacked === undefined ? [set] : subscription.mayHold
+  return { ...subscription, owed: noNames, sent: set, mayHold }
+}
+
+/** The response was accepted, and with it the older ones that it contained. */
+export function noteAck(subscription: Subscription, sent: Sent): Subscription {
+  const later = subscription.outstanding.slice(subscription.outstanding.indexOf(sent) + 1)
+  if (!sent.isComplete) return { ...subscription, outstanding: later }
+  return {
+    ...subscription,
+    outstanding: later,
+    // With nothing later, `sent` may be newer than what was acknowledged, without a difference that concerns the client.
+    mayHold: later.length > 0 ? [...new Set([sent.set, ...later.map(({ set }) => set)])] : [sent.set],
+    initialVersions: undefined,
+    acked: sent.set,
+    nacked: undefined,
+  }
+}
+
+/** The response was rejected: of what it held the client may have some (rule 31), so nothing is forgotten. */
+export function noteNack(subscription: Subscription, sent: Sent, message: string): Subscription {
+  return {
+    ...subscription,
+    outstanding: subscription.outstanding.filter((other) => other !== sent),
+    nacked: { set: sent.set, message },
+    doubtful: addOwed(subscription.doubtful, sent.owed),
+  }
+}
