@@ -31,6 +31,7 @@ export interface SnapshotCache {
   apply(change: {
     readonly upserted: readonly Unit[]
     readonly removed: readonly string[]
+    /** All that is, not only what is new. */
     readonly withheld: readonly Withheld[]
   }): void
   /** One per stream. `onSnapshot` is called for every newer snapshot, never within `watch` itself. */
@@ -39,5 +40,6 @@ export interface SnapshotCache {
   snapshotFor(node: Node): { readonly group: Group; readonly snapshot: Snapshot | undefined }
   /** Groups with at least one watch. */
   groups(): readonly { readonly group: Group; readonly snapshot: Snapshot | undefined; readonly watches: number }[]
+  /** Watched groups that are not answered; for a document that concerns none, the nodes that it is for. */
   withheld(): readonly WithheldGroup[]
 }

@@ -1,0 +1,284 @@
+import { formatOrigin } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Node } from '../resource/node.ts'
+import { type NodeSelector, selectorKey } from '../resource/node-selector.ts'
+import type { TypeUrl } from '../resource/type-url.ts'
+import type { Snapshot } from '../snapshot/snapshot.ts'
+import { selectorsOf } from '../snapshot/unit.ts'
+import type { Unit, Withheld } from '../snapshot/world.ts'
+import type { Group, SnapshotCache, Watch, WithheldGroup } from './cache.ts'
+import { buildGroup, GroupSnapshot } from './group-snapshot.ts'
+import { Layer, type Replacement } from './layer.ts'
+import { NodeMatcher } from './node-matcher.ts'
+
+/** What a watcher throws goes to `log` and stops no other; without one, `apply` throws it when all were called. */
+export function createSnapshotCache(log?: Log): SnapshotCache {
+  return new GroupedCache(log)
+}
+
+interface GroupState {
+  readonly group: Group
+  /** Of its selectors, sorted. */
+  readonly keys: readonly string[]
+  readonly watches: Set<NodeWatch>
+  layers: readonly Layer[]
+  content: GroupSnapshot
+}
+
+interface NodeWatch {
+  readonly node: Node
+  readonly onSnapshot: (snapshot: Snapshot) => void
+  state: GroupState
+  /** What the watcher was given last, or could see when it began. */
+  last: Snapshot | undefined
+  isClosed: boolean
+}
+
+/** Groups asked for without a watch that are kept until the next change. */
+const idleAtMost = 256
+
+class GroupedCache implements SnapshotCache {
+  readonly #log: Log | undefined
+  readonly #units = new Map<string, Unit>()
+  readonly #layers = new Map<string, Layer>()
+  /** Watched groups by their key, and by the key of each selector that they match. */
+  readonly #groups = new Map<string, GroupState>()
+  readonly #groupsBySelector = new Map<string, Set<GroupState>>()
+  readonly #idle = new Map<string, GroupState>()
+  #matcher = new NodeMatcher(new Map())
+  #withheld: readonly Withheld[] = []
+  /** One that withholds every group does so as the selector of every node, which is in each group then. */
+  #withheldKeys: ReadonlySet<string> = new Set()
+  #isReady = false
+
+  constructor(log: Log | undefined) {
+    this.#log = log
+  }
+
+  apply(change: {
+    readonly upserted: readonly Unit[]
+    readonly removed: readonly string[]
+    readonly withheld: readonly Withheld[]
+  }): void {
+    const isFirst = !this.#isReady
+    this.#isReady = true
+    const changedTypes = this.#applyUnits(change.upserted, change.removed)
+    const hasWithheldChanged = this.#applyWithheld(change.withheld)
+    const haveSelectorsChanged = this.#followSelectors()
+    if (changedTypes.size > 0 || haveSelectorsChanged) this.#idle.clear()
+    const touched = this.#updateGroups(changedTypes)
+    if (haveSelectorsChanged) for (const state of this.#regroup()) touched.add(state)
+    this.#notify(isFirst || hasWithheldChanged ? this.#groups.values() : touched)
+  }
+
+  watch(node: Node, onSnapshot: (snapshot: Snapshot) => void): Watch {
+    const state = this.#stateOf(node)
+    const watch: NodeWatch = { node, onSnapshot, state, last: this.#served(state), isClosed: false }
+    this.#join(watch, state)
+    const served = (): Snapshot | undefined => this.#served(watch.state)
+    return {
+      get group() {
+        return watch.state.group
+      },
+      get snapshot() {
+        return served()
+      },
+      close: () => {
+        if (watch.isClosed) return
+        watch.isClosed = true
+        this.#leave(watch)
+      },
+    }
+  }
+
+  snapshotFor(node: Node): { readonly group: Group; readonly snapshot: Snapshot | undefined } {
+    const state = this.#stateOf(node)
+    return { group: state.group, snapshot: this.#served(state) }
+  }
+
+  groups(): readonly { readonly group: Group; readonly snapshot: Snapshot | undefined; readonly watches: number }[] {
+    return [...this.#groups.values()]
+      .map((state) => ({ group: state.group, snapshot: this.#served(state), watches: state.watches.size }))
+      .sort((a, b) => byKey(a.group, b.group))
+  }
+
+  withheld(): readonly WithheldGroup[] {
+    const found = new Map<string, { readonly group: Group; readonly reasons: string[] }>()
+    for (const { selectors, problem } of this.#withheld) {
+      const wanted = byCanonicalKey(selectors)
+      const watched = [...this.#groups.values()].filter((state) => state.keys.some((key) => wanted.has(key)))
+      const groups = watched.length > 0 ? watched.map(({ group }) => group) : [buildGroup(wanted)]
+      for (const group of groups) {
+        const entry = found.get(group.key) ?? { group, reasons: [] }
+        entry.reasons.push(`${formatOrigin(problem.origin)}: ${problem.message}`)
+        found.set(group.key, entry)
+      }
+    }
+    return [...found.values()].sort((a, b) => byKey(a.group, b.group))
+  }
+
+  /** Returns the types whose sets changed, by the key of their layer. */
+  #applyUnits(upserted: readonly Unit[], removed: readonly string[]): ReadonlyMap<string, ReadonlySet<TypeUrl>> {
+    const wanted = new Map<string, Unit | undefined>(removed.map((key) => [key, undefined]))
+    for (const unit of upserted) wanted.set(unit.key, unit)
+    const replacements = new Map<string, { readonly selector: NodeSelector; readonly units: Replacement[] }>()
+    for (const [key, after] of wanted) {
+      const before = this.#units.get(key)
+      if (after === undefined) this.#units.delete(key)
+      else this.#units.set(key, after)
+      const [selectedBefore, selectedAfter] = [selectorsByKey(before), selectorsByKey(after)]
+      for (const [layerKey, selector] of new Map([...selectedBefore, ...selectedAfter])) {
+        const entry = replacements.get(layerKey) ?? { selector, units: [] }
+        replacements.set(layerKey, entry)
+        entry.units.push({
+          key,
+          before: selectedBefore.has(layerKey) ? before : undefined,
+          after: selectedAfter.has(layerKey) ? after : undefined,
+        })
+      }
+    }
+    const changedTypes = new Map<string, ReadonlySet<TypeUrl>>()
+    for (const [key, { selector, units }] of replacements) {
+      const layer = this.#layers.get(key) ?? new Layer(selector)
+      const types = layer.replace(units)
+      if (types.size > 0) changedTypes.set(key, types)
+      if (layer.isEmpty) this.#layers.delete(key)
+      else this.#layers.set(key, layer)
+    }
+    return changedTypes
+  }
+
+  /** Returns whether other selectors than before are withheld. */
+  #applyWithheld(withheld: readonly Withheld[]): boolean {
+    const before = this.#withheldKeys
+    this.#withheld = withheld
+    this.#withheldKeys = new Set(withheld.flatMap(({ selectors }) => [...byCanonicalKey(selectors).keys()]))
+    return before.size !== this.#withheldKeys.size || [...before].some((key) => !this.#withheldKeys.has(key))
+  }
+
+  /** Nodes are told apart by the selectors of what is in force and of what is withheld. Returns whether these changed. */
+  #followSelectors(): boolean {
+    const selectors = new Map([...this.#layers].map(([key, layer]) => [key, layer.selector]))
+    for (const withheld of this.#withheld) {
+      for (const [key, selector] of byCanonicalKey(withheld.selectors)) selectors.set(key, selector)
+    }
+    const known = this.#matcher.selectors
+    if (selectors.size === known.size && [...selectors.keys()].every((key) => known.has(key))) return false
+    this.#matcher = new NodeMatcher(selectors)
+    return true
+  }
+
+  /** Returns the watched groups that have another snapshot now. */
+  #updateGroups(changedTypes: ReadonlyMap<string, ReadonlySet<TypeUrl>>): Set<GroupState> {
+    const typesByGroup = new Map<GroupState, Set<TypeUrl>>()
+    for (const [key, types] of changedTypes) {
+      for (const state of this.#groupsBySelector.get(key) ?? []) {
+        const ofGroup = typesByGroup.get(state) ?? new Set()
+        for (const type of types) ofGroup.add(type)
+        typesByGroup.set(state, ofGroup)
+      }
+    }
+    const touched = new Set<GroupState>()
+    for (const [state, types] of typesByGroup) {
+      const before = state.content.snapshot
+      const layers = this.#layersOf(state.keys)
+      if (layers.length === state.layers.length && layers.every((layer, index) => layer === state.layers[index])) {
+        state.content.update(types)
+      } else {
+        state.layers = layers
+        state.content = new GroupSnapshot(layers)
+      }
+      if (state.content.snapshot !== before) touched.add(state)
+    }
+    return touched
+  }
+
+  /** Moves watches to the groups that they belong to now, and returns those that a watch came to. */
+  #regroup(): ReadonlySet<GroupState> {
+    const joined = new Set<GroupState>()
+    for (const watch of [...this.#groups.values()].flatMap((state) => [...state.watches])) {
+      if (groupKey(this.#matcher.keysOf(watch.node)) === watch.state.group.key) continue
+      this.#leave(watch)
+      this.#join(watch, this.#stateOf(watch.node))
+      joined.add(watch.state)
+    }
+    return joined
+  }
+
+  #notify(states: Iterable<GroupState>): void {
+    const errors: unknown[] = []
+    for (const watch of [...states].flatMap((state) => [...state.watches])) {
+      const snapshot = this.#served(watch.state)
+      if (watch.isClosed || snapshot === undefined || snapshot === watch.last) continue
+      watch.last = snapshot
+      try {
+        watch.onSnapshot(snapshot)
+      } catch (error) {
+        errors.push(error)
+        this.#log?.error({ group: watch.state.group.key, node: watch.node.id, err: error }, 'watcher failed')
+      }
+    }
+    if (errors.length > 0 && this.#log === undefined) throw new AggregateError(errors, 'watchers failed')
+  }
+
+  #served(state: GroupState): Snapshot | undefined {
+    const isWithheld = state.keys.some((key) => this.#withheldKeys.has(key))
+    return this.#isReady && !isWithheld ? state.content.snapshot : undefined
+  }
+
+  #stateOf(node: Node): GroupState {
+    const keys = this.#matcher.keysOf(node)
+    const key = groupKey(keys)
+    const known = this.#groups.get(key) ?? this.#idle.get(key)
+    if (known !== undefined) return known
+    const { selectors } = this.#matcher
+    const group = buildGroup(new Map(keys.map((one) => [one, selectors.get(one) ?? {}])))
+    const layers = this.#layersOf(keys)
+    const state = { group, keys, watches: new Set<NodeWatch>(), layers, content: new GroupSnapshot(layers) }
+    if (this.#idle.size >= idleAtMost) this.#idle.clear()
+    this.#idle.set(key, state)
+    return state
+  }
+
+  #layersOf(keys: readonly string[]): readonly Layer[] {
+    return keys.flatMap((key) => this.#layers.get(key) ?? [])
+  }
+
+  #join(watch: NodeWatch, state: GroupState): void {
+    watch.state = state
+    state.watches.add(watch)
+    this.#idle.delete(state.group.key)
+    this.#groups.set(state.group.key, state)
+    for (const key of state.keys) {
+      const states = this.#groupsBySelector.get(key) ?? new Set()
+      this.#groupsBySelector.set(key, states.add(state))
+    }
+  }
+
+  /** The last watch takes its group with it. */
+  #leave(watch: NodeWatch): void {
+    const { state } = watch
+    state.watches.delete(watch)
+    if (state.watches.size > 0) return
+    this.#groups.delete(state.group.key)
+    for (const key of state.keys) {
+      const states = this.#groupsBySelector.get(key)
+      states?.delete(state)
+      if (states?.size === 0) this.#groupsBySelector.delete(key)
+    }
+  }
+}
+
+/** A group's key is the keys of its selectors, sorted. */
+const groupKey = (keys: readonly string[]): string => keys.join('+')
+
+const byKey = (a: Group, b: Group): number => (a.key < b.key ? -1 : 1)
+
+/** Without selectors it is about every node. */
+function byCanonicalKey(selectors: readonly NodeSelector[] | undefined): ReadonlyMap<string, NodeSelector> {
+  const all = selectorsOf({ selectors: selectors ?? [] }).map((one): [string, NodeSelector] => [selectorKey(one), one])
+  return new Map(all.sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+const selectorsByKey = (unit: Unit | undefined): ReadonlyMap<string, NodeSelector> =>
+  unit === undefined ? new Map<string, NodeSelector>() : byCanonicalKey(unit.selectors)
