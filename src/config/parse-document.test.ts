@@ -232,6 +232,7 @@ describe('who a document is', () => {
   test.each<[string, string]>([
     ['the YAML is broken before a name', `${list('a')}---\nresources: [\n`],
     ['its first resource has lost its name', `${list('a')}---\n${list('b', 'c').replace('name: b', 'nmae: b')}`],
+    ['the text breaks off', 'resources: [{'],
     ['a separator lost a dash', `${list('a')}--\n${list('b')}`],
     ['a separator is gone', `${list('a')}${list('b')}`],
     ['a separator is gone between two forms', `${list('a')}${single('b')}`],

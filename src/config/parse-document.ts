@@ -36,7 +36,8 @@ export function parseDocument(api: EnvoyApi, document: Document, settings: Parse
   const problems: Problem[] = []
   let isUnreadable = false
   const keyFor = createKeys(document.id)
-  for (const [index, yaml] of parseYaml(document.text, { maxValues, maxDepth }).entries()) {
+  const yamls = parseYaml(document.text, { maxValues, maxDepth })
+  for (const [index, yaml] of yamls.entries()) {
     const origin = at(document.origin, yaml)
     const parsed = parseOne(api, yaml, document.origin)
     const { hint, isCertain } = documentHint(yaml.tree)
@@ -48,7 +49,9 @@ export function parseDocument(api: EnvoyApi, document: Document, settings: Parse
     }
     invalid.push({ key, origin, selectors: parsed.selectors })
     // What this document held before may have had another key, or have been another document: nothing is let go then.
-    isUnreadable ||= yaml.mayHideAnother || hasTwoForms(yaml.tree) || (index > 0 && !isCertain)
+    // A text that breaks off may have been cut (a full disk): documents may have followed.
+    const mayBeCut = yaml.isBroken && index === yamls.length - 1
+    isUnreadable ||= mayBeCut || yaml.mayHideAnother || hasTwoForms(yaml.tree) || (index > 0 && !isCertain)
   }
   return { documents, invalid, isUnreadable, problems: tellable(problems, document.text, maxProblems) }
 }

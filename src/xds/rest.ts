@@ -1,0 +1,71 @@
+import type { SnapshotCache } from '../cache/cache.ts'
+import { messageOf } from '../errors.ts'
+import { messageToJson } from '../resource/codec.ts'
+import type { EnvoyApi } from '../resource/envoy-api.ts'
+import { nodeOfJson } from '../resource/node.ts'
+import type { Resource } from '../resource/resource.ts'
+import type { ResourceType } from '../resource/type-url.ts'
+import { setOfResources } from '../snapshot/resource-set.ts'
+import { setOf } from '../snapshot/snapshot.ts'
+
+export interface RestAnswer {
+  readonly status: 200 | 304 | 400 | 503
+  readonly body?: unknown
+}
+
+export interface RestDeps {
+  readonly cache: SnapshotCache
+  readonly api: EnvoyApi
+  /** The answer stays on this machine or is encrypted: secrets may be in it. */
+  readonly isSecure: boolean
+}
+
+/**
+ * REST-JSON xDS (protocol page, "REST-JSON polling subscriptions"; rule 94): one DiscoveryRequest in proto3 JSON, one
+ * DiscoveryResponse back, or 304 when the client's version is current. The version is that of the resources asked for, so
+ * that a name newly asked for at an unchanged version is still answered (rule 26).
+ */
+export function answerRest(deps: RestDeps, type: ResourceType, request: unknown): RestAnswer {
+  if (typeof request !== 'object' || request === null || Array.isArray(request))
+    return refuse('a DiscoveryRequest is a JSON object')
+  const field = (snake: string, camel: string): unknown =>
+    (request as Record<string, unknown>)[snake] ?? (request as Record<string, unknown>)[camel]
+  const typeUrl = field('type_url', 'typeUrl') ?? type.typeUrl
+  if (typeUrl !== '' && typeUrl !== type.typeUrl) return refuse(`type_url must be ${type.typeUrl} at ${type.rest}`)
+  const node = nodeOfJson(field('node', 'node'))
+  if (node.id === '') return refuse('node.id is missing: the control plane must know who asks')
+  const names = field('resource_names', 'resourceNames') ?? []
+  if (!Array.isArray(names) || !names.every((name) => typeof name === 'string')) {
+    return refuse('resource_names is a list of strings')
+  }
+  const { snapshot } = deps.cache.snapshotFor(node)
+  if (snapshot === undefined) return { status: 503, body: { message: 'nothing to serve yet: see /ready' } }
+  const set = setOf(snapshot, type.typeUrl)
+  const isWildcard = names.includes('*') || (names.length === 0 && type.isWildcardByDefault)
+  const asked = isWildcard ? [...set.values()] : names.flatMap((name) => set.get(name) ?? [])
+  const resources = asked.filter((resource) => resource.isReady && (deps.isSecure || !resource.isSensitive))
+  const version =
+    isWildcard && resources.length === set.size ? set.version : setOfResources(type.typeUrl, resources).version
+  if (field('version_info', 'versionInfo') === version) return { status: 304 }
+  return {
+    status: 200,
+    body: {
+      version_info: version,
+      resources: resources.map((resource) => toAny(deps.api, resource)),
+      type_url: type.typeUrl,
+      nonce: version,
+    },
+  }
+}
+
+function toAny(api: EnvoyApi, resource: Resource): unknown {
+  try {
+    return { '@type': resource.typeUrl, ...(messageToJson(api, resource.typeUrl, resource.bytes) as object) }
+  } catch (error) {
+    throw new Error(`${resource.name} cannot be written as JSON: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+function refuse(message: string): RestAnswer {
+  return { status: 400, body: { message } }
+}
