@@ -12,11 +12,12 @@ import type { StreamEvent } from '../../src/xds/stream-event.ts'
 import { atTestEnd } from './at-test-end.ts'
 import { openStream, type ServiceWord, type WireStream } from './wire-client.ts'
 
-/** A message with the name in field 1, as every resource type has it, and a text in field 2. */
-function bytesOf(name: string, text: string): Uint8Array {
+/** A message with the name in field 1, as every resource type has it, a text in field 2, and what it names, for equal bytes are one resource. */
+function bytesOf(name: string, text: string, references: readonly string[]): Uint8Array {
   const writer = new jspb.BinaryWriter()
   writer.writeString(1, name)
   writer.writeString(2, text)
+  writer.writeRepeatedString(3, [...references])
   return writer.getResultBuffer()
 }
 
@@ -41,7 +42,7 @@ export function fakeResource(
   return buildResource({
     typeUrl: resourceTypes[word].typeUrl,
     name,
-    bytes: bytesOf(name, text),
+    bytes: bytesOf(name, text, references),
     origin: { name: 'test.yaml' },
     references: references.map((reference): Reference => {
       const [type, target] = reference.split(':', 2) as [ResourceWord, string]
@@ -94,7 +95,7 @@ export interface XdsWorld {
   readonly cache: FixedCache
   readonly server: XdsServer
   readonly events: readonly StreamEvent[]
-  open(protocol: 'sotw' | 'delta', service?: ServiceWord): WireStream
+  readonly open: (protocol: 'sotw' | 'delta', service?: ServiceWord) => WireStream
 }
 
 const api = loadEnvoyApi()

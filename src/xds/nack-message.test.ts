@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest'
+import { resourceTypes } from '../resource/type-url.ts'
+import { nackMessage, rejectedNames } from './nack-message.ts'
+
+const { cluster, secret, route } = resourceTypes
+
+test('A failed validation is shown without the resource that it dumps', () => {
+  const message =
+    'Proto constraint validation failed (ClusterValidationError.ConnectTimeout: value must be greater than 0s): name: "c"\ninline_string: "PRIVATE"'
+  expect(nackMessage(cluster.typeUrl, message)).toBe(
+    'Proto constraint validation failed (ClusterValidationError.ConnectTimeout: value must be greater than 0s)',
+  )
+})
+
+test('Other messages are shown as they are, up to 500 characters', () => {
+  const message = 'Only unique values for domains are permitted. Duplicate entry of domain a in route r1'
+  expect(nackMessage(route.typeUrl, message)).toBe(message)
+  expect(nackMessage(route.typeUrl, 'x'.repeat(600))).toHaveLength(500)
+})
+
+test('Of a rejected secret only the reason is shown', () => {
+  expect(nackMessage(secret.typeUrl, 'PRIVATE (failed to load certificate chain)')).toBe(
+    'failed to load certificate chain',
+  )
+  expect(nackMessage(secret.typeUrl, 'PRIVATE')).not.toContain('PRIVATE')
+})
+
+test.each([
+  ['Error adding/updating cluster(s) bad: no such thing, worse: neither', ['bad', 'worse']],
+  ['Error adding/updating cluster(s) very-bad: no such thing', []],
+  ['Error adding/updating cluster(s) a.b: no such thing', []],
+  ['something else about bad: no', []],
+])('Of %s the rejected names are %s', (message, expected) => {
+  expect(rejectedNames(message, ['bad', 'worse', 'good', 'a+b', 'axb'])).toEqual(expected)
+})
