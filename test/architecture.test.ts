@@ -52,7 +52,8 @@ function violationsOf({ summary }: Cruise): string[] {
   return [...new Set(summary.violations.map(({ from, rule }) => `${from}: ${rule.name}`))].sort()
 }
 
-describe('the import rules', () => {
+// Each cruise parses a whole project: seconds, on a machine that is busy with the other tests.
+describe('the import rules', { timeout: 60_000 }, () => {
   test('are kept by every module of src/, and all of them are seen', () => {
     const files = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.ts'))
     const result = cruise(root)
