@@ -73,6 +73,7 @@ export type ProblemCode =
   | 'unreadable'
   | 'withheld'
   | 'history'
+  | 'usage'
 
 /** Something in the configuration that its author should mend. Never holds the value of a sensitive field. */
 export interface Problem {
