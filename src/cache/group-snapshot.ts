@@ -32,7 +32,7 @@ export class GroupSnapshot {
   constructor(layers: readonly Layer[]) {
     this.#layers = layers
     for (const typeUrl of new Set(layers.flatMap((layer) => [...layer.typeUrls]))) this.#unite(typeUrl)
-    this.#addMissing(layers.flatMap((layer) => [...layer.wanted]))
+    this.#addMissing(layers.flatMap((layer) => [...layer.unmet]))
     this.#snapshot = this.#build()
   }
 

@@ -33,6 +33,7 @@ export class Layer {
   readonly #sets = new Map<TypeUrl, ResourceSet>()
   readonly #providers = new Map<TypeUrl, Map<string, readonly Provider[]>>()
   readonly #wishes = new Map<string, Wish>()
+  readonly #unmet = new Set<string>()
 
   constructor(selector: NodeSelector) {
     this.key = selectorKey(selector)
@@ -57,9 +58,9 @@ export class Layer {
     return this.#wishes.has(name)
   }
 
-  /** The names of all assignments that its clusters take their endpoints from. */
-  get wanted(): Iterable<string> {
-    return this.#wishes.keys()
+  /** The names of the assignments that its clusters want and that it has not itself. */
+  get unmet(): Iterable<string> {
+    return this.#unmet
   }
 
   /** The explicit assignment without endpoints for a name that it wants; made once, shared by its groups (rule 24). */
@@ -86,6 +87,7 @@ export class Layer {
       for (const resource of kept.values()) this.#provide(key, resource.typeUrl, resource.name, resource, changes)
     }
     const changed = new Set<TypeUrl>()
+    const assignments = new Set<string>()
     for (const [typeUrl, byName] of changes) {
       const before = this.#sets.get(typeUrl) ?? emptySet(typeUrl)
       const after = before.with(byName)
@@ -93,7 +95,12 @@ export class Layer {
       changed.add(typeUrl)
       if (after.size === 0) this.#sets.delete(typeUrl)
       else this.#sets.set(typeUrl, after)
-      if (typeUrl === clusterUrl) this.#noteWishes(before, after)
+      if (typeUrl === clusterUrl) this.#noteWishes(before, after, assignments)
+      if (typeUrl === endpointUrl) for (const name of byName.keys()) assignments.add(name)
+    }
+    for (const name of assignments) {
+      if (this.wants(name) && this.#sets.get(endpointUrl)?.get(name) === undefined) this.#unmet.add(name)
+      else this.#unmet.delete(name)
     }
     return changed
   }
@@ -117,10 +124,12 @@ export class Layer {
     changes.set(typeUrl, ofType.set(name, providers[0]?.resource))
   }
 
-  #noteWishes(before: ResourceSet, after: ResourceSet): void {
+  /** Adds to `assignments` what the clusters that changed want, or wanted. */
+  #noteWishes(before: ResourceSet, after: ResourceSet, assignments: Set<string>): void {
     const { changed, removed } = diffSets(before, after)
     for (const name of [...removed, ...changed.map((cluster) => cluster.name)]) {
       for (const wanted of assignmentsOf(before.get(name))) {
+        assignments.add(wanted)
         const wish = this.#wishes.get(wanted)
         wish?.clusters.delete(name)
         if (wish?.clusters.size === 0) this.#wishes.delete(wanted)
@@ -128,6 +137,7 @@ export class Layer {
     }
     for (const cluster of changed) {
       for (const wanted of assignmentsOf(cluster)) {
+        assignments.add(wanted)
         const wish = this.#wishes.get(wanted) ?? { clusters: new Map<string, Resource>(), empty: undefined }
         wish.clusters.set(cluster.name, cluster)
         this.#wishes.set(wanted, wish)

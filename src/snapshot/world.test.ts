@@ -460,7 +460,8 @@ describe('any sequence of changes', () => {
     }
   }
 
-  const seeds = Array.from({ length: 60 }, (_, i) => i + 1)
+  // 397 is one of few that need a second settling: what took effect makes room for what did not.
+  const seeds = [...Array.from({ length: 60 }, (_, i) => i + 1), 397]
 
   it.each(seeds)('keeps the world consistent, and is what a check of everything gives (seed %i)', (seed) => {
     const below = random(seed)
