@@ -66,7 +66,7 @@ describe('a DiscoveryRequest', () => {
 
   test('may hold fields of a later API (rule 67)', () => {
     // Field 1000: a varint, a length-delimited, a 64-bit and a 32-bit value.
-    const unknown = Buffer.from('c03e01' + 'c23e026162' + 'c13e0102030405060708' + 'c53e01020304', 'hex')
+    const unknown = Buffer.from(['c03e01', 'c23e026162', 'c13e0102030405060708', 'c53e01020304'].join(''), 'hex')
     const request = encode(`${discovery}.DiscoveryRequest`, { type_url: 't' })
     expect(scanSotwRequest(Buffer.concat([unknown, request])).typeUrl).toBe('t')
   })

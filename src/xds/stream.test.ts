@@ -1,0 +1,612 @@
+import { EventEmitter } from 'node:events'
+import { create, type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { pino } from 'pino'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { SnapshotCache } from '../cache/cache.ts'
+import { loadEnvoyApi } from '../resource/envoy-api.ts'
+import { buildResource, type Resource } from '../resource/resource.ts'
+import { type ResourceWord, resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
+import { setOfResources } from '../snapshot/resource-set.ts'
+import { buildSnapshot, type Snapshot } from '../snapshot/snapshot.ts'
+import { BodyCache } from './body.ts'
+import { FanOut } from './fan-out.ts'
+import { type Call, Stream, type StreamKind, type StreamOptions } from './stream.ts'
+import type { Protocol, StreamEvent } from './stream-event.ts'
+
+const { registry } = loadEnvoyApi()
+
+function descOf(name: string): DescMessage {
+  const desc = registry.getMessage(`envoy.service.discovery.v3.${name}`)
+  if (desc === undefined) throw new Error(`no message ${name}`)
+  return desc
+}
+
+const envelopes = {
+  sotw: [descOf('DiscoveryRequest'), descOf('DiscoveryResponse')],
+  delta: [descOf('DeltaDiscoveryRequest'), descOf('DeltaDiscoveryResponse')],
+} as const
+
+/** `cluster x=1 > endpoint x`: a type, a name, a content, and what it names. */
+function resourceOf(text: string): Resource {
+  const [what = '', ...targets] = text.split(' > ')
+  const [word = '', nameAndContent = ''] = what.split(' ')
+  const [name = ''] = nameAndContent.split('=')
+  const { typeUrl } = resourceTypes[word as ResourceWord]
+  const references = targets.map((target) => {
+    const [targetWord, targetName = ''] = target.split(' ')
+    return { typeUrl: resourceTypes[targetWord as ResourceWord].typeUrl, name: targetName, path: 'somewhere' }
+  })
+  const bytes = Buffer.from([nameAndContent, ...targets].join(' > '))
+  const isSensitive = word === 'secret'
+  const ttl = /=ttl(\d+)/.exec(nameAndContent)?.[1]
+  return buildResource({
+    typeUrl,
+    name,
+    bytes,
+    origin: { name: 'test.yaml' },
+    references,
+    isSensitive,
+    ...(ttl && { ttlMs: Number(ttl) }),
+  })
+}
+
+function snapshot(...texts: readonly string[]): Snapshot {
+  const byType = new Map<TypeUrl, Resource[]>()
+  for (const resource of texts.map(resourceOf)) {
+    byType.set(resource.typeUrl, [...(byType.get(resource.typeUrl) ?? []), resource])
+  }
+  return buildSnapshot([...byType].map(([typeUrl, resources]) => setOfResources(typeUrl, resources)))
+}
+
+/** What a stream writes to; its socket takes everything at once, or nothing while it is blocked. */
+class FakeCall extends EventEmitter {
+  readonly written: Buffer[] = []
+  isBlocked = false
+  isEnded = false
+  onWrite: (() => void) | undefined
+  #callbacks: (() => void)[] = []
+
+  write(bytes: Buffer, callback: () => void): boolean {
+    this.written.push(bytes)
+    this.onWrite?.()
+    if (this.isBlocked) this.#callbacks.push(callback)
+    else setImmediate(callback)
+    return true
+  }
+
+  unblock(): void {
+    this.isBlocked = false
+    for (const callback of this.#callbacks.splice(0)) callback()
+  }
+
+  end(): void {
+    this.isEnded = true
+  }
+
+  getPath(): string {
+    return '/test'
+  }
+
+  getPeer(): string {
+    return 'peer'
+  }
+}
+
+interface Answer {
+  readonly nonce: string
+  readonly typeUrl: TypeUrl
+  /** `cluster: x=1 y=1 -z`. */
+  readonly text: string
+}
+
+class World {
+  readonly bodies = new BodyCache({ identifier: '', maxBodies: 100, maxBytes: 10_000_000 })
+  readonly fanOut = new FanOut({ maxUnflushedBytes: 10_000_000, sliceMs: 1000 })
+  readonly events: StreamEvent[] = []
+  readonly logged: Record<string, unknown>[] = []
+  readonly #options: Partial<StreamOptions>
+  #watches = new Set<(snapshot: Snapshot) => void>()
+  #snapshot: Snapshot | undefined
+
+  constructor(options: Partial<StreamOptions> = {}) {
+    this.#options = options
+  }
+
+  get watches(): number {
+    return this.#watches.size
+  }
+
+  async serve(...texts: readonly string[]): Promise<void> {
+    this.#snapshot = snapshot(...texts)
+    for (const watch of this.#watches) watch(this.#snapshot)
+    await vi.advanceTimersByTimeAsync(1)
+  }
+
+  connect(protocol: Protocol = 'sotw', kind: Partial<StreamKind> = {}): Client {
+    const cache = {
+      watch: (_node: unknown, onSnapshot: (snapshot: Snapshot) => void) => {
+        this.#watches.add(onSnapshot)
+        const group = { key: '', label: 'every node', selectors: [] }
+        return { group, snapshot: this.#snapshot, close: () => this.#watches.delete(onSnapshot) }
+      },
+    } as unknown as SnapshotCache
+    const call = new FakeCall()
+    const destination = { write: (line: string) => void this.logged.push(JSON.parse(line) as Record<string, unknown>) }
+    const stream = new Stream(
+      call as unknown as Call,
+      { protocol, typeUrl: undefined, ...kind },
+      {
+        cache,
+        bodies: this.bodies,
+        fanOut: this.fanOut,
+        log: pino({ level: 'warn' }, destination),
+        onEvent: (event) => this.events.push(event),
+        options: {
+          ackWaitMs: { cluster: 1000, other: 5000 },
+          transitionTimeoutMs: 10_000,
+          sotwResume: false,
+          canSendSecrets: true,
+          ...this.#options,
+        },
+      },
+      () => {},
+    )
+    return new Client(call, stream, protocol)
+  }
+}
+
+class Client {
+  readonly call: FakeCall
+  readonly stream: Stream
+  readonly #protocol: Protocol
+  #taken = 0
+
+  constructor(call: FakeCall, stream: Stream, protocol: Protocol) {
+    this.call = call
+    this.stream = stream
+    this.#protocol = protocol
+  }
+
+  /** Subscribes; to all of the type when no names are given. */
+  ask(word: ResourceWord, names: readonly string[] = [], more: object = {}): void {
+    const field = this.#protocol === 'sotw' ? 'resourceNames' : 'resourceNamesSubscribe'
+    this.send({
+      node: { id: 'n', ...('node' in more ? (more.node as object) : {}) },
+      typeUrl: resourceTypes[word].typeUrl,
+      [field]: names,
+      ...omitNode(more),
+    })
+  }
+
+  ack(answer: Answer | undefined, names: readonly string[] = [], error?: string): void {
+    if (answer === undefined) throw new Error('there is nothing to acknowledge')
+    this.send({
+      typeUrl: answer.typeUrl,
+      responseNonce: answer.nonce,
+      ...(this.#protocol === 'sotw' && { resourceNames: names }),
+      ...(error !== undefined && { errorDetail: { message: error } }),
+    })
+  }
+
+  send(request: object): void {
+    const [type] = envelopes[this.#protocol]
+    this.call.emit('data', Buffer.from(toBinary(type, create(type, request as never))))
+  }
+
+  /** What came since the last look. */
+  answers(): Answer[] {
+    const news = this.call.written.slice(this.#taken)
+    this.#taken = this.call.written.length
+    return news.map((bytes) => this.#read(bytes))
+  }
+
+  texts(): string[] {
+    return this.answers().map(({ text }) => text)
+  }
+
+  #read(bytes: Buffer): Answer {
+    const [, type] = envelopes[this.#protocol]
+    const response = fromBinary(type, bytes) as unknown as {
+      nonce: string
+      typeUrl: string
+      removedResources?: string[]
+      resources: { value?: Uint8Array; resource?: { value: Uint8Array }; name?: string; typeUrl?: string }[]
+    }
+    const texts = response.resources.map((resource) => {
+      const value = resource.value ?? resource.resource?.value
+      if (value === undefined) return `${resource.name}(nothing)`
+      const isWrapped = resource.typeUrl?.endsWith('discovery.v3.Resource') === true
+      return `${isWrapped ? 'wrapped ' : ''}${isWrapped ? '' : Buffer.from(value).toString().split(' ')[0]}`.trim()
+    })
+    const removed = (response.removedResources ?? []).map((name) => `-${name}`)
+    const text = `${wordOf(response.typeUrl)}: ${[...texts, ...removed].join(' ')}`.trim()
+    return { nonce: response.nonce, typeUrl: response.typeUrl, text }
+  }
+}
+
+function omitNode(more: object): object {
+  const { node: _, ...rest } = more as { node?: unknown }
+  return rest
+}
+
+beforeEach(() => {
+  vi.useFakeTimers()
+})
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+const old = ['cluster x=1 > endpoint x', 'endpoint x=1', 'route r=1 > cluster x', 'listener l=1 > route r'] as const
+const moved = ['cluster y=1 > endpoint y', 'endpoint y=1', 'route r=2 > cluster y', 'listener l=1 > route r'] as const
+
+/** An Envoy that has everything of `old` and acknowledged it. */
+async function settled(world: World, protocol: Protocol = 'sotw'): Promise<Client> {
+  await world.serve(...old)
+  const client = world.connect(protocol)
+  for (const [word, names] of [
+    ['cluster', []],
+    ['endpoint', ['x']],
+    ['listener', []],
+    ['route', ['r']],
+  ] as const) {
+    client.ask(word, names)
+    for (const answer of client.answers()) client.ack(answer, names)
+  }
+  expect(client.texts()).toEqual([])
+  return client
+}
+
+describe.each(['sotw', 'delta'] as const)('a transition in %s', (protocol) => {
+  const names =
+    protocol === 'sotw' ? { union: 'x=1 y=1', y: 'y=1', unsure: 'y=1' } : { union: 'y=1', y: '-x', unsure: 'y=1 -x' }
+
+  test('adds, moves when the clusters are accepted, and removes when the routes are (rules 69–71)', async () => {
+    const world = new World()
+    const client = await settled(world, protocol)
+    await world.serve(...moved)
+    const [cds, ...others] = client.answers()
+    expect([cds?.text, ...others.map(({ text }) => text)]).toEqual([`cluster: ${names.union}`])
+    // Envoy asks for the assignment before it acknowledges: that must not wait for the ACK (rule 71).
+    client.ask('endpoint', protocol === 'sotw' ? ['x', 'y'] : ['y'])
+    const [eds] = client.answers()
+    expect(eds?.text).toBe('endpoint: y=1')
+    client.ack(eds, ['x', 'y'])
+    await vi.advanceTimersByTimeAsync(5000)
+    expect(client.texts()).toEqual([])
+    client.ack(cds)
+    const [rds] = client.answers()
+    expect(rds?.text).toBe('route: r=2')
+    await vi.advanceTimersByTimeAsync(5000)
+    expect(client.texts()).toEqual([])
+    client.ack(rds, ['r'])
+    expect(client.texts()).toEqual(protocol === 'sotw' ? ['cluster: y=1'] : ['cluster: -x', 'endpoint: -x'])
+  })
+
+  test('goes on without an ACK after the timeout, and says so (rules 71, 77)', async () => {
+    const world = new World()
+    const client = await settled(world, protocol)
+    await world.serve(...moved)
+    expect(client.texts()).toHaveLength(1)
+    await vi.advanceTimersByTimeAsync(9_900)
+    expect(client.texts()).toEqual([])
+    await vi.advanceTimersByTimeAsync(200)
+    expect(client.texts()).toEqual(['route: r=2'])
+    expect(world.logged).toContainEqual(expect.objectContaining({ type: 'cluster', names: ['y'] }))
+    await vi.advanceTimersByTimeAsync(10_100)
+    // What was never acknowledged is said once more.
+    expect(client.texts()[0]).toBe(`cluster: ${names.unsure}`)
+  })
+
+  test('removes nothing after a rejected route, until that changes', async () => {
+    const world = new World()
+    const client = await settled(world, protocol)
+    await world.serve(...moved)
+    client.ack(client.answers()[0])
+    client.ack(client.answers()[0], ['r'], 'no such thing')
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(client.texts()).toEqual([])
+    await world.serve(...moved.map((text) => text.replace('route r=2', 'route r=3')))
+    const [rds] = client.answers()
+    expect(rds?.text).toBe('route: r=3')
+    client.ack(rds, ['r'])
+    expect(client.texts()[0]).toBe(`cluster: ${names.y}`)
+  })
+
+  test('keeps routes from a rejected cluster, and lets the others go (rule 71)', async () => {
+    const world = new World()
+    const client = await settled(world, protocol)
+    await world.serve(...old, 'cluster good=1', 'cluster bad=1', 'route r=2 > cluster bad')
+    const [cds] = client.answers()
+    client.ack(cds, [], 'Error adding/updating cluster(s) bad: no')
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(client.texts()).toEqual([])
+    await world.serve(...old, 'cluster good=1', 'cluster bad=1', 'route r=3 > cluster good')
+    expect(client.texts()).toEqual(['route: r=3'])
+  })
+})
+
+describe('pushes', () => {
+  test('wait for the verdict on the last one, at most their time, and then the newest goes', async () => {
+    const world = new World()
+    const client = await settled(world)
+    const others = [old[0], old[2], old[3]]
+    await world.serve(...others, 'endpoint x=2')
+    expect(client.texts()).toEqual(['endpoint: x=2'])
+    await world.serve(...others, 'endpoint x=3')
+    await world.serve(...others, 'endpoint x=4')
+    expect(client.texts()).toEqual([])
+    await vi.advanceTimersByTimeAsync(5000)
+    const [late] = client.answers()
+    expect(late?.text).toBe('endpoint: x=4')
+    client.ack(late, ['x'])
+    await world.serve(...others, 'endpoint x=5')
+    expect(client.texts()).toEqual(['endpoint: x=5'])
+  })
+
+  test('go when their ACK comes', async () => {
+    const world = new World()
+    const client = await settled(world)
+    await world.serve(old[0], old[2], old[3], 'endpoint x=2')
+    const [push] = client.answers()
+    await world.serve(old[0], old[2], old[3], 'endpoint x=3')
+    client.ack(push, ['x'])
+    expect(client.texts()).toEqual(['endpoint: x=3'])
+  })
+
+  test('do not make answers wait', async () => {
+    const world = new World()
+    const client = await settled(world)
+    await world.serve(...old.slice(0, 1), ...old.slice(2), 'endpoint x=2', 'endpoint z=1')
+    expect(client.texts()).toEqual(['endpoint: x=2'])
+    client.ask('endpoint', ['x', 'z'])
+    expect(client.texts()).toEqual(['endpoint: x=2 z=1'])
+  })
+
+  test('of unchanged types are not made', async () => {
+    const world = new World()
+    const client = await settled(world)
+    await world.serve(...old)
+    expect(client.texts()).toEqual([])
+  })
+
+  test('of rejected content are made once (rule 30)', async () => {
+    const world = new World()
+    await world.serve('cluster x=1')
+    const client = world.connect()
+    client.ask('cluster')
+    client.ack(client.answers()[0], [], 'no')
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(client.texts()).toEqual([])
+  })
+})
+
+describe('a changed cluster', () => {
+  test.each(['sotw', 'delta'] as const)(
+    'brings its unchanged assignment with it in %s (rules 58, 72)',
+    async (protocol) => {
+      const world = new World()
+      const client = await settled(world, protocol)
+      await world.serve('cluster x=2 > endpoint x', ...old.slice(1))
+      expect(client.texts()).toEqual(['cluster: x=2', 'endpoint: x=1'])
+    },
+  )
+
+  test('after a reconnect of a delta client brings an assignment that the client has (rule 58)', async () => {
+    const world = new World()
+    await world.serve('cluster x=2 > endpoint x', 'cluster z=1 > endpoint z', 'endpoint x=1', 'endpoint z=1')
+    const versions = (texts: readonly string[]): Record<string, string> =>
+      Object.fromEntries(texts.map(resourceOf).map(({ name, version }) => [name, version]))
+    const client = world.connect('delta')
+    client.ask('cluster', [], {
+      initialResourceVersions: versions(['cluster x=1 > endpoint x', 'cluster z=1 > endpoint z']),
+    })
+    client.ask('endpoint', ['x', 'z'], { initialResourceVersions: versions(['endpoint x=1', 'endpoint z=1']) })
+    expect(client.texts()).toEqual(['cluster: x=2', 'endpoint: x=1'])
+  })
+})
+
+describe('a thousand clients', () => {
+  test.each(['sotw', 'delta'] as const)('of %s share the bytes of every answer and push', async (protocol) => {
+    const world = new World()
+    await world.serve(...old)
+    const clients = Array.from({ length: 1000 }, () => world.connect(protocol))
+    for (const client of clients) {
+      client.ask('cluster')
+      client.ask('endpoint', ['x'])
+    }
+    expect(world.bodies.builds).toBe(2)
+    for (const client of clients)
+      for (const answer of client.answers()) client.ack(answer, answer.text.startsWith('endpoint') ? ['x'] : [])
+    await world.serve(old[0], 'endpoint x=2', ...old.slice(2))
+    expect(world.bodies.builds).toBe(3)
+    expect(new Set(clients.map(({ call }) => call.written.at(-1))).size).toBe(1)
+    expect(clients.every((client) => client.texts().join() === 'endpoint: x=2')).toBe(true)
+  })
+})
+
+describe('a socket that takes nothing', () => {
+  test('is told only the newest when it takes something again (rules 79, 80)', async () => {
+    const world = new World()
+    const big = 'x'.repeat(100_000)
+    await world.serve(`cluster a=${big}`)
+    const client = world.connect()
+    client.call.isBlocked = true
+    client.ask('cluster')
+    expect(client.answers()).toHaveLength(1)
+    client.ask('endpoint', ['a', 'b'])
+    for (let change = 0; change < 20; change++)
+      await world.serve(`cluster a=${change}${big}`, `endpoint a=${change}`, 'endpoint b=1')
+    client.ask('endpoint', ['a'])
+    expect(client.texts()).toEqual([])
+    client.call.unblock()
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(client.texts().map((text) => text.slice(0, 20))).toEqual(['endpoint: a=19', 'cluster: a=19xxxxxxx'])
+  })
+
+  test('keeps nobody else from being told', async () => {
+    const world = new World()
+    const big = 'x'.repeat(11_000_000)
+    await world.serve(`cluster a=${big}`, 'cluster b=1')
+    const dead = world.connect()
+    dead.call.isBlocked = true
+    dead.ask('cluster', ['a'])
+    const other = world.connect()
+    other.ask('cluster', ['b'])
+    expect(other.texts()).toEqual([])
+    await vi.advanceTimersByTimeAsync(1100)
+    expect(other.texts()).toEqual(['cluster: b=1'])
+    dead.call.emit('cancelled')
+    expect(world.fanOut.unflushedBytes).toBe(0)
+  })
+})
+
+describe('a stream', () => {
+  test('takes an ACK that comes within the write (rule 12)', async () => {
+    const world = new World()
+    await world.serve('cluster a=1')
+    const client = world.connect()
+    client.call.onWrite = () => client.ack(client.answers()[0])
+    client.ask('cluster')
+    expect(world.events.filter(({ kind }) => kind === 'ack')).toHaveLength(1)
+  })
+
+  test('is answered nothing while there is nothing to serve, and then what it asked (rule 104)', async () => {
+    const world = new World()
+    const client = world.connect()
+    client.ask('cluster')
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(client.texts()).toEqual([])
+    await world.serve('cluster a=1')
+    expect(client.texts()).toEqual(['cluster: a=1'])
+  })
+
+  test.each(['sotw', 'delta'] as const)(
+    'gets an empty answer to its first wildcard when there is nothing, in %s (rules 34, 59)',
+    async (protocol) => {
+      const world = new World()
+      await world.serve()
+      const client = world.connect(protocol)
+      client.ask('listener')
+      client.ask('cluster')
+      expect(client.texts()).toEqual(['listener:', 'cluster:'])
+    },
+  )
+
+  test('with a type that nobody knows lives on (rules 17, 106)', async () => {
+    const world = new World()
+    await world.serve('cluster a=1')
+    const client = world.connect()
+    client.send({ node: { id: 'n' }, typeUrl: 'foo.Bar' })
+    client.ask('cluster')
+    expect(client.texts()).toEqual(['foo.Bar:', 'cluster: a=1'])
+    expect(world.events.filter(({ kind }) => kind === 'warning')).toHaveLength(1)
+  })
+
+  test('does not send secrets where others can read them, and says so once (rule 53)', async () => {
+    const world = new World({ canSendSecrets: false })
+    await world.serve('secret s=key', 'secret t=key', 'cluster a=1')
+    const client = world.connect('delta')
+    client.ask('secret', ['s', 'gone'])
+    client.ask('secret', ['t'])
+    client.ask('cluster')
+    expect(client.texts()).toEqual(['secret: -gone', 'cluster: a=1'])
+    expect(world.events.filter(({ kind }) => kind === 'warning').length).toBeGreaterThan(0)
+  })
+
+  test('of VHDS over SotW is told that this needs delta, and lives on (rule 65)', async () => {
+    const world = new World()
+    await world.serve('cluster a=1')
+    const client = world.connect()
+    client.ask('virtualHost', ['rc/a'])
+    client.ask('cluster')
+    expect(client.texts()).toEqual(['cluster: a=1'])
+  })
+
+  test('of VHDS starts with no virtual host for each of its route configurations (rule 46)', async () => {
+    const world = new World()
+    await world.serve('route rc=1', 'virtualHost rc/a=1')
+    const client = world.connect('delta')
+    client.ask('route', ['rc'])
+    client.ask('virtualHost')
+    client.ask('virtualHost', ['rc/a', 'rc/b'])
+    expect(client.texts()).toEqual(['route: rc=1', 'virtualHost: -rc/-', 'virtualHost: rc/b(nothing) rc/a=1'])
+  })
+
+  test('wraps what has a TTL for a client that knows the wrapper (rule 81)', async () => {
+    const world = new World()
+    await world.serve('cluster a=ttl5000', 'cluster b=1')
+    const [plain, knowing] = [world.connect(), world.connect()]
+    plain.ask('cluster')
+    knowing.ask('cluster', [], { node: { clientFeatures: ['xds.config.resource-in-sotw'] } })
+    expect(plain.texts()).toEqual(['cluster: a=ttl5000 b=1'])
+    expect(knowing.texts()).toEqual(['cluster: wrapped b=1'])
+  })
+
+  test('with the option skips the first answer of a version that the client has (rule 32)', async () => {
+    const world = new World({ sotwResume: true })
+    await world.serve('cluster a=1', 'endpoint a=1')
+    const versionInfo = (typeUrl: TypeUrl): string => {
+      const first = world.connect()
+      first.ask(wordOf(typeUrl) as ResourceWord, ['*'])
+      return (fromBinary(envelopes.sotw[1], first.call.written[0] as Buffer) as unknown as { versionInfo: string })
+        .versionInfo
+    }
+    const client = world.connect()
+    client.ask('cluster', [], { versionInfo: versionInfo(resourceTypes.cluster.typeUrl) })
+    client.ask('endpoint', ['a'], { versionInfo: versionInfo(resourceTypes.endpoint.typeUrl) })
+    expect(client.texts()).toEqual(['endpoint: a=1'])
+    await world.serve('cluster a=2')
+    expect(client.texts()).toEqual(['cluster: a=2'])
+  })
+
+  test.each(['end', 'cancelled', 'close', 'error'])(
+    'that ends by %s lets go of everything, once (rule 16)',
+    async (event) => {
+      const world = new World()
+      const client = await settled(world)
+      await world.serve(...moved)
+      client.call.emit(event, new Error('gone'))
+      client.call.emit('close')
+      expect(world.watches).toBe(0)
+      expect(world.events.filter(({ kind }) => kind === 'close')).toHaveLength(1)
+      await world.serve(...old)
+      expect(vi.getTimerCount()).toBe(0)
+    },
+  )
+
+  test.each<[title: string, request: object, kind: Partial<StreamKind>, message: string]>([
+    ['without a node', { typeUrl: 'x' }, {}, 'node is missing'],
+    ['with an empty node.id', { typeUrl: 'x', node: { cluster: 'c' } }, {}, 'node.id is empty'],
+    ['without a type on ADS', { node: { id: 'n' } }, {}, 'type_url is missing'],
+    ['with another type than its service', { node: { id: 'n' }, typeUrl: 'x' }, { typeUrl: 'y' }, 'type_url is x'],
+  ])('%s is refused with INVALID_ARGUMENT (rules 2, 4)', (_, request, kind, message) => {
+    const world = new World()
+    const client = world.connect('sotw', kind)
+    const errors: { code?: number; message: string }[] = []
+    client.call.on('error', (error: Error) => errors.push(error))
+    client.send(request)
+    expect(errors).toEqual([expect.objectContaining({ code: 3, message: expect.stringContaining(message) })])
+    expect(world.watches).toBe(0)
+  })
+
+  test('of broken bytes is refused, alone (rule 106)', () => {
+    const world = new World()
+    const client = world.connect()
+    const errors: (Error & { code?: number })[] = []
+    client.call.on('error', (error: Error) => errors.push(error))
+    client.call.emit('data', Buffer.from('0aff', 'hex'))
+    expect(errors).toEqual([expect.objectContaining({ code: 3 })])
+  })
+
+  test('stays with its first node (rule 3)', async () => {
+    const world = new World()
+    await world.serve('cluster a=1')
+    const client = world.connect()
+    client.ask('cluster')
+    client.send({ node: { id: 'other' }, typeUrl: resourceTypes.listener.typeUrl })
+    expect(client.texts()).toEqual(['cluster: a=1', 'listener:'])
+    expect(world.events.filter(({ kind }) => kind === 'node')).toHaveLength(1)
+    expect(world.events.filter(({ kind }) => kind === 'warning')).toHaveLength(1)
+  })
+})
