@@ -215,6 +215,17 @@ describe('pipeline', () => {
       expect(target.codes()).toContain('source-unreachable')
     })
 
+    test('knows a document again whose name has a # or a %', async () => {
+      const before = bed()
+      await built(before, () => before.source.put('a#%23.yaml', `${clusterText('a')}\n---\n${clusterText('b')}`))
+      const source = createMemorySource('memory')
+      source.put('a#%23.yaml', clusterText('a'))
+      const target = bed({ restored: before.inForce(), source })
+      await built(target, () => {})
+      expect(target.names()).toEqual(['a'])
+      expect(target.codes()).toEqual([])
+    })
+
     test('deletes what the source no longer holds when it is read', async () => {
       const units = await restored(clusterText('a'))
       const source = createMemorySource('memory')

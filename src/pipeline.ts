@@ -1,6 +1,7 @@
 import { setImmediate as nextTick } from 'node:timers/promises'
 import type { SnapshotCache } from './cache/cache.ts'
 import type { ParsedDocument } from './config/config-document.ts'
+import { documentIdOf, firstKeyOf } from './config/document-key.ts'
 import { formatOrigin, isError, messageOf, type Origin, type Problem } from './errors.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
@@ -260,7 +261,7 @@ class SnapshotPipeline implements Pipeline {
       const dirty = [...state.dirty]
       state.dirty.clear()
       for (const id of dirty) {
-        documents.push(id)
+        documents.push(state.listed.get(id)?.origin.name ?? id.slice(state.idPrefix.length))
         changes.push(...this.#changesOf(state, id))
         if (performance.now() - sliceStart > sliceMs) {
           await nextTick()
@@ -337,7 +338,7 @@ class SnapshotPipeline implements Pipeline {
 
   /** Everything that a document held stays as it was; one that never held anything may touch every group. */
   #keep(id: string, held: ReadonlySet<string>, origin: Origin, others: ReadonlySet<string> = new Set()): UnitChange[] {
-    const keys = held.size > 0 || others.size > 0 ? held : new Set([id])
+    const keys = held.size > 0 || others.size > 0 ? held : new Set([firstKeyOf(id)])
     this.#keys.set(id, new Set([...keys, ...others]))
     return [...keys].map((key) => ({ kind: 'invalid', key, origin, selectors: undefined }))
   }
@@ -407,12 +408,6 @@ class SnapshotPipeline implements Pipeline {
     }
     this.#said = said
   }
-}
-
-/** A unit's key is its document's id, and behind a `#` what tells the documents of one text apart. */
-function documentIdOf(key: string): string {
-  const hash = key.indexOf('#')
-  return hash < 0 ? key : key.slice(0, hash)
 }
 
 function byPlace(a: Problem, b: Problem): number {

@@ -30,16 +30,28 @@ export function documentHint(tree: Tree): DocumentHint {
  * first resource, or adding documents below it, does not change who it is; the others are told apart by their hints.
  */
 export function createKeys(documentId: string): (hint: string | undefined) => string {
+  const first = firstKeyOf(documentId)
   const taken = new Set<string>()
   let index = 0
   return (hint) => {
     index++
-    const wanted = index === 1 ? documentId : `${documentId}#${hint ?? index}`
+    const wanted = index === 1 ? first : `${first}#${hint ?? index}`
     let key = wanted
     for (let count = 2; taken.has(key); count++) key = `${wanted}~${count}`
     taken.add(key)
     return key
   }
+}
+
+/** The key of the first document of a source document: its id, in which a `#` cannot be taken for the one before a hint. */
+export function firstKeyOf(documentId: string): string {
+  return documentId.replaceAll('%', '%25').replaceAll('#', '%23')
+}
+
+/** The id of the source document that a key is of. */
+export function documentIdOf(key: string): string {
+  const [first = key] = key.split('#', 1)
+  return first.replaceAll('%23', '#').replaceAll('%25', '%')
 }
 
 const wrapperType = 'envoy.service.discovery.v3.Resource'

@@ -1,0 +1,99 @@
+#!/usr/bin/env node
+import { realpathSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { Command, CommanderError } from 'commander'
+import { ControlPlaneError, messageOf } from '../errors.ts'
+import { apiCommand } from './api.ts'
+import { bootstrapCommand } from './bootstrap.ts'
+import { exitCodeOf, exitCodes, type Io } from './io.ts'
+import { nodesCommand } from './nodes.ts'
+import { putCommand } from './put.ts'
+import { serveCommand } from './serve.ts'
+import { snapshotsCommand } from './snapshots.ts'
+import { validateCommand } from './validate.ts'
+import { fairleadVersion, versionCommand } from './version.ts'
+
+const guide = `
+Start here:
+  fairlead serve --config ./config                    serve a directory of Envoy resources
+  fairlead bootstrap --id edge-1 --cluster edge       print the bootstrap that an Envoy needs, and run
+  envoy -c <(fairlead bootstrap --id edge-1 --cluster edge)
+
+While it runs:
+  fairlead nodes                                      who is connected, and what each accepted
+  fairlead snapshots list                             what changed, and when
+
+Exit codes: 0 fine, 1 the configuration has errors, 2 wrong use, 3 cannot reach a server.
+`
+
+/** Runs one command line; returns its exit code. */
+export async function main(args: readonly string[], io: Io): Promise<number> {
+  let code: number = exitCodes.fine
+  const finish = (exitCode: number): void => {
+    code = exitCode
+  }
+  const program = new Command('fairlead')
+    .description('An Envoy control plane: versioned xDS snapshots from files or etcd, streamed to stock Envoy.')
+    .version(fairleadVersion, '-V, --version', 'print the version')
+    .showSuggestionAfterError(true)
+    .helpCommand('help [command]', 'explain a command')
+    .addHelpText('after', guide)
+  for (const build of [
+    serveCommand,
+    validateCommand,
+    bootstrapCommand,
+    nodesCommand,
+    snapshotsCommand,
+    putCommand,
+    apiCommand,
+    versionCommand,
+  ]) {
+    program.addCommand(build(io, finish))
+  }
+  prepare(program, io)
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.fine : exitCodes.usage
+    io.err.write(`fairlead: ${messageOf(error)}\n`)
+    if (!(error instanceof ControlPlaneError)) io.err.write(`${error instanceof Error ? error.stack : ''}\n`)
+    return exitCodeOf(error)
+  }
+  return code
+}
+
+/** Commander settings are not inherited by commands that were built apart. */
+function prepare(command: Command, io: Io): void {
+  command.exitOverride()
+  command.configureOutput({
+    writeOut: (text) => void io.out.write(text),
+    writeErr: (text) => void io.err.write(text),
+  })
+  command.showHelpAfterError(
+    `(${command.name() === 'fairlead' ? 'fairlead' : `fairlead ${command.name()}`} --help explains it)`,
+  )
+  for (const sub of command.commands) prepare(sub, io)
+}
+
+/** True when this file is what node was started with, also through the link that npm makes for the `fairlead` command. */
+function isEntry(): boolean {
+  const started = process.argv[1]
+  return started !== undefined && realpathSync(started) === fileURLToPath(import.meta.url)
+}
+
+if (isEntry()) {
+  const abort = new AbortController()
+  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => abort.abort())
+  // A reader that has seen enough (`fairlead nodes | head`) is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(exitCodes.fine)
+    throw error
+  })
+  process.exitCode = await main(process.argv.slice(2), {
+    out: process.stdout,
+    err: process.stderr,
+    env: process.env,
+    cwd: process.cwd(),
+    signal: abort.signal,
+  })
+}

@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs'
+import { Command, Option } from 'commander'
+import { formatAddress, isLoopback, parseAddress } from '../address.ts'
+import { createControlPlane } from '../control-plane.ts'
+import { ControlPlaneError, isError, messageOf } from '../errors.ts'
+import { createLog, type Log } from '../log.ts'
+import {
+  defaultOptionsFile,
+  flagOf,
+  type OptionFile,
+  type OptionSpec,
+  optionsFilePath,
+  optionTable,
+  printOptions,
+  resolveOptions,
+  type ServeOptions,
+} from '../options.ts'
+import { exitCodes, type Io, print } from './io.ts'
+import { formatProblems } from './problem-text.ts'
+import { fairleadVersion } from './version.ts'
+
+const help = `
+Every option may also stand in the environment (--etcd-prefix: FAIRLEAD_ETCD_PREFIX) or in the options file
+(etcdPrefix: /fairlead/). A flag beats a variable, that the file, that the default: --print-options shows which did.
+
+Examples:
+  fairlead serve --config ./config
+  fairlead serve --etcd http://127.0.0.1:2379 --listen :18000 --tls-cert tls.crt --tls-key tls.key
+
+SIGTERM closes the streams one by one (--drain-timeout), so that the Envoys move to another replica; a second one ends at once.
+`
+
+export function serveCommand(io: Io, finish: (exitCode: number) => void): Command {
+  const command = new Command('serve')
+    .description('serve configuration from files or etcd to Envoys')
+    .addOption(new Option('--options <FILE>', `an options file (default: ${defaultOptionsFile}, if it is there)`))
+    .addOption(new Option('--print-options', 'print the options in force, and where each came from; then end'))
+    .addHelpText('after', help)
+  for (const spec of optionTable) if (!spec.isFileOnly) command.addOption(optionOf(spec))
+  return command.action(async (flags: Record<string, unknown>) => {
+    const { options, problems, origins } = resolveOptions({ flags, env: io.env, ...readOptionsFile(flags, io) })
+    if (problems.length > 0) io.err.write(`${formatProblems(problems, { color: io.err.isTTY === true })}\n`)
+    if (options === undefined || problems.some(isError)) return finish(exitCodes.usage)
+    if (flags['printOptions'] === true) return print(io, printOptions(options, origins).trimEnd())
+    await serve(options, io)
+  })
+}
+
+function optionOf(spec: OptionSpec): Option {
+  const flag = flagOf(spec.name)
+  const option = new Option(spec.type === 'switch' ? flag : `${flag} <${spec.placeholder}>`, descriptionOf(spec))
+  option.helpGroup(`${spec.group}:`)
+  if (spec.type === 'paths') option.argParser(append)
+  return option
+}
+
+/** The parser of an option that may be repeated; `previous` is undefined at the first. */
+function append(value: string, previous: readonly string[] | undefined): readonly string[] {
+  return [...(previous ?? []), value]
+}
+
+function descriptionOf({ description, default: value, type, name }: OptionSpec): string {
+  const isShown = value !== undefined && type !== 'switch' && !(Array.isArray(value) && value.length === 0)
+  if (!isShown) return description
+  const { options, origins } = resolveOptions({ flags: { config: ['.'] }, env: {} })
+  // The default as a user would write it stands in the printed options.
+  const line =
+    options &&
+    printOptions(options, origins)
+      .split('\n')
+      .find((candidate) => candidate.startsWith(`${name}: `))
+  const text = line?.slice(name.length + 2).replace(/\s+#.*$/, '')
+  return text === undefined ? description : `${description} (default: ${text})`
+}
+
+/** @throws ControlPlaneError `usage` when a file that was named cannot be read. */
+function readOptionsFile(flags: Record<string, unknown>, io: Io): { file?: OptionFile } {
+  const { path, isNamed } = optionsFilePath({ flags, env: io.env })
+  try {
+    return { file: { path, text: readFileSync(path, 'utf8') } }
+  } catch (error) {
+    if (!isNamed && (error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw new ControlPlaneError('usage', `the options file ${path} cannot be read: ${messageOf(error)}`)
+  }
+}
+
+async function serve(options: ServeOptions, io: Io): Promise<void> {
+  const isText = options.logFormat === 'text' || (options.logFormat === 'auto' && io.err.isTTY === true)
+  const log = createLog({ level: options.logLevel, format: isText ? 'text' : 'json', stream: io.err })
+  const controlPlane = await createControlPlane(options, { log })
+  tell(options, controlPlane, log)
+  if (!io.signal.aborted) await new Promise((resolve) => io.signal.addEventListener('abort', resolve, { once: true }))
+  log.info({ drainMs: options.drainTimeout }, 'draining: streams are closed one by one')
+  await controlPlane.drain()
+  log.info('stopped')
+}
+
+function tell(options: ServeOptions, { xdsPort, adminPort }: { xdsPort: number; adminPort: number }, log: Log): void {
+  const at = (address: string, port: number): string => {
+    const host = parseAddress(address)?.host ?? '127.0.0.1'
+    return formatAddress({ host, port })
+  }
+  const xds = at(options.listen, xdsPort)
+  const admin = `http://${at(options.admin, adminPort)}`
+  log.info({ version: fairleadVersion, xds, admin, tls: options.tlsCert !== undefined }, 'fairlead is up')
+  if (isLoopback(options.listen)) {
+    log.info(`connect an Envoy: envoy -c <(fairlead bootstrap --id edge-1 --cluster edge --server ${xds})`)
+  }
+}

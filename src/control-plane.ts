@@ -1,0 +1,236 @@
+import { readFileSync } from 'node:fs'
+import { type Address, isLoopback, parseAddress } from './address.ts'
+import { type AdminServer, createAdminServer } from './admin/server.ts'
+import { createSnapshotCache } from './cache/snapshot-cache.ts'
+import { parseDocument } from './config/parse-document.ts'
+import { ControlPlaneError, messageOf } from './errors.ts'
+import type { Log } from './log.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
+import { type ServeOptions, servesRest } from './options.ts'
+import { createPipeline, type Pipeline, type PipelineSource } from './pipeline.ts'
+import { type EnvoyApi, loadEnvoyApi } from './resource/envoy-api.ts'
+import { discoveryServices } from './resource/service-definition.ts'
+import { createHistory, type History } from './snapshot/store.ts'
+import { createWorld } from './snapshot/world.ts'
+import { etcdIdPrefix } from './source/etcd-client.ts'
+import { createEtcdSource } from './source/etcd-source.ts'
+import { createFileSource } from './source/file-source.ts'
+import { createHealthServices } from './xds/health.ts'
+import { createXdsServer, type XdsServer } from './xds/server.ts'
+import { createTlsCredentials, type TlsCredentials } from './xds/tls.ts'
+
+/** The name that `fairlead bootstrap` gives the control plane's own cluster. */
+const bootstrapCluster = 'fairlead'
+
+export interface ControlPlane {
+  /** The port of xDS over gRPC. */
+  readonly xdsPort: number
+  /** The port of the HTTP API. */
+  readonly adminPort: number
+  readonly pipeline: Pipeline
+  readonly metrics: Metrics
+  /** Ends every stream over the drain time, so that clients move to another replica one by one; then closes. */
+  drain(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface ControlPlaneDeps {
+  readonly log: Log
+  /** In place of those that the options name: for tests and benches. */
+  readonly sources?: readonly PipelineSource[]
+}
+
+/**
+ * Puts all rooms together and starts them: history, sources, pipeline, cache, xDS and admin.
+ * @throws ControlPlaneError for options, files and addresses that cannot be used.
+ */
+export async function createControlPlane(options: ServeOptions, deps: ControlPlaneDeps): Promise<ControlPlane> {
+  const opened: Closer[] = []
+  try {
+    return await assemble(options, deps, opened)
+  } catch (error) {
+    await closeAll(opened)
+    throw error
+  }
+}
+
+type Closer = () => void | Promise<void>
+
+/** The last that was opened is closed first. */
+async function closeAll(opened: Closer[]): Promise<void> {
+  for (const close of opened.splice(0).reverse()) await close()
+}
+
+async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: Closer[]): Promise<ControlPlane> {
+  const { log } = deps
+  const api = loadEnvoyApi(options.envoyApi)
+  const metrics = createMetrics()
+  const history = await createHistory({
+    directory: options.snapshots,
+    maxRevisions: options.historyRevisions,
+    maxBytes: options.historyBytes,
+    api,
+    log: log.child({ room: 'history' }),
+  })
+  opened.push(() => history.close())
+  const cache = createSnapshotCache(log.child({ room: 'cache' }))
+  const world = createWorld({
+    staticNames: withBootstrapCluster(options.staticNames),
+    allowPartial: options.allowPartial,
+    restored: history.restored?.units ?? [],
+  })
+  const pipeline = createPipeline(
+    {
+      sources: deps.sources ?? sourcesOf(options, log),
+      parse: (document) => parseDocument(api, document),
+      world,
+      cache,
+      history,
+      metrics,
+      log: log.child({ room: 'pipeline' }),
+    },
+    { debounceMs: options.debounce, debounceMaxMs: options.debounceMax, allowEmpty: options.allowEmpty },
+  )
+  opened.push(() => pipeline.close())
+  const xds = await openXds(options, { api, cache, metrics, pipeline, log }, opened)
+  const admin = await openAdmin(options, { api, cache, metrics, pipeline, history, xds, log }, opened)
+  warnOfPlaintext(options, log)
+  const close = async (): Promise<void> => await closeAll(opened)
+  return {
+    xdsPort: xds.port,
+    adminPort: admin.port,
+    pipeline,
+    metrics,
+    close,
+    async drain() {
+      await xds.drain(options.drainTimeout)
+      await close()
+    },
+  }
+}
+
+function withBootstrapCluster(names: ServeOptions['staticNames']): ServeOptions['staticNames'] {
+  return { ...names, cluster: [bootstrapCluster, ...(names['cluster'] ?? [])] }
+}
+
+function sourcesOf(options: ServeOptions, log: Log): PipelineSource[] {
+  const files = options.config.map((path, index): PipelineSource => {
+    const idPrefix = options.config.length === 1 ? 'file:' : `file:${index}:`
+    return { source: createFileSource({ path, idPrefix, log: log.child({ room: 'source', source: path }) }), idPrefix }
+  })
+  if (options.etcd.length === 0) return files
+  const { etcdPrefix: prefix, etcdCa: ca, etcdCert: cert, etcdKey: key } = options
+  const etcd = createEtcdSource({
+    endpoints: options.etcd,
+    prefix,
+    ...((ca ?? cert) !== undefined && {
+      tls: { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) },
+    }),
+    ...(options.etcdUser !== undefined && {
+      auth: { user: options.etcdUser, password: readPassword(options.etcdPasswordFile) },
+    }),
+    log: log.child({ room: 'source', source: 'etcd' }),
+  })
+  return [...files, { source: etcd, idPrefix: etcdIdPrefix({ prefix }) }]
+}
+
+function readPassword(file: string | undefined): string {
+  if (file === undefined) return ''
+  try {
+    return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
+  } catch (error) {
+    throw new ControlPlaneError('usage', `--etcd-password-file ${file} cannot be read: ${messageOf(error)}`)
+  }
+}
+
+interface Opened {
+  readonly api: EnvoyApi
+  readonly cache: ReturnType<typeof createSnapshotCache>
+  readonly metrics: Metrics
+  readonly pipeline: Pipeline
+  readonly log: Log
+}
+
+async function openXds(options: ServeOptions, rooms: Opened, opened: Closer[]): Promise<XdsServer> {
+  const { api, cache, metrics, pipeline } = rooms
+  const log = rooms.log.child({ room: 'xds' })
+  const tls = tlsOf(options, log)
+  if (tls !== undefined) opened.push(() => tls.close())
+  const health = createHealthServices(Object.fromEntries(discoveryServices(api)))
+  void pipeline.ready.then(() => health.setServing(true))
+  const xds = await createXdsServer(
+    {
+      cache,
+      api,
+      log,
+      metrics,
+      extraServices: (server) => health.addTo(server),
+      onEvent: (event) => {
+        if (event.kind === 'node') pipeline.addStaticNames(event.node.staticNames)
+      },
+    },
+    {
+      listen: options.listen,
+      ...(tls !== undefined && { credentials: tls.credentials }),
+      isSecure: tls !== undefined || isLoopback(options.listen),
+      allowPlaintextSecrets: options.allowPlaintextSecrets,
+      keepaliveTimeMs: options.keepaliveTime,
+      keepaliveTimeoutMs: options.keepaliveTimeout,
+      maxReceiveBytes: options.maxReceiveBytes,
+      ackWaitMs: { cluster: options.ackWaitClusters, other: options.ackWait },
+      transitionTimeoutMs: options.transitionTimeout,
+      maxUnflushedBytes: options.maxUnflushedBytes,
+      sotwResume: options.sotwResume,
+    },
+  )
+  opened.push(() => xds.close())
+  return xds
+}
+
+function tlsOf(options: ServeOptions, log: Log): TlsCredentials | undefined {
+  const { tlsCert: cert, tlsKey: key, tlsClientCa: clientCa } = options
+  if (cert === undefined || key === undefined) return undefined
+  return createTlsCredentials({ cert, key, ...(clientCa !== undefined && { clientCa }) }, { log })
+}
+
+async function openAdmin(
+  options: ServeOptions,
+  rooms: Opened & { readonly history: History; readonly xds: XdsServer },
+  opened: Closer[],
+): Promise<AdminServer> {
+  const { api, cache, metrics, pipeline, history, xds, log } = rooms
+  const isSecure = isLoopback(options.admin) || options.allowPlaintextSecrets
+  const admin = await createAdminServer(
+    {
+      readiness: pipeline,
+      cache,
+      status: xds.status,
+      history,
+      metrics,
+      ...(servesRest(options) && { rest: { cache, api, isSecure } }),
+      log: log.child({ room: 'admin' }),
+    },
+    addressOf('--admin', options.admin),
+  )
+  opened.push(() => admin.close())
+  return admin
+}
+
+/** @throws ControlPlaneError `usage` for an address that the options would have refused. */
+function addressOf(flag: string, text: string): Address {
+  const address = parseAddress(text)
+  if (address === undefined) throw new ControlPlaneError('usage', `${flag} ${text} is no HOST:PORT`)
+  return address
+}
+
+function warnOfPlaintext(options: ServeOptions, log: Log): void {
+  if (options.tlsCert === undefined && !isLoopback(options.listen)) {
+    log.warn(
+      { listen: options.listen },
+      'xDS is served without TLS beyond this machine: anybody who reaches it reads the configuration; give --tls-cert and --tls-key',
+    )
+  }
+  if (!isLoopback(options.admin)) {
+    log.warn({ admin: options.admin }, 'the admin API is served beyond this machine, to anybody who reaches it')
+  }
+}
