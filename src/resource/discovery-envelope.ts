@@ -39,10 +39,11 @@ export interface DeltaRequest {
 const noBytes = new Uint8Array(0)
 
 /**
- * Reads a `DiscoveryRequest`. Fields that we do not know are skipped (rule 67).
+ * Reads a `DiscoveryRequest`. Fields that we do not know are skipped (rule 67). `known` are encoded names that were read
+ * before: where the request repeats them byte for byte they are not even walked through.
  * @throws Error when the bytes are no message.
  */
-export function scanSotwRequest(bytes: Uint8Array): SotwRequest {
+export function scanSotwRequest(bytes: Uint8Array, known: Iterable<Uint8Array> = []): SotwRequest {
   const reader = new jspb.BinaryReader(bytes)
   let versionInfo = ''
   let node: Uint8Array | undefined
@@ -64,7 +65,9 @@ export function scanSotwRequest(bytes: Uint8Array): SotwRequest {
         break
       case 3: {
         const start = reader.getFieldCursor()
-        reader.skipField()
+        const knownLength = ranges.length === 0 ? knownLengthAt(bytes, start, known) : 0
+        if (knownLength > 0) reader.advance(start + knownLength - reader.getCursor())
+        else reader.skipField()
         const last = ranges[ranges.length - 1]
         if (last !== undefined && last[1] === start) last[1] = reader.getCursor()
         else ranges.push([start, reader.getCursor()])
@@ -176,6 +179,17 @@ export function withNonce(response: Uint8Array, nonce: string): Buffer {
   const writer = new jspb.BinaryWriter()
   writer.writeString(5, nonce)
   return Buffer.concat([response, writer.getResultBuffer()])
+}
+
+/** How many bytes from `start` on are the longest of the known ranges that stands there. */
+function knownLengthAt(bytes: Uint8Array, start: number, known: Iterable<Uint8Array>): number {
+  let longest = 0
+  for (const range of known) {
+    const end = start + range.length
+    if (range.length <= longest || end > bytes.length) continue
+    if (Buffer.compare(range, bytes.subarray(start, end)) === 0) longest = range.length
+  }
+  return longest
 }
 
 /** The bytes of the delimited field that the reader is at, without a copy. */

@@ -1,4 +1,5 @@
 import { responseWithoutNonce, withNonce } from '../resource/discovery-envelope.ts'
+import { resourceTypeOf } from '../resource/type-url.ts'
 import type { Content, Question } from './content.ts'
 import type { Protocol } from './stream-event.ts'
 
@@ -6,13 +7,18 @@ import type { Protocol } from './stream-event.ts'
 export interface Message {
   readonly nonce: number
   readonly bytes: Buffer
+  readonly resources: number
+  readonly removed: number
 }
 
 /** The answer to one question, shared by every stream that has it. */
 export interface Body {
   readonly content: Content
-  /** The response, its nonce higher than `lastNonce`: on each stream nonces strictly increase (rule 11). */
-  message(lastNonce: number): Message
+  /**
+   * The response, in several parts where it is too large and may be split (rule 19); their nonces increase and are higher
+   * than `lastNonce` (rule 11).
+   */
+  messages(lastNonce: number): readonly Message[]
 }
 
 export interface BodyCacheOptions {
@@ -21,6 +27,8 @@ export interface BodyCacheOptions {
   /** Answers kept; the least recently used goes first. */
   readonly maxBodies: number
   readonly maxBytes: number
+  /** Above this a response is split, if its type may be: 4 MiB is what gRPC clients take by default. */
+  readonly maxResponseBytes: number
 }
 
 /** What is encoded and how. `wrapped` is SotW for a client that knows the `Resource` wrapper (rule 81). */
@@ -75,10 +83,17 @@ export class BodyCache {
 
   #create(question: Question, encoding: Encoding, content: Content, onGrowth: (bytes: number) => void): CachedBody {
     const { version, typeUrl } = question.to
-    const { frames, removed } = content
     const protocol: Protocol = encoding === 'delta' ? 'delta' : 'sotw'
-    const { identifier } = this.#options
-    const encode = (): Buffer => responseWithoutNonce(protocol, { version, typeUrl, frames, removed, identifier })
+    const { identifier, maxResponseBytes } = this.#options
+    const encode = (): readonly Part[] => {
+      const isWhole = protocol === 'sotw' && resourceTypeOf(typeUrl)?.isFullState === true
+      const lists = isWhole ? [content.frames] : partsOf(content.frames, maxResponseBytes)
+      return lists.map((frames, index) => {
+        const removed = index === lists.length - 1 ? content.removed : []
+        const bytes = responseWithoutNonce(protocol, { version, typeUrl, frames, removed, identifier })
+        return { bytes, resources: frames.length, removed: removed.length }
+      })
+    }
     return new CachedBody(content, encode, onGrowth)
   }
 
@@ -93,31 +108,61 @@ export class BodyCache {
   }
 }
 
+/** A response without its nonce. */
+interface Part {
+  readonly bytes: Buffer
+  readonly resources: number
+  readonly removed: number
+}
+
+/** Room in a part for its version, type, nonce and identifier. */
+const envelopeBytes = 1024
+
+function partsOf(frames: readonly Uint8Array[], maxBytes: number): readonly (readonly Uint8Array[])[] {
+  const parts: Uint8Array[][] = [[]]
+  let size = envelopeBytes
+  for (const frame of frames) {
+    if (size + frame.length > maxBytes && size > envelopeBytes) {
+      parts.push([])
+      size = envelopeBytes
+    }
+    parts.at(-1)?.push(frame)
+    size += frame.length
+  }
+  return parts
+}
+
 class CachedBody implements Body {
   readonly content: Content
-  readonly #encode: () => Buffer
+  readonly #encode: () => readonly Part[]
   #onGrowth: ((bytes: number) => void) | undefined
-  #withoutNonce: Buffer | undefined
-  #message: Message | undefined
+  #parts: readonly Part[] | undefined
+  #messages: readonly Message[] | undefined
 
-  constructor(content: Content, encode: () => Buffer, onGrowth: (bytes: number) => void) {
+  constructor(content: Content, encode: () => readonly Part[], onGrowth: (bytes: number) => void) {
     this.content = content
     this.#encode = encode
     this.#onGrowth = onGrowth
   }
 
   get bytes(): number {
-    return (this.#withoutNonce?.length ?? 0) + (this.#message?.bytes.length ?? 0)
+    let size = 0
+    for (const { bytes } of this.#parts ?? []) size += bytes.length
+    for (const { bytes } of this.#messages ?? []) size += bytes.length
+    return size
   }
 
-  message(after: number): Message {
-    if (this.#message !== undefined && this.#message.nonce > after) return this.#message
+  messages(after: number): readonly Message[] {
+    const [first] = this.#messages ?? []
+    if (this.#messages !== undefined && first !== undefined && first.nonce > after) return this.#messages
     const before = this.bytes
-    this.#withoutNonce ??= this.#encode()
-    const nonce = ++lastNonce
-    this.#message = { nonce, bytes: withNonce(this.#withoutNonce, String(nonce)) }
+    this.#parts ??= this.#encode()
+    this.#messages = this.#parts.map(({ bytes, resources, removed }) => {
+      const nonce = ++lastNonce
+      return { nonce, bytes: withNonce(bytes, String(nonce)), resources, removed }
+    })
     this.#onGrowth?.(this.bytes - before)
-    return this.#message
+    return this.#messages
   }
 
   /** It is no longer counted: somebody may still be writing it. */

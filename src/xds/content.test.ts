@@ -31,7 +31,7 @@ function asking(word: ResourceWord, names: '*' | readonly string[], more: Partia
 
 /** After a response that brought the client to `set`. */
 function sent(subscription: Subscription, set: ResourceSet, nonce = '1'): readonly [Subscription, Sent] {
-  const response: Sent = { nonce, set, isComplete: true, owed: subscription.owed, atMs: 0 }
+  const response: Sent = { nonce, lastPart: nonce, set, isComplete: true, owed: subscription.owed, atMs: 0 }
   return [noteSent(subscription, response), response]
 }
 

@@ -34,7 +34,15 @@ function play(steps: readonly Step[], isWildcardWhenEmpty = true): string[] {
   let subscription: Subscription | undefined
   return steps.flatMap((step) => {
     if (typeof step === 'string') {
-      const sent = { nonce: step.slice(7), set, isComplete: true, owed: subscription?.owed ?? 'all', atMs: 0 } as const
+      const nonce = step.slice(7)
+      const sent = {
+        nonce,
+        lastPart: nonce,
+        set,
+        isComplete: true,
+        owed: subscription?.owed ?? 'all',
+        atMs: 0,
+      } as const
       subscription = noteSent(subscription as Subscription, sent)
       return []
     }

@@ -61,17 +61,40 @@ const internRequested = createInterner<RequestedNames>()
 
 /**
  * Reads encoded `resource_names`. Equal bytes give the same object, so that a thousand Envoys that ask for the same names
- * in the same order cost one copy of them.
+ * in the same order cost one copy of them, and one decoding.
  * @throws Error when the bytes are no such fields.
  */
 export function requestedNames(bytes: Uint8Array): RequestedNames {
-  const written = readNames(bytes)
-  return internRequested(hash('sha256', bytes, 'base64'), {
+  const requested = internRequested(hash('sha256', bytes, 'base64'), new DecodedNames(bytes))
+  // What cannot be read must fail here, not where it is used.
+  void requested.names
+  return requested
+}
+
+/** Decodes when first asked: an equal one that is known already is given instead of it. */
+class DecodedNames implements RequestedNames {
+  readonly bytes: Uint8Array
+  #names: NameSet | undefined
+  #hasWildcard = false
+
+  constructor(bytes: Uint8Array) {
     // A copy: the view would keep the whole request alive.
-    bytes: Uint8Array.from(bytes),
-    hasWildcard: written.includes('*'),
-    names: nameSetOf(written),
-  })
+    this.bytes = new Uint8Array(bytes)
+  }
+
+  get names(): NameSet {
+    if (this.#names === undefined) {
+      const written = readNames(this.bytes)
+      this.#names = nameSetOf(written)
+      this.#hasWildcard = written.includes('*')
+    }
+    return this.#names
+  }
+
+  get hasWildcard(): boolean {
+    void this.names
+    return this.#hasWildcard
+  }
 }
 
 function isGlob(name: string): boolean {

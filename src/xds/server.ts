@@ -35,6 +35,8 @@ export interface XdsServerOptions {
   readonly maxUnflushedBytes: number
   /** Encoded answers kept for other streams in the same state. */
   readonly maxSharedBytes: number
+  /** Above this a response is split, if its type may be (rule 19). */
+  readonly maxResponseBytes: number
   /** Skip the first answer of pure wildcard LDS and CDS to a client that states the current version (rule 32). */
   readonly sotwResume: boolean
   /** `control_plane.identifier` of every response. */
@@ -52,6 +54,7 @@ export const defaultXdsServerOptions: XdsServerOptions = {
   transitionTimeoutMs: 10_000,
   maxUnflushedBytes: 64 * 1024 * 1024,
   maxSharedBytes: 64 * 1024 * 1024,
+  maxResponseBytes: 4 * 1024 * 1024,
   sotwResume: false,
   identifier: `fairlead@${hostname()}`,
 }
@@ -101,7 +104,12 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
   const streams = new Set<Stream>()
   const streamDeps: StreamDeps = {
     cache: deps.cache,
-    bodies: new BodyCache({ identifier: options.identifier, maxBodies, maxBytes: options.maxSharedBytes }),
+    bodies: new BodyCache({
+      identifier: options.identifier,
+      maxBodies,
+      maxBytes: options.maxSharedBytes,
+      maxResponseBytes: options.maxResponseBytes,
+    }),
     fanOut: new FanOut({ maxUnflushedBytes: options.maxUnflushedBytes, sliceMs }),
     log: deps.log,
     onEvent: (event) => {

@@ -35,7 +35,15 @@ function play(steps: readonly Step[], isWildcardWhenEmpty = true): string[] {
   let subscription: Subscription | undefined
   return steps.flatMap((step) => {
     if (typeof step === 'string') {
-      const sent = { nonce: step.slice(7), set, isComplete: true, owed: subscription?.owed ?? 'all', atMs: 0 } as const
+      const nonce = step.slice(7)
+      const sent = {
+        nonce,
+        lastPart: nonce,
+        set,
+        isComplete: true,
+        owed: subscription?.owed ?? 'all',
+        atMs: 0,
+      } as const
       subscription = noteSent(subscription as Subscription, sent)
       return []
     }
@@ -152,7 +160,7 @@ describe('a SotW request', () => {
   test('An ACK that repeats the names byte for byte decodes none of them', () => {
     const rule = { isWildcardWhenEmpty: true }
     const first = receiveSotw(undefined, requestOf({ names: ['a', 'b'] }), rule).subscription
-    const sent = noteSent(first, { nonce: '1', set, isComplete: true, owed: 'all', atMs: 0 })
+    const sent = noteSent(first, { nonce: '1', lastPart: '1', set, isComplete: true, owed: 'all', atMs: 0 })
     // Bytes that are no names: reading them would throw.
     const broken = { ...sent, requested: { ...(sent.requested as object), bytes: Uint8Array.of(0xff) } } as Subscription
     const ack = { ...requestOf({ nonce: '1' }), nameBytes: Uint8Array.of(0xff) }

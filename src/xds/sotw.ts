@@ -36,10 +36,11 @@ export function receiveSotw(before: Subscription | undefined, request: SotwReque
     }
   }
   const isCurrent = request.responseNonce !== '' && request.responseNonce === first.lastNonce
-  const sent = isCurrent ? first.outstanding.find(({ nonce }) => nonce === request.responseNonce) : undefined
+  // SotW has one verdict for all that is under way: on the newest push, all of its parts (rules 9, 19).
+  const newest = first.outstanding.filter(({ lastPart }) => lastPart === first.lastNonce)
+  const sent = newest.find(({ nonce }) => nonce === request.responseNonce)
   if (sent !== undefined) {
-    // SotW has one verdict for all that is under way: the newest response's (rule 9).
-    const only = { ...asked, outstanding: [sent] }
+    const only = { ...asked, outstanding: newest }
     const { errorDetail } = request
     return errorDetail === undefined
       ? { subscription: noteAck(only, sent), verdict: { kind: 'ack', sent }, isChanged }

@@ -100,7 +100,7 @@ interface Answer {
 }
 
 class World {
-  readonly bodies = new BodyCache({ identifier: '', maxBodies: 100, maxBytes: 10_000_000 })
+  readonly bodies = new BodyCache({ identifier: '', maxBodies: 100, maxBytes: 10_000_000, maxResponseBytes: 20_000 })
   readonly fanOut = new FanOut({ maxUnflushedBytes: 10_000_000, sliceMs: 1000 })
   readonly events: StreamEvent[] = []
   readonly logged: Record<string, unknown>[] = []
@@ -379,6 +379,35 @@ describe('pushes', () => {
     await vi.advanceTimersByTimeAsync(60_000)
     expect(client.texts()).toEqual([])
   })
+})
+
+describe('a push in parts', () => {
+  const big = 'x'.repeat(9000)
+  const [one, two] = ['1', '2'].map((text) => ['a', 'b', 'c'].map((name) => `endpoint ${name}=${text}${big}`)) as [
+    string[],
+    string[],
+  ]
+
+  test.each(['sotw', 'delta'] as const)(
+    'is accepted with its last part; a rejected part comes again with the next change, in %s (rule 19)',
+    async (protocol) => {
+      const world = new World()
+      await world.serve(...one)
+      const client = world.connect(protocol)
+      client.ask('endpoint', ['a', 'b', 'c'])
+      const [first, second, ...none] = client.answers()
+      expect([first, second].map((answer) => answer?.text.length)).toEqual([18_017, 9_013])
+      expect(none).toEqual([])
+      client.ack(first, ['a', 'b', 'c'], 'b is bad')
+      client.ack(second, ['a', 'b', 'c'])
+      expect(world.events.filter(({ kind }) => kind === 'ack' || kind === 'nack').map(({ kind }) => kind)).toEqual([
+        'nack',
+        'ack',
+      ])
+      await world.serve(...one.slice(0, 2), two[2] as string)
+      expect(client.answers().map(({ text }) => text.length)).toEqual([18_017, 9_013])
+    },
+  )
 })
 
 describe('a changed cluster', () => {

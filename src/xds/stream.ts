@@ -13,7 +13,7 @@ import type { Node } from '../resource/node.ts'
 import type { Resource } from '../resource/resource.ts'
 import { resourceTypeOf, resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
 import { diffSets, internSet, type ResourceSet } from '../snapshot/resource-set.ts'
-import type { Body, BodyCache, Encoding } from './body.ts'
+import type { Body, BodyCache, Message } from './body.ts'
 import {
   type CanSend,
   type Content,
@@ -88,8 +88,6 @@ export class Stream implements Sender {
   readonly #kind: StreamKind
   readonly #deps: StreamDeps
   readonly #id = ++lastStreamId
-  readonly #encoding = (): Encoding =>
-    this.#kind.protocol === 'delta' ? 'delta' : this.#isWrapped ? 'sotw-wrapped' : 'sotw'
   readonly #canSend: CanSend
   #log: Log
   #node: Node | undefined
@@ -173,7 +171,7 @@ export class Stream implements Sender {
   #receive(bytes: Buffer): void {
     let request: SotwRequest | DeltaRequest
     try {
-      request = this.#kind.protocol === 'sotw' ? scanSotwRequest(bytes) : scanDeltaRequest(bytes)
+      request = this.#kind.protocol === 'sotw' ? scanSotwRequest(bytes, this.#knownNames()) : scanDeltaRequest(bytes)
       if (!this.#meetNode(request.node)) return
     } catch (error) {
       this.#fail(status.INVALID_ARGUMENT, `the request cannot be read: ${messageOf(error)}`)
@@ -190,6 +188,10 @@ export class Stream implements Sender {
     }
     this.#subscribe(typeUrl, { ...request, typeUrl })
     this.#advance()
+  }
+
+  *#knownNames(): Generator<Uint8Array> {
+    for (const { requested } of this.#subscriptions.values()) if (requested !== undefined) yield requested.bytes
   }
 
   /** Takes the node of the first request (rules 1–3). False when the stream had to end. */
@@ -389,31 +391,49 @@ export class Stream implements Sender {
       if (isResumed && typeUrl === clusterType) this.#clusters ??= set
       return
     }
-    const message = body.message(Number(subscription.lastNonce))
-    const nonce = String(message.nonce)
-    const { isComplete, owed } = question
-    this.#update(noteSent(subscription, { nonce, set, isComplete, owed, atMs: performance.now() }))
+    const messages = body.messages(Number(subscription.lastNonce))
+    const lastPart = String(messages.at(-1)?.nonce)
+    let noted = subscription
+    for (const { nonce: number } of messages) {
+      const nonce = String(number)
+      const isComplete = question.isComplete && nonce === lastPart
+      noted = noteSent(noted, { nonce, set, isComplete, lastPart, owed: question.owed, atMs: performance.now() })
+    }
+    this.#update(noted)
     if (typeUrl === clusterType) {
       // Of its first clusters a client says nothing more by its ACK: nothing waits for it.
       this.#clusters ??= set
       this.#followClusters(subscription, question, content)
     }
-    this.#write(message.bytes)
+    for (const message of messages) {
+      if (this.#isClosed) return
+      this.#write(message.bytes)
+      this.#noteWritten(typeUrl, set.version, message, isAnswer)
+    }
+  }
+
+  #noteWritten(typeUrl: TypeUrl, version: string, message: Message, isAnswer: boolean): void {
+    const { resources, removed } = message
+    const nonce = String(message.nonce)
+    const bytes = message.bytes.length
     this.#deps.onEvent({
       kind: 'sent',
       streamId: this.#id,
       typeUrl,
-      version: set.version,
+      version,
       nonce,
-      resources: content.frames.length,
-      removed: content.removed.length,
-      bytes: message.bytes.length,
+      resources,
+      removed,
+      bytes,
       isAnswer,
     })
-    this.#log.debug(
-      { type: wordOf(typeUrl), version: set.version, nonce, bytes: message.bytes.length },
-      'response sent',
-    )
+    this.#log.debug({ type: wordOf(typeUrl), version, nonce, bytes }, 'response sent')
+    if (bytes > 4 * 1024 * 1024 && this.#isGrpcClient) {
+      this.#warn(
+        typeUrl,
+        `a response of type ${wordOf(typeUrl)} has more than 4 MiB, which gRPC clients refuse by default`,
+      )
+    }
   }
 
   #update(subscription: Subscription): void {
@@ -436,7 +456,8 @@ export class Stream implements Sender {
       return bodies.bodyOf(question, 'delta', () => deltaContent(question, this.#canSend))
     }
     const type = resourceTypeOf(typeUrl)
-    return bodies.bodyOf(question, this.#encoding(), () => sotwContent(question, type, this.#canSend, this.#isWrapped))
+    const encoding = this.#isWrapped ? 'sotw-wrapped' : 'sotw'
+    return bodies.bodyOf(question, encoding, () => sotwContent(question, type, this.#canSend, this.#isWrapped))
   }
 
   /** To the empty first request of VHDS: no virtual host yet, which ends the listeners' wait (rule 46). */

@@ -10,8 +10,13 @@ export interface Sent {
   readonly nonce: string
   /** What the client has when it took it. */
   readonly set: ResourceSet
-  /** False for one that held only names newly asked for while an older response stands rejected: its ACK settles nothing else. */
+  /**
+   * False when its ACK does not mean that the client has `set`: it was part of a push that was split, and not the last;
+   * or it held only names newly asked for while an older response stands rejected.
+   */
   readonly isComplete: boolean
+  /** Of the last part of its push: its own nonce, unless the push was split (rule 19). */
+  readonly lastPart: string
   readonly owed: Owed
   /** On the clock of `performance.now()`. */
   readonly atMs: number
@@ -54,8 +59,11 @@ export interface Subscription {
   readonly doubtful: Owed
 }
 
-/** A response that never gets its verdict must not make the list grow. */
-const maxOutstanding = 8
+/** Responses that never get their verdict must not make the list grow. */
+const maxOutstanding = 64
+
+/** Sets that a client may have of a resource's version. More are the mark of one that answers nothing. */
+const maxHeld = 8
 
 export function newSubscription(typeUrl: TypeUrl): Subscription {
   return {
@@ -109,7 +117,7 @@ export function noteSent(subscription: Subscription, sent: Sent): Subscription {
     outstanding,
     sent: sent.set,
     // The oldest is what was accepted last; of the others the newest count.
-    mayHold: held.length <= maxOutstanding ? held : [held[0] as ResourceSet, ...held.slice(2)],
+    mayHold: held.length <= maxHeld ? held : [held[0] as ResourceSet, ...held.slice(2)],
   }
 }
 
@@ -137,9 +145,11 @@ export function noteAck(subscription: Subscription, sent: Sent): Subscription {
 
 /** The response was rejected: of what it held the client may have some (rule 31), so nothing is forgotten. */
 export function noteNack(subscription: Subscription, sent: Sent, message: string): Subscription {
+  const others = subscription.outstanding.filter((other) => other !== sent)
   return {
     ...subscription,
-    outstanding: subscription.outstanding.filter((other) => other !== sent),
+    // With one part rejected, the ACK of the last one does not mean that the client has all.
+    outstanding: others.map((other) => (other.lastPart === sent.lastPart ? { ...other, isComplete: false } : other)),
     nacked: { set: sent.set, message },
     doubtful: addOwed(subscription.doubtful, sent.owed),
   }
