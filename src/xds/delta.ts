@@ -20,12 +20,12 @@ export function receiveDelta(before: Subscription | undefined, request: DeltaReq
   const asked = before === undefined ? firstAsked(request, rule) : nextAsked(before, request)
   const isChanged = before === undefined || asked.isWildcard !== before.isWildcard || asked.names !== before.names
   const sent = asked.outstanding.find(({ nonce }) => nonce === request.responseNonce)
-  if (sent === undefined) return { subscription: asked, verdict: undefined, isChanged }
+  if (sent === undefined) return { subscription: asked, verdict: undefined, isChanged, isRepeated: false }
   const { errorDetail } = request
   const verdict: Verdict =
     errorDetail === undefined ? { kind: 'ack', sent } : { kind: 'nack', sent, message: errorDetail.message }
   const subscription = errorDetail === undefined ? noteAck(asked, sent) : noteNack(asked, sent, errorDetail.message)
-  return { subscription, verdict, isChanged }
+  return { subscription, verdict, isChanged, isRepeated: false }
 }
 
 /** An unsubscription does not name anything: a first request with nothing else is a wildcard still (rule 43). */

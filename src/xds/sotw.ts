@@ -13,6 +13,8 @@ export interface Received {
   readonly verdict: Verdict | undefined
   /** The client asks for something else than before. */
   readonly isChanged: boolean
+  /** It asks for exactly what it had been answered (rule 72), and is owed that. */
+  readonly isRepeated: boolean
 }
 
 const isSameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && Buffer.compare(a, b) === 0
@@ -33,6 +35,7 @@ export function receiveSotw(before: Subscription | undefined, request: SotwReque
       subscription: { ...asked, mustAnswer: asked.isWildcard },
       verdict: undefined,
       isChanged,
+      isRepeated: false,
     }
   }
   const isCurrent = request.responseNonce !== '' && request.responseNonce === first.lastNonce
@@ -43,17 +46,18 @@ export function receiveSotw(before: Subscription | undefined, request: SotwReque
     const only = { ...asked, outstanding: newest }
     const { errorDetail } = request
     return errorDetail === undefined
-      ? { subscription: noteAck(only, sent), verdict: { kind: 'ack', sent }, isChanged }
+      ? { subscription: noteAck(only, sent), verdict: { kind: 'ack', sent }, isChanged, isRepeated: false }
       : {
           subscription: noteNack(only, sent, errorDetail.message),
           verdict: { kind: 'nack', sent, message: errorDetail.message },
           isChanged,
+          isRepeated: false,
         }
   }
   // The same names once more with a nonce that is settled: Envoy's cluster warms again and needs them (rule 72).
   const isRepeated = isCurrent && !isChanged && request.errorDetail === undefined && asked.names !== noNames
   const subscription = isRepeated ? { ...asked, owed: addOwed(asked.owed, asked.names) } : asked
-  return { subscription, verdict: undefined, isChanged }
+  return { subscription, verdict: undefined, isChanged, isRepeated }
 }
 
 function withAskedNames(before: Subscription, request: SotwRequest, rule: EmptyListRule): Subscription {

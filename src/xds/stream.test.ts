@@ -435,6 +435,33 @@ describe('a changed cluster', () => {
   })
 })
 
+describe('a request repeated after its ACK', () => {
+  test('is answered in full (rule 72), though not without end', async () => {
+    const world = new World()
+    const client = await settled(world)
+    client.ask('endpoint', ['x'], { responseNonce: nonceOf(client, 1) })
+    expect(client.texts()).toEqual(['endpoint: x=1'])
+    let answers = 0
+    for (let turn = 0; turn < 500; turn++) {
+      // A client that says everything twice: the ACK, and the ACK again.
+      const responseNonce = nonceOf(client, -1)
+      client.ask('endpoint', ['x'], { responseNonce })
+      client.ask('endpoint', ['x'], { responseNonce })
+      answers += client.texts().length
+    }
+    expect(answers).toBeLessThan(60)
+    expect(world.events.filter(({ kind }) => kind === 'warning')).toHaveLength(1)
+    await vi.advanceTimersByTimeAsync(1000)
+    client.ask('endpoint', ['x'], { responseNonce: nonceOf(client, -1) })
+    expect(client.texts()).toEqual(['endpoint: x=1'])
+  })
+})
+
+/** Of the response at that place. */
+function nonceOf(client: Client, index: number): string {
+  return (fromBinary(envelopes.sotw[1], client.call.written.at(index) as Buffer) as unknown as { nonce: string }).nonce
+}
+
 describe('a thousand clients', () => {
   test.each(['sotw', 'delta'] as const)('of %s share the bytes of every answer and push', async (protocol) => {
     const world = new World()

@@ -10,10 +10,10 @@ import {
   scanSotwRequest,
 } from '../resource/discovery-envelope.ts'
 import type { Node } from '../resource/node.ts'
-import type { Resource } from '../resource/resource.ts'
 import { resourceTypeOf, resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
-import { diffSets, internSet, type ResourceSet } from '../snapshot/resource-set.ts'
+import { diffSets, type ResourceSet } from '../snapshot/resource-set.ts'
 import type { Body, BodyCache, Message } from './body.ts'
+import { clustersAfterNack, followersOf } from './cluster-news.ts'
 import {
   type CanSend,
   type Content,
@@ -25,10 +25,11 @@ import {
 } from './content.ts'
 import { receiveDelta } from './delta.ts'
 import type { FanOut, Sender } from './fan-out.ts'
-import { nackMessage, rejectedNames } from './nack-message.ts'
-import { type NameSet, nameSetOf, noNames } from './names.ts'
+import { nackMessage } from './nack-message.ts'
+import { type NameSet, noNames } from './names.ts'
 import { additionOrder, type Progress, plan, removalOrder, setIn, userTypes, type View } from './order.ts'
-import { receiveSotw } from './sotw.ts'
+import { Outbox } from './outbox.ts'
+import { type Received, receiveSotw } from './sotw.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
 import {
   addOwed,
@@ -68,11 +69,8 @@ export interface StreamKind {
   readonly typeUrl: TypeUrl | undefined
 }
 
-/** Bytes on their way to one socket above which its stream says nothing more until they are gone. */
-const maxStreamBytes = 64 * 1024
-
-/** A socket that takes nothing for this long no longer counts against what the others may send. */
-const stallMs = 1000
+/** Envoy repeats a request when a cluster warms again (rule 72), which happens at the pace of changes. */
+const maxRepeatsPerSecond = 50
 
 const clusterType = resourceTypes.cluster.typeUrl
 const hostType = resourceTypes.virtualHost.typeUrl
@@ -89,6 +87,7 @@ export class Stream implements Sender {
   readonly #deps: StreamDeps
   readonly #id = ++lastStreamId
   readonly #canSend: CanSend
+  readonly #outbox: Outbox
   #log: Log
   #node: Node | undefined
   #watch: Watch | undefined
@@ -108,14 +107,9 @@ export class Stream implements Sender {
   readonly #warned = new Set<string>()
   /** By type, the newest nonce whose ACK is no longer awaited. */
   readonly #timedOut = new Map<TypeUrl, string>()
+  #repeats = { sinceMs: 0, count: 0 }
   #isWrapped = false
   #isGrpcClient = false
-  /** Bytes handed to the socket and not taken by it. */
-  #unflushedBytes = 0
-  /** Of those, the ones that count in the fan-out. */
-  #reservedBytes = 0
-  #stall: NodeJS.Timeout | undefined
-  #isWaitingForSocket = false
   #wakeAtMs = Number.POSITIVE_INFINITY
   #wake: NodeJS.Timeout | undefined
   #isClosed = false
@@ -126,6 +120,7 @@ export class Stream implements Sender {
     this.#kind = kind
     this.#deps = deps
     this.#onClosed = onClosed
+    this.#outbox = new Outbox(call, deps.fanOut, this)
     const { canSendSecrets } = deps.options
     this.#canSend = (resource) => resource.isReady && (canSendSecrets || !resource.isSensitive)
     this.#log = deps.log.child({ stream: this.#id })
@@ -232,7 +227,7 @@ export class Stream implements Sender {
     if (type === undefined)
       this.#warn(typeUrl, `type ${typeUrl} is not known here: it is served if there are resources of it`)
     const rule = { isWildcardWhenEmpty: (type?.isWildcardByDefault ?? true) && !this.#isGrpcClient }
-    let received: ReturnType<typeof receiveSotw>
+    let received: Received
     if ('nameBytes' in request) {
       if (type?.isDeltaOnly === true) {
         this.#warn(typeUrl, `${type.service} exists in the delta protocol only: set api_type DELTA_GRPC; not answered`)
@@ -244,6 +239,8 @@ export class Stream implements Sender {
       received = receiveDelta(before, request, rule)
     }
     let { subscription } = received
+    if (received.isRepeated && !this.#mayRepeat(typeUrl))
+      subscription = { ...subscription, owed: before?.owed ?? noNames }
     const followUp = before === undefined ? this.#followUps.get(typeUrl) : undefined
     if (followUp !== undefined) {
       this.#followUps.delete(typeUrl)
@@ -255,6 +252,16 @@ export class Stream implements Sender {
       const { isWildcard, names } = subscription
       this.#deps.onEvent({ kind: 'request', streamId: this.#id, typeUrl, names: names.names.length, isWildcard })
     }
+  }
+
+  /** A client that asks the same over and over must not make a loop of it. */
+  #mayRepeat(typeUrl: TypeUrl): boolean {
+    const now = performance.now()
+    if (now - this.#repeats.sinceMs >= 1000) this.#repeats = { sinceMs: now, count: 0 }
+    this.#repeats.count++
+    if (this.#repeats.count <= maxRepeatsPerSecond) return true
+    this.#warn(typeUrl, `the client repeats its requests of type ${wordOf(typeUrl)} without end; some are not answered`)
+    return false
   }
 
   #takeVerdict(typeUrl: TypeUrl, verdict: Verdict): void {
@@ -366,14 +373,7 @@ export class Stream implements Sender {
         }
       }
     }
-    if (this.#unflushedBytes >= maxStreamBytes) {
-      this.#isWaitingForSocket = true
-      return false
-    }
-    if (this.#deps.fanOut.isFull) {
-      this.#deps.fanOut.schedule(this)
-      return false
-    }
+    if (!this.#outbox.hasRoom()) return false
     this.#send(subscription, set, isAnswer)
     return true
   }
@@ -407,7 +407,7 @@ export class Stream implements Sender {
     }
     for (const message of messages) {
       if (this.#isClosed) return
-      this.#write(message.bytes)
+      this.#outbox.write(message.bytes)
       this.#noteWritten(typeUrl, set.version, message, isAnswer)
     }
   }
@@ -497,40 +497,11 @@ export class Stream implements Sender {
         : question.from.length === 1
           ? diffSets(only, question.to).changed
           : question.from.flatMap((set) => diffSets(set, question.to).changed)
-    for (const [typeUrl, names] of namesIn(clusters)) {
+    for (const [typeUrl, names] of followersOf(clusters)) {
       const follower = this.#subscriptions.get(typeUrl)
       if (follower !== undefined) this.#update({ ...follower, owed: addOwed(follower.owed, names) })
       else if (isFirst) this.#followUps.set(typeUrl, names)
     }
-  }
-
-  #write(bytes: Buffer): void {
-    const size = bytes.length
-    this.#unflushedBytes += size
-    this.#reservedBytes += size
-    this.#deps.fanOut.reserve(size)
-    this.#stall ??= setTimeout(() => {
-      this.#stall = undefined
-      this.#releaseBytes(this.#reservedBytes)
-    }, stallMs).unref()
-    this.#call.write(bytes, () => {
-      if (this.#isClosed) return
-      this.#unflushedBytes -= size
-      this.#releaseBytes(Math.min(size, this.#reservedBytes))
-      if (this.#unflushedBytes === 0) {
-        clearTimeout(this.#stall)
-        this.#stall = undefined
-      }
-      if (this.#isWaitingForSocket && this.#unflushedBytes < maxStreamBytes) {
-        this.#isWaitingForSocket = false
-        this.#deps.fanOut.schedule(this)
-      }
-    })
-  }
-
-  #releaseBytes(size: number): void {
-    this.#reservedBytes -= size
-    this.#deps.fanOut.release(size)
   }
 
   // ---- time, warnings, the end
@@ -579,45 +550,10 @@ export class Stream implements Sender {
     this.#isClosed = true
     this.#watch?.close()
     clearTimeout(this.#wake)
-    clearTimeout(this.#stall)
-    this.#deps.fanOut.forget(this)
-    this.#releaseBytes(this.#reservedBytes)
+    this.#outbox.close()
     this.#subscriptions.clear()
     if (this.#node !== undefined) this.#log.info({ reason }, 'client gone')
     this.#deps.onEvent({ kind: 'close', streamId: this.#id, reason })
     this.#onClosed(this)
   }
-}
-
-/** What routes may name after a rejection: all that was sent, save what Envoy says it refused; when it says nothing, what it had before. */
-function clustersAfterNack(
-  before: ResourceSet | undefined,
-  sent: ResourceSet,
-  message: string,
-): ResourceSet | undefined {
-  const names = diffSets(before, sent).changed.map(({ name }) => name)
-  const rejected = rejectedNames(message, names)
-  if (rejected.length === 0) return before
-  return internSet(sent.with(new Map(rejected.map((name) => [name, before?.get(name)]))))
-}
-
-const followed = new WeakMap<readonly Resource[], ReadonlyMap<TypeUrl, NameSet>>()
-const followingTypes = new Set([resourceTypes.endpoint.typeUrl, resourceTypes.secret.typeUrl])
-
-/** The assignments and secrets that some clusters name. Computed once for all streams that were sent these. */
-function namesIn(clusters: readonly Resource[]): ReadonlyMap<TypeUrl, NameSet> {
-  const known = followed.get(clusters)
-  if (known !== undefined) return known
-  const lists = new Map<TypeUrl, string[]>()
-  for (const cluster of clusters) {
-    for (const { typeUrl, name } of cluster.references) {
-      if (!followingTypes.has(typeUrl)) continue
-      const list = lists.get(typeUrl)
-      if (list === undefined) lists.set(typeUrl, [name])
-      else list.push(name)
-    }
-  }
-  const names = new Map([...lists].map(([typeUrl, list]): [TypeUrl, NameSet] => [typeUrl, nameSetOf(list)]))
-  followed.set(clusters, names)
-  return names
 }
