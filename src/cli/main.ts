@@ -68,11 +68,18 @@ function prepare(command: Command, io: Io): void {
   command.configureOutput({
     writeOut: (text) => void io.out.write(text),
     writeErr: (text) => void io.err.write(text),
+    getOutHelpWidth: () => widthOf(io.out),
+    getErrHelpWidth: () => widthOf(io.err),
   })
   command.showHelpAfterError(
     `(${command.name() === 'fairlead' ? 'fairlead' : `fairlead ${command.name()}`} --help explains it)`,
   )
   for (const sub of command.commands) prepare(sub, io)
+}
+
+/** What is no terminal is 80 columns wide, so that help is the same wherever it is written to. */
+function widthOf(stream: { readonly isTTY?: boolean; readonly columns?: number }): number {
+  return stream.isTTY === true ? (stream.columns ?? 80) : 80
 }
 
 /** True when this file is what node was started with, also through the link that npm makes for the `fairlead` command. */
