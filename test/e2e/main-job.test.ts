@@ -1,0 +1,37 @@
+import { describe, expect, test } from 'vitest'
+import { atTestEnd } from '../support/at-test-end.ts'
+import { createEtcdStore, createFileStore, type DocumentStore } from '../support/document-store.ts'
+import { startEtcd } from '../support/etcd.ts'
+import { runMainJob } from '../support/main-job.ts'
+import { describeWithEnvoy, describeWithEtcd } from '../support/needs.ts'
+
+const rounds = process.env['FAIRLEAD_TEST_LONG'] === '1' ? 15 : 2
+
+describeWithEnvoy('a stock Envoy with nothing but the printed bootstrap', (binary) => {
+  const suite = (openStore: () => Promise<DocumentStore>): void => {
+    test.each(['sotw', 'delta'] as const)(
+      'over %s goes LIVE, routes, and takes every kind of change under load without a failed request',
+      async (protocol) => {
+        const report = await runMainJob({ protocol, store: await openStore(), binary, rounds })
+        expect(report).toMatchObject({
+          http: { failed: 0, failures: [] },
+          tls: { failed: 0, failures: [] },
+          updateRejected: {},
+          rejections: 0,
+          problems: [],
+        })
+        console.log(`${report.http.sent} requests and ${report.tls.sent} over TLS, none failed`)
+      },
+    )
+  }
+
+  describe('from files', () => suite(async () => createFileStore()))
+
+  describeWithEtcd('from etcd', () => {
+    suite(async () => {
+      const etcd = await startEtcd()
+      atTestEnd(() => etcd.close())
+      return createEtcdStore(etcd)
+    })
+  })
+})

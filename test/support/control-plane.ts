@@ -1,0 +1,58 @@
+import { Writable } from 'node:stream'
+import { type ControlPlane, createControlPlane } from '../../src/control-plane.ts'
+import { formatOrigin } from '../../src/errors.ts'
+import { createLog } from '../../src/log.ts'
+import { resolveOptions } from '../../src/options.ts'
+import { atTestEnd, ifTestFails } from './at-test-end.ts'
+import { tail } from './envoy-process.ts'
+import { tempDir } from './temp.ts'
+
+export interface TestControlPlane extends ControlPlane {
+  /** `127.0.0.1:PORT` of xDS, as a bootstrap names it. */
+  readonly server: string
+  /** `http://127.0.0.1:PORT` */
+  readonly adminUrl: string
+  /** What it has logged so far, a JSON object a line. */
+  log(): string
+}
+
+/**
+ * The whole product in this process, with the options that `fairlead serve` would have: closed at the test's end; a failing
+ * test shows the end of its log.
+ * @param flags options by name, as the command line gives them; on free ports and with a history of its own by default
+ * @throws Error for options that `serve` would refuse
+ */
+export async function startControlPlane(flags: Readonly<Record<string, unknown>>): Promise<TestControlPlane> {
+  const own = { listen: '127.0.0.1:0', admin: '127.0.0.1:0', snapshots: tempDir() }
+  const { options, problems } = resolveOptions({ flags: { ...own, ...flags }, env: {} })
+  if (options === undefined) throw new Error(problems.map(({ message }) => message).join('\n'))
+  let text = ''
+  const stream = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      text += chunk.toString()
+      done()
+    },
+  })
+  const controlPlane = await createControlPlane(options, {
+    log: createLog({ level: options.logLevel, format: 'json', stream }),
+  })
+  atTestEnd(() => controlPlane.close())
+  ifTestFails(() => console.error(`the end of the log of the control plane:\n${tail(text)}`))
+  return {
+    ...controlPlane,
+    server: `127.0.0.1:${controlPlane.xdsPort}`,
+    adminUrl: `http://127.0.0.1:${controlPlane.adminPort}`,
+    log: () => text,
+  }
+}
+
+/** Its standing problems, a line each: a test that writes only what is valid expects none. */
+export function problemsOf({ pipeline }: ControlPlane): readonly string[] {
+  return pipeline.problems.map(({ origin, path, message }) => `${formatOrigin(origin)} ${path}: ${message}`)
+}
+
+/** How many responses of any type clients have rejected. */
+export async function rejections({ metrics }: ControlPlane): Promise<number> {
+  const { values } = await metrics.nacks.get()
+  return values.reduce((sum, { value }) => sum + value, 0)
+}
