@@ -46,11 +46,12 @@ afterEach(async () => {
 function bed(
   options: Partial<PipelineOptions> & {
     restored?: readonly Unit[]
+    revision?: number
     allowPartial?: boolean
     source?: MemorySource
   } = {},
 ): Bed {
-  const { restored, allowPartial = false, source = createMemorySource('memory'), ...rest } = options
+  const { restored, revision = 0, allowPartial = false, source = createMemorySource('memory'), ...rest } = options
   const cache = createSnapshotCache()
   const world = createWorld({ staticNames: {}, allowPartial, ...(restored && { restored }) })
   const revisions: Bed['revisions'] = []
@@ -61,6 +62,7 @@ function bed(
       world,
       cache,
       history: {
+        revision,
         problem: undefined,
         append: (step) => revisions.push({ upserted: step.upserted, removed: step.removed }),
       },
@@ -208,8 +210,9 @@ describe('pipeline', () => {
       const units = await restored(clusterText('a'))
       const source = createMemorySource('memory')
       source.fail()
-      const target = bed({ restored: units, source })
+      const target = bed({ restored: units, revision: 7, source })
       await built(target, () => {})
+      expect(target.pipeline.revision).toBe(7)
       expect(target.pipeline.isServingRestored).toBe(true)
       expect(target.names()).toEqual(['a'])
       expect(target.codes()).toContain('source-unreachable')

@@ -23,6 +23,8 @@ export interface PipelineWorld {
 
 /** What the pipeline needs of the history (snapshot/store.ts). */
 export interface PipelineHistory {
+  /** The newest revision, also when it is of an earlier process; 0 before the first. */
+  readonly revision: number
   readonly problem: Problem | undefined
   append(step: {
     readonly upserted: readonly Unit[]
@@ -119,7 +121,6 @@ class SnapshotPipeline implements Pipeline {
   #firstChangeAt: number | undefined
   #building: Promise<void> = Promise.resolve()
   isReady = false
-  revision = 0
 
   constructor(deps: PipelineDeps, options: PipelineOptions) {
     this.#deps = deps
@@ -157,6 +158,10 @@ class SnapshotPipeline implements Pipeline {
 
   get problems(): readonly Problem[] {
     return this.#problems
+  }
+
+  get revision(): number {
+    return this.#deps.history.revision
   }
 
   addStaticNames(names: Readonly<Record<string, readonly string[]>>): void {
@@ -285,13 +290,12 @@ class SnapshotPipeline implements Pipeline {
     cache.apply({ upserted, removed: step.removed, withheld: step.withheld })
     const ms = performance.now() - since
     if (step.upserted.length > 0 || step.removed.length > 0) {
-      this.revision = history.append({ upserted: step.upserted, removed: step.removed, cause: { documents } })
+      history.append({ upserted: step.upserted, removed: step.removed, cause: { documents } })
       metrics.builds.inc()
-      metrics.revision.set(this.revision)
       metrics.buildSeconds.observe(ms / 1000)
       log.info(
         {
-          revision: this.revision,
+          revision: history.revision,
           upserted: step.upserted.length,
           removed: step.removed.length,
           documents: world.inForce.size,
@@ -300,6 +304,7 @@ class SnapshotPipeline implements Pipeline {
         'configuration in force',
       )
     }
+    metrics.revision.set(history.revision)
     metrics.documents.set(world.inForce.size)
     metrics.withheldGroups.set(cache.withheld().length)
     this.#tellProblems()

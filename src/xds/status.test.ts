@@ -42,6 +42,13 @@ describe('StatusRecorder', () => {
     expect(recorder.nodes()).toEqual([])
   })
 
+  test('shows the group that the node is in now', () => {
+    const recorder = connected()
+    expect(recorder.nodes()[0]?.group).toBe('cluster=edge')
+    recorder.record({ kind: 'group', streamId: 1, group: 'every node' })
+    expect(recorder.nodes()[0]?.group).toBe('every node')
+  })
+
   test('shows the version sent and the version accepted apart', () => {
     const recorder = connected()
     recorder.record(sent('v1', '1'))

@@ -92,6 +92,9 @@ export class StatusRecorder implements StatusReader {
         stream.node = event.node
         stream.group = event.group
         break
+      case 'group':
+        stream.group = event.group
+        break
       case 'request': {
         const type = typeOf(stream, event.typeUrl)
         type.names = event.names

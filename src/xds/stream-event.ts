@@ -28,6 +28,13 @@ export interface NodeEvent extends StreamEventBase {
   readonly group: string
 }
 
+/** The selectors changed, and with them the node's group. */
+export interface GroupEvent extends StreamEventBase {
+  readonly kind: 'group'
+  /** The new group's label, for people. */
+  readonly group: string
+}
+
 /** A request that subscribes or unsubscribes: not a mere ACK or NACK. */
 export interface RequestEvent extends StreamEventBase {
   readonly kind: 'request'
@@ -93,6 +100,7 @@ export interface CloseEvent extends StreamEventBase {
 export type StreamEvent =
   | OpenEvent
   | NodeEvent
+  | GroupEvent
   | RequestEvent
   | SentEvent
   | AckEvent

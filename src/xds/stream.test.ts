@@ -104,6 +104,7 @@ class World {
   readonly fanOut = new FanOut({ maxUnflushedBytes: 10_000_000, sliceMs: 1000 })
   readonly events: StreamEvent[] = []
   readonly logged: Record<string, unknown>[] = []
+  group = 'every node'
   readonly #options: Partial<StreamOptions>
   #watches = new Set<(snapshot: Snapshot) => void>()
   #snapshot: Snapshot | undefined
@@ -126,8 +127,14 @@ class World {
     const cache = {
       watch: (_node: unknown, onSnapshot: (snapshot: Snapshot) => void) => {
         this.#watches.add(onSnapshot)
-        const group = { key: '', label: 'every node', selectors: [] }
-        return { group, snapshot: this.#snapshot, close: () => this.#watches.delete(onSnapshot) }
+        const groupNow = () => ({ key: '', label: this.group, selectors: [] })
+        return {
+          get group() {
+            return groupNow()
+          },
+          snapshot: this.#snapshot,
+          close: () => this.#watches.delete(onSnapshot),
+        }
       },
     } as unknown as SnapshotCache
     const call = new FakeCall()
@@ -653,6 +660,18 @@ describe('a stream', () => {
     client.call.on('error', (error: Error) => errors.push(error))
     client.call.emit('data', Buffer.from('0aff', 'hex'))
     expect(errors).toEqual([expect.objectContaining({ code: 3 })])
+  })
+
+  test('tells when its node is in another group than at first', async () => {
+    const world = new World()
+    world.group = 'nothing'
+    world.connect().ask('cluster')
+    const told = () => world.events.flatMap((event) => ('group' in event ? [`${event.kind} ${event.group}`] : []))
+    expect(told()).toEqual(['node nothing'])
+    world.group = 'cluster=edge'
+    await world.serve('cluster a=1')
+    await world.serve('cluster a=2')
+    expect(told()).toEqual(['node nothing', 'group cluster=edge'])
   })
 
   test('stays with its first node (rule 3)', async () => {

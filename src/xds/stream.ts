@@ -91,6 +91,8 @@ export class Stream implements Sender {
   #log: Log
   #node: Node | undefined
   #watch: Watch | undefined
+  /** The label of the node's group, for people. */
+  #group = ''
   /** What the client should have in the end; undefined while there is nothing to serve (rule 104). */
   #target: View | undefined
   /** What it is to have now. */
@@ -211,14 +213,24 @@ export class Stream implements Sender {
     this.#node = node
     this.#watch = this.#deps.cache.watch(node, (snapshot) => {
       this.#target = snapshot
+      this.#followGroup(node)
       this.#deps.fanOut.schedule(this)
     })
     this.#target = this.#watch.snapshot
-    const group = this.#watch.group.label
-    this.#log = this.#deps.log.child({ stream: this.#id, node: node.id, group })
+    this.#group = this.#watch.group.label
+    this.#log = this.#deps.log.child({ stream: this.#id, node: node.id, group: this.#group })
     this.#log.info({ peer: this.#call.getPeer(), protocol: this.#kind.protocol }, 'client connected')
-    this.#deps.onEvent({ kind: 'node', streamId: this.#id, node, group })
+    this.#deps.onEvent({ kind: 'node', streamId: this.#id, node, group: this.#group })
     return true
+  }
+
+  /** Selectors come and go, and a client that connected before the first read was in no group at all. */
+  #followGroup(node: Node): void {
+    const group = this.#watch?.group.label ?? ''
+    if (group === this.#group) return
+    this.#group = group
+    this.#log = this.#deps.log.child({ stream: this.#id, node: node.id, group })
+    this.#deps.onEvent({ kind: 'group', streamId: this.#id, group })
   }
 
   #subscribe(typeUrl: TypeUrl, request: SotwRequest | DeltaRequest): void {
