@@ -14,7 +14,9 @@ export interface Node {
 }
 
 /** What a bootstrap says of itself in `node.metadata.fairlead.static`: names that are no dangling references. */
-export function staticNamesOf(metadata: Readonly<Record<string, unknown>>): Readonly<Record<string, readonly string[]>> {
+export function staticNamesOf(
+  metadata: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, readonly string[]>> {
   const fairlead = metadata['fairlead']
   const names = isRecord(fairlead) ? fairlead['static'] : undefined
   if (!isRecord(names)) return {}

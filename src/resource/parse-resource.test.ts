@@ -37,6 +37,28 @@ describe('a resource', () => {
     expect(resource.origin).toEqual({ name: 'shop.yaml', line: 2, column: 1 })
   })
 
+  it('knows of each name that it refers to where it is written', () => {
+    const { references } = resourceOf(`
+'@type': ${prefix}/envoy.config.route.v3.RouteConfiguration
+name: shop
+virtualHosts:
+- name: all
+  domains: ['*']
+  routes:
+  - match: {prefix: /}
+    route:
+      cluster: cart`)
+    expect(references).toEqual([
+      {
+        typeUrl: `${prefix}/envoy.config.cluster.v3.Cluster`,
+        name: 'cart',
+        path: 'resources[0].virtualHosts[0].routes[0].route.cluster',
+        line: 10,
+        column: 16,
+      },
+    ])
+  })
+
   it('is named by the cluster_name of an assignment', () => {
     expect(
       resourceOf(`{'@type': ${prefix}/envoy.config.endpoint.v3.ClusterLoadAssignment, clusterName: cart}`).name,

@@ -5,8 +5,8 @@ import { readTypedTree, type TypedTree } from './any.ts'
 import type { EnvoyApi } from './envoy-api.ts'
 import { readMessage } from './message-reader.ts'
 import { beginReading, type Reading, report } from './reading.ts'
-import { collectReferences } from './references.ts'
-import { buildResource, type Resource } from './resource.ts'
+import { collectPlacedReferences } from './references.ts'
+import { buildResource, type Reference, type Resource } from './resource.ts'
 import { normalizeResourceName, typeInResourceName } from './resource-name.ts'
 import { isSensitiveMessage } from './sensitive.ts'
 import { entryOf, type MapTree, type Tree, type TreeProblem } from './tree.ts'
@@ -46,13 +46,17 @@ export function parseResource(api: EnvoyApi, tree: Tree, origin: Origin, path: s
     origin: { ...origin, line: tree.line, column: tree.column },
     ...(content.ttlMs !== undefined && { ttlMs: content.ttlMs }),
     aliases: aliasesOf(content, name, read.message),
-    references: collectReferences(api, desc, read.message).map((reference) => ({
-      ...reference,
-      name: normalizeResourceName(reference.name),
-    })),
+    references: referencesOf(api, content, read.message, contentPath),
     isSensitive: isSensitiveMessage(api, desc, read.message),
   })
   return { resource, problems: reading.problems }
+}
+
+function referencesOf(api: EnvoyApi, { desc, tree }: TypedTree, message: Message, base: string): Reference[] {
+  return collectPlacedReferences(api, desc, message).map(({ typeUrl, name, at }) => {
+    const { line, column, path } = locate(tree, at)
+    return { typeUrl, name: normalizeResourceName(name), path: formatPath(base, path), line, column }
+  })
 }
 
 const wrapperType = 'envoy.service.discovery.v3.Resource'

@@ -15,6 +15,14 @@ import { resourceTypes } from './type-url.ts'
  * order of the fields (rule 76). A name that comes from elsewhere (a header, a file, another server) is none.
  */
 export function collectReferences(api: EnvoyApi, desc: DescMessage, message: Message): Reference[] {
+  return collectPlacedReferences(api, desc, message).map(({ at, ...naming }) => ({
+    ...naming,
+    path: formatPath('', at),
+  }))
+}
+
+/** The same, each with its path in segments: what a parser needs to find it in the text. */
+export function collectPlacedReferences(api: EnvoyApi, desc: DescMessage, message: Message): Naming[] {
   const walk: Walk = { api, path: [], references: [] }
   visit(walk, reflect(desc, message, false))
   return walk.references
@@ -75,7 +83,7 @@ interface Walk {
   readonly api: EnvoyApi
   /** Where the walk stands. */
   readonly path: PathSegment[]
-  readonly references: Reference[]
+  readonly references: Naming[]
 }
 
 function visit(walk: Walk, message: ReflectMessage): void {
@@ -108,5 +116,5 @@ function visitEntries(walk: Walk, entries: Iterable<[unknown, unknown]>): void {
 }
 
 function addReference(walk: Walk, { typeUrl, name, at }: Naming): void {
-  if (name !== '') walk.references.push({ typeUrl, name, path: formatPath('', [...walk.path, ...at]) })
+  if (name !== '') walk.references.push({ typeUrl, name, at: [...walk.path, ...at] })
 }

@@ -7,8 +7,11 @@ import type { TypeUrl } from './type-url.ts'
 export interface Reference {
   readonly typeUrl: TypeUrl
   readonly name: string
-  /** Where in the resource: `virtual_hosts[0].routes[2].route.cluster`. */
+  /** Where in its document: `resources[1].virtual_hosts[0].routes[2].route.cluster`. */
   readonly path: string
+  /** Its line and column, both 1-based; unknown after a restart until the document is read. */
+  readonly line?: number
+  readonly column?: number
 }
 
 /** One xDS resource, encoded once (DESIGN.md 3). Immutable, and shared by every snapshot and stream that has it. */

@@ -20,11 +20,17 @@ function atUse(need: Need, severity: Severity, code: Problem['code'], message: s
   return {
     severity,
     code,
-    origin: first.resource.origin,
+    origin: originOf(first),
     path: first.reference.path,
     message: `${message}${more}`,
     fix,
   }
+}
+
+/** The very line, where it is known. */
+function originOf({ resource, reference }: Need['uses'][number]): Origin {
+  const { line, column } = reference
+  return { ...resource.origin, ...(line !== undefined && { line }), ...(column !== undefined && { column }) }
 }
 
 /** What is known about a name that a unit's nodes lack. */
@@ -117,10 +123,11 @@ export function stillNeeded(lastForm: Unit, wanted: Unit | undefined, need: Need
   }
 }
 
-function placeOf({ resource, reference }: Need['uses'][number]): string {
+function placeOf(use: Need['uses'][number]): string {
+  const { resource, reference } = use
   return reference.path === ''
     ? formatOrigin(resource.origin)
-    : `${formatOrigin(resource.origin)} (${label(resource)}, ${reference.path})`
+    : `${formatOrigin(originOf(use))} (${label(resource)}, ${reference.path})`
 }
 
 /** Why nodes are not answered: a document has an error, and no form of it that was ever valid is known. */

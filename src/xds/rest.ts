@@ -44,6 +44,13 @@ export function answerRest(deps: RestDeps, type: ResourceType, request: unknown)
   const isWildcard = names.includes('*') || (names.length === 0 && type.isWildcardByDefault)
   const asked = isWildcard ? [...set.values()] : names.flatMap((name) => set.get(name) ?? [])
   const resources = asked.filter((resource) => resource.isReady && (deps.isSecure || !resource.isSensitive))
+  if (type.isFullState && resources.length < asked.length) {
+    // To the client, a member left out of a full state is a removal.
+    return {
+      status: 503,
+      body: { message: 'some of these cannot be sent now: sensitive content needs a loopback admin address' },
+    }
+  }
   const version =
     isWildcard && resources.length === set.size ? set.version : setOfResources(type.typeUrl, resources).version
   if (field('version_info', 'versionInfo') === version) return { status: 304 }
