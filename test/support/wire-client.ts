@@ -373,6 +373,15 @@ function valueOf(value: unknown): object {
   return { struct_value: structOf(value as Record<string, unknown>) }
 }
 
+/** The path of an aggregated stream's method, and how the bytes of its responses are read: for who stands between two others. */
+export function aggregatedMethod(protocol: Protocol): {
+  readonly path: string
+  readonly readResponse: (bytes: Buffer) => WireResponse
+} {
+  const { path, responseDeserialize } = methodOf('ads', protocol)
+  return { path, readResponse: (bytes) => decodeResponse(responseDeserialize(bytes) as RawResponse, protocol) }
+}
+
 const definitions = loadDefinitions()
 
 function decodeWrapper(bytes: Uint8Array): RawResource {
