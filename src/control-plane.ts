@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs'
 import { type Address, isLoopback, parseAddress } from './address.ts'
 import { type AdminServer, createAdminServer } from './admin/server.ts'
 import { createSnapshotCache } from './cache/snapshot-cache.ts'
 import { parseDocument } from './config/parse-document.ts'
-import { ControlPlaneError, messageOf } from './errors.ts'
+import { ControlPlaneError } from './errors.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { type ServeOptions, servesRest } from './options.ts'
+import { readPasswordFile } from './password-file.ts'
 import { createPipeline, type Pipeline, type PipelineSource } from './pipeline.ts'
 import { type EnvoyApi, loadEnvoyApi } from './resource/envoy-api.ts'
 import { discoveryServices } from './resource/service-definition.ts'
@@ -58,7 +58,14 @@ type Closer = () => void | Promise<void>
 
 /** The last that was opened is closed first. */
 async function closeAll(opened: Closer[]): Promise<void> {
-  for (const close of opened.splice(0).reverse()) await close()
+  const results: PromiseSettledResult<void>[] = []
+  // One that fails must not leave the others open.
+  for (const close of opened.splice(0).reverse()) {
+    const closing = (async () => await close())()
+    results.push(...(await Promise.allSettled([closing])))
+  }
+  const failure = results.find((result) => result.status === 'rejected')
+  if (failure !== undefined) throw failure.reason
 }
 
 async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: Closer[]): Promise<ControlPlane> {
@@ -103,6 +110,7 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
     metrics,
     close,
     async drain() {
+      admin.drain()
       await xds.drain(options.drainTimeout)
       await close()
     },
@@ -126,21 +134,13 @@ function sourcesOf(options: ServeOptions, log: Log): PipelineSource[] {
     ...((ca ?? cert) !== undefined && {
       tls: { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) },
     }),
-    ...(options.etcdUser !== undefined && {
-      auth: { user: options.etcdUser, password: readPassword(options.etcdPasswordFile) },
-    }),
+    ...(options.etcdUser !== undefined &&
+      options.etcdPasswordFile !== undefined && {
+        auth: { user: options.etcdUser, password: readPasswordFile(options.etcdPasswordFile) },
+      }),
     log: log.child({ room: 'source', source: 'etcd' }),
   })
   return [...files, { source: etcd, idPrefix: etcdIdPrefix({ prefix }) }]
-}
-
-function readPassword(file: string | undefined): string {
-  if (file === undefined) return ''
-  try {
-    return readFileSync(file, 'utf8').replace(/\r?\n$/, '')
-  } catch (error) {
-    throw new ControlPlaneError('usage', `--etcd-password-file ${file} cannot be read: ${messageOf(error)}`)
-  }
 }
 
 interface Opened {
@@ -184,7 +184,13 @@ async function openXds(options: ServeOptions, rooms: Opened, opened: Closer[]): 
     },
   )
   opened.push(() => xds.close())
-  return xds
+  return {
+    ...xds,
+    async drain(ms) {
+      health.setServing(false)
+      await xds.drain(ms)
+    },
+  }
 }
 
 function tlsOf(options: ServeOptions, log: Log): TlsCredentials | undefined {

@@ -28,6 +28,19 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
+/** Why `flag` (`--listen`) cannot have its address, and what to do. */
+export function listenFailure(flag: string, address: string, cause: unknown): ControlPlaneError {
+  const text = messageOf(cause)
+  const whys: readonly (readonly [string, string])[] = [
+    ['EADDRINUSE', `another program listens there, perhaps another fairlead. Stop it, or give another ${flag}`],
+    ['EACCES', `this user may not listen on that port. Give ${flag} a port from 1024 on`],
+    ['EADDRNOTAVAIL', 'this machine has no such address. `:PORT` is every IPv4 address that it has'],
+    ['ENOTFOUND', 'no such host is known. Give an IP address, or `:PORT` for every IPv4 address of this machine'],
+  ]
+  const why = whys.find(([code]) => text.includes(code))?.[1] ?? text
+  return new ControlPlaneError('io', `${flag} ${address} cannot be listened on: ${why}`, { cause })
+}
+
 /** Where a piece of configuration was written. */
 export interface Origin {
   /** What a person opens: `config/cart.yaml`, or `etcd:/fairlead/config/cart`. */

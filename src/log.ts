@@ -15,7 +15,38 @@ export interface LogOptions {
 export function createLog({ level, format, stream }: LogOptions): Log {
   if (format === 'json') return pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }, stream)
   const colorize = stream.isTTY === true
-  return pino({ level, base: null }, pretty({ destination: stream, colorize, translateTime: 'HH:MM:ss.l', sync: true }))
+  return pino(
+    { level, base: null },
+    pretty({
+      destination: stream,
+      colorize,
+      translateTime: 'HH:MM:ss.l',
+      sync: true,
+      hideObject: true,
+      messageFormat: (entry) => formatLogEntry(entry),
+    }),
+  )
+}
+
+/** What pino and pino-pretty show themselves, and the room, which a person need not know. */
+const hidden: ReadonlySet<string> = new Set(['level', 'time', 'msg', 'room'])
+
+/** One line for people: the message and its fields. A problem of the configuration is shown as `validate` shows it. */
+export function formatLogEntry(entry: Readonly<Record<string, unknown>>): string {
+  const { msg, err, place, path, problem, fix, code, ...fields } = entry
+  if (typeof problem === 'string') {
+    const lines = [`${String(place)}: ${problem} (${String(code)})`]
+    if (path !== '') lines.push(`  at ${String(path)}`)
+    if (fix !== '') lines.push(`  fix: ${String(fix)}`)
+    return lines.join('\n')
+  }
+  const rest = { ...(place !== undefined && { place }), ...(path !== undefined && { path }), ...fields }
+  const pairs = Object.entries({ ...rest, ...(code !== undefined && { code }) })
+    .filter(([key]) => !hidden.has(key))
+    .map(([key, value]) => `${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+  const line = [String(msg), ...pairs].join('  ')
+  const stack = (err as { readonly stack?: unknown } | undefined)?.stack
+  return typeof stack === 'string' ? `${line}\n${stack}` : line
 }
 
 /** For commands and tests that have nothing to say but their result. */

@@ -233,7 +233,7 @@ function conflicts(options: ServeOptions, origins: OptionOrigins): Problem[] {
     problems.push(usage(origins[name].origin, name, message, `Give ${flagOf(needed)} too, or neither.`))
   }
   if (!isGiven('config') && !isGiven('etcd')) {
-    const fix = 'Give --config PATH (a directory or file), --etcd URLS, or both.'
+    const fix = 'Give --config PATH (a directory or file), --etcd URLS, or both: `fairlead serve --config ./config`.'
     problems.push(usage({ name: 'fairlead serve' }, 'config', 'There is no source of documents.', fix))
   }
   const { debounce, debounceMax, listen, admin, etcd } = options

@@ -8,13 +8,14 @@ import { messageToJson } from '../resource/codec.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
 import { nodeOfJson } from '../resource/node.ts'
 import { type NodeSelector, selectorKey } from '../resource/node-selector.ts'
+import { selectorLabel } from '../resource/selector-label.ts'
 import { resourceTypes } from '../resource/type-url.ts'
 import { type Snapshot, setOf } from '../snapshot/snapshot.ts'
 import type { Unit } from '../snapshot/world.ts'
 import { buildStaticConfig, type GroupResources } from './static-config.ts'
 
 export interface EnvoyFailure {
-  /** Whose configuration it is, for people. */
+  /** Whose configuration it is, for people: `every node`, `nodes of cluster=edge`. */
   readonly nodes: string
   /** Envoy's own words. */
   readonly message: string
@@ -47,13 +48,16 @@ export async function askEnvoy(binary: string, question: Question): Promise<read
       const config = buildStaticConfig(resourcesOf(question.api, snapshot), question.staticClusters)
       await writeFile(file, JSON.stringify(config), { mode: 0o600 })
       const message = await run(binary, file, question.signal)
-      const nodes = selectorKey(selector) === '{}' ? 'every node' : `nodes of ${selectorKey(selector)}`
-      if (message !== undefined) failures.push({ nodes, message })
+      if (message !== undefined) failures.push({ nodes: nodesOf(selector), message })
     }
   } finally {
     await rm(directory, { recursive: true, force: true })
   }
   return failures
+}
+
+function nodesOf(selector: NodeSelector): string {
+  return selectorKey(selector) === '{}' ? 'every node' : `nodes of ${selectorLabel(selector)}`
 }
 
 function selectorsOf(units: readonly Unit[]): readonly NodeSelector[] {
@@ -69,9 +73,11 @@ function exampleNode(selector: NodeSelector): ReturnType<typeof nodeOfJson> {
 
 function resourcesOf(api: EnvoyApi, snapshot: Snapshot): GroupResources {
   const list = (word: keyof GroupResources): GroupResources[typeof word] =>
-    [...setOf(snapshot, resourceTypes[word].typeUrl).values()].map(
-      ({ typeUrl, bytes }) => messageToJson(api, typeUrl, bytes) as GroupResources[typeof word][number],
-    )
+    [...setOf(snapshot, resourceTypes[word].typeUrl).values()].map(({ typeUrl, bytes }) => {
+      // In a bootstrap each list has the type of its field.
+      const { '@type': _, ...fields } = messageToJson(api, typeUrl, bytes) as GroupResources[typeof word][number]
+      return fields
+    })
   return {
     cluster: list('cluster'),
     endpoint: list('endpoint'),
@@ -87,19 +93,21 @@ async function run(binary: string, file: string, signal: AbortSignal): Promise<s
   return await new Promise((resolve, reject) => {
     execFile(binary, args, { signal, timeout: timeoutMs, maxBuffer: 16 * 1024 * 1024 }, (error, _stdout, stderr) => {
       if (error === null) return resolve(undefined)
-      if (typeof error.code !== 'number') {
-        return reject(new ControlPlaneError('usage', `--envoy ${binary} cannot be run: ${messageOf(error)}`))
+      if (typeof error.code === 'number') return resolve(objectionOf(stderr))
+      if (typeof error.signal === 'string') {
+        const why = signal.aborted
+          ? 'it was interrupted'
+          : `it ended with ${error.signal}, or took over ${timeoutMs / 1000} s`
+        return resolve(`${why}. ${objectionOf(stderr)}`.trim())
       }
-      return resolve(objectionOf(stderr))
+      return reject(new ControlPlaneError('usage', `--envoy ${binary} cannot be run: ${messageOf(error)}`))
     })
   })
 }
 
-/** The last thing that Envoy says is why it refuses; its own prefix says nothing to a reader. */
+/** The last thing that Envoy says is why it refuses; where in its source it says so, and of which file, helps no reader. */
 function objectionOf(stderr: string): string {
   const lines = stderr.split('\n').filter((line) => line.trim() !== '')
   const line = lines.findLast((candidate) => candidate.includes('error initializing config')) ?? lines.at(-1) ?? ''
-  return line
-    .replace(/^.*error initializing config '[^']*': /, '')
-    .replace(/^\[[^\]]*\]\[[^\]]*\]\[[^\]]*\]\[[^\]]*\] /, '')
+  return line.replace(/^.*error initializing config(?:uration)? '[^']*': /, '').replace(/^(?:\[[^\]]*\])+ /, '')
 }

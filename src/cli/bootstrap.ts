@@ -1,7 +1,9 @@
-import { Command } from 'commander'
+import { isIP } from 'node:net'
+import { Command, Option } from 'commander'
 import { ControlPlaneError } from '../errors.ts'
 import { buildBootstrap } from './bootstrap-config.ts'
 import { type Io, printJson } from './io.ts'
+import { option } from './option.ts'
 
 interface Flags {
   readonly id: string
@@ -18,36 +20,35 @@ interface Flags {
 
 const help = `
 The output is JSON, which Envoy reads as it is:
-  fairlead bootstrap --id edge-1 --cluster edge > envoy.json && envoy -c envoy.json
+  fairlead bootstrap --id edge-1 --cluster edge > envoy.json
+  envoy -c envoy.json
 
---id must be unique in the fleet; --cluster is the group of proxies that \`nodes: {cluster: …}\` selects.
+Documents say which Envoys they are for, by what is given here:
+  nodes: {cluster: edge}
+  nodes: {id: "edge-*"}
+  nodes: {metadata: {env: prod}}      --metadata '{"env": "prod"}'
 `
 
 export function bootstrapCommand(io: Io): Command {
   return new Command('bootstrap')
-    .description('print the bootstrap with which a stock Envoy gets everything else from this control plane')
-    .requiredOption('--id <id>', 'node.id: unique in the fleet')
-    .requiredOption('--cluster <name>', 'node.cluster: what `nodes: {cluster: …}` selects')
-    .option('--server <host:port>', "the control plane's xDS address, as the Envoy reaches it", '127.0.0.1:18000')
-    .option('--delta', 'speak the delta protocol (recommended for large fleets)')
-    .option(
-      '--tls-ca <file>',
-      'speak TLS to the control plane; the CA bundle that vouches for it, as a path where Envoy runs',
+    .description('print the bootstrap by which a stock Envoy gets everything else from here')
+    .addOption(new Option('--id <ID>', 'node.id: unique in the fleet').makeOptionMandatory())
+    .addOption(
+      new Option('--cluster <NAME>', 'node.cluster: the group of Envoys that this one is of').makeOptionMandatory(),
     )
-    .option('--tls-cert <file>', "the proxy's own certificate, for mutual TLS")
-    .option('--tls-key <file>', 'the key of --tls-cert')
-    .option('--admin-port <port>', "Envoy's own admin port; 0 picks a free one", '9901')
-    .option('--admin-address <ip>', "Envoy's own admin address", '127.0.0.1')
-    .option('--metadata <json>', 'node.metadata, for `nodes: {metadata: …}`')
+    .addOption(option('--server <HOST:PORT>', 'where the Envoy reaches the xDS address of `serve`', '127.0.0.1:18000'))
+    .addOption(new Option('--delta', 'speak the delta protocol (good for large fleets)'))
+    .addOption(
+      new Option('--tls-ca <FILE>', 'speak TLS; the CA bundle that vouches for the server, as a path where Envoy runs'),
+    )
+    .addOption(new Option('--tls-cert <FILE>', "the Envoy's own certificate, for mutual TLS"))
+    .addOption(new Option('--tls-key <FILE>', 'the key of --tls-cert'))
+    .addOption(option('--admin-port <PORT>', "Envoy's own admin port; 0 takes a free one", '9901'))
+    .addOption(option('--admin-address <IP>', "Envoy's own admin address", '127.0.0.1'))
+    .addOption(new Option('--metadata <JSON>', 'node.metadata'))
     .addHelpText('after', help)
     .action((flags: Flags) => {
-      const adminPort = Number(flags.adminPort)
-      if (!Number.isInteger(adminPort) || adminPort < 0 || adminPort > 65_535) {
-        throw new ControlPlaneError('usage', `--admin-port ${flags.adminPort} is not a port from 0 to 65535`)
-      }
-      if ((flags.tlsCert === undefined) !== (flags.tlsKey === undefined)) {
-        throw new ControlPlaneError('usage', '--tls-cert and --tls-key go together: give both')
-      }
+      check(flags)
       printJson(
         io,
         buildBootstrap({
@@ -55,7 +56,7 @@ export function bootstrapCommand(io: Io): Command {
           cluster: flags.cluster,
           server: flags.server,
           delta: flags.delta ?? false,
-          adminPort,
+          adminPort: Number(flags.adminPort),
           adminAddress: flags.adminAddress,
           ...(flags.tlsCa !== undefined && { tlsCa: flags.tlsCa }),
           ...(flags.tlsCert !== undefined && { tlsCert: flags.tlsCert }),
@@ -66,6 +67,24 @@ export function bootstrapCommand(io: Io): Command {
     })
 }
 
+/** In the words of the command line, what would otherwise be said by Envoy, or by the server's refusal. */
+function check(flags: Flags): void {
+  const fail = (message: string): never => {
+    throw new ControlPlaneError('usage', message)
+  }
+  if (flags.id === '') fail('--id is empty: give the Envoy a name that no other has')
+  if (!/^\d{1,5}$/.test(flags.adminPort) || Number(flags.adminPort) > 65_535) {
+    fail(`--admin-port ${flags.adminPort} is not a port from 0 to 65535`)
+  }
+  if (isIP(flags.adminAddress) === 0) fail(`--admin-address ${flags.adminAddress} is not an IP address`)
+  if ((flags.tlsCert === undefined) !== (flags.tlsKey === undefined)) {
+    fail('--tls-cert and --tls-key go together: give both')
+  }
+  if (flags.tlsCert !== undefined && flags.tlsCa === undefined) {
+    fail('--tls-cert needs --tls-ca, too: without the CA of the server there is no TLS')
+  }
+}
+
 function parseMetadata(text: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text)
@@ -73,5 +92,5 @@ function parseMetadata(text: string): Record<string, unknown> {
   } catch {
     // Said below, with an example.
   }
-  throw new ControlPlaneError('usage', `--metadata must be a JSON object, e.g. '{"env": "prod"}'`)
+  throw new ControlPlaneError('usage', `--metadata must be a JSON object, such as '{"env": "prod"}'`)
 }

@@ -3,8 +3,9 @@ import { ControlPlaneError, type ErrorCode } from '../errors.ts'
 /** What a command may touch of the process: results go to `out`, everything else to `err`. */
 export interface Io {
   readonly out: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number }
-  readonly err: NodeJS.WritableStream & { readonly isTTY?: boolean }
+  readonly err: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number }
   readonly env: Readonly<Record<string, string | undefined>>
+  /** Where the options file is looked for. */
   readonly cwd: string
   /** Aborts at SIGINT or SIGTERM. */
   readonly signal: AbortSignal
@@ -36,4 +37,9 @@ export function print(io: Io, text: string): void {
 
 export function printJson(io: Io, value: unknown): void {
   print(io, JSON.stringify(value, null, 2))
+}
+
+/** `1 file`, `2 files`. */
+export function counted(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? '' : 's'}`
 }

@@ -14,16 +14,18 @@ import { validateCommand } from './validate.ts'
 import { fairleadVersion, versionCommand } from './version.ts'
 
 const guide = `
-Start here:
-  fairlead serve --config ./config                    serve a directory of Envoy resources
-  fairlead bootstrap --id edge-1 --cluster edge       print the bootstrap that an Envoy needs, and run
+Start here, in a directory with Envoy resources in ./config:
+  fairlead validate ./config        is it right?
+  fairlead serve --config ./config  serve it
   envoy -c <(fairlead bootstrap --id edge-1 --cluster edge)
 
 While it runs:
-  fairlead nodes                                      who is connected, and what each accepted
-  fairlead snapshots list                             what changed, and when
+  fairlead nodes                    who is connected, and what each accepted
+  fairlead snapshots list           what changed, and when
+  fairlead snapshots diff 1         what differs now from revision 1
 
-Exit codes: 0 fine, 1 the configuration has errors, 2 wrong use, 3 cannot reach a server.
+Exit codes: 0 fine, 1 the configuration has errors, 2 wrong use,
+3 a server cannot be reached.
 `
 
 /** Runs one command line; returns its exit code. */
@@ -35,8 +37,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
   const program = new Command('fairlead')
     .description('An Envoy control plane: versioned xDS snapshots from files or etcd, streamed to stock Envoy.')
     .version(fairleadVersion, '-V, --version', 'print the version')
-    .showSuggestionAfterError(true)
-    .helpCommand('help [command]', 'explain a command')
+    .helpCommand('help [COMMAND]', 'explain a command')
     .addHelpText('after', guide)
   for (const build of [
     serveCommand,
@@ -55,26 +56,30 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     await program.parseAsync([...args], { from: 'user' })
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.fine : exitCodes.usage
-    io.err.write(`fairlead: ${messageOf(error)}\n`)
-    if (!(error instanceof ControlPlaneError)) io.err.write(`${error instanceof Error ? error.stack : ''}\n`)
+    if (error instanceof ControlPlaneError) io.err.write(`fairlead: ${error.message}\n`)
+    else {
+      const stack = error instanceof Error ? (error.stack ?? '') : messageOf(error)
+      io.err.write(`fairlead failed; this is a bug of fairlead's, so please report it with what follows:\n${stack}\n`)
+    }
     return exitCodeOf(error)
   }
   return code
 }
 
 /** Commander settings are not inherited by commands that were built apart. */
-function prepare(command: Command, io: Io): void {
+function prepare(command: Command, io: Io, parents: readonly string[] = []): void {
+  const path = [...parents, command.name()]
   command.exitOverride()
+  command.showSuggestionAfterError(true)
+  command.helpOption('-h, --help', parents.length === 0 ? 'print this' : 'explain this command')
   command.configureOutput({
     writeOut: (text) => void io.out.write(text),
     writeErr: (text) => void io.err.write(text),
     getOutHelpWidth: () => widthOf(io.out),
     getErrHelpWidth: () => widthOf(io.err),
   })
-  command.showHelpAfterError(
-    `(${command.name() === 'fairlead' ? 'fairlead' : `fairlead ${command.name()}`} --help explains it)`,
-  )
-  for (const sub of command.commands) prepare(sub, io)
+  command.showHelpAfterError(`(${path.join(' ')} --help explains it)`)
+  for (const sub of command.commands) prepare(sub, io, path)
 }
 
 /** What is no terminal is 80 columns wide, so that help is the same wherever it is written to. */
@@ -90,7 +95,13 @@ function isEntry(): boolean {
 
 if (isEntry()) {
   const abort = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => abort.abort())
+  const signals = ['SIGINT', 'SIGTERM'] as const
+  const onSignal = (): void => {
+    // The next one of either kind ends the process, as it does by default.
+    for (const name of signals) process.removeListener(name, onSignal)
+    abort.abort()
+  }
+  for (const name of signals) process.on(name, onSignal)
   // A reader that has seen enough (`fairlead nodes | head`) is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code === 'EPIPE') process.exit(exitCodes.fine)

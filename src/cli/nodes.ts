@@ -1,31 +1,40 @@
 import { Command } from 'commander'
-import type { NodeStatus } from '../xds/status.ts'
-import { type Io, print, printJson } from './io.ts'
-import { askServer, defaultServer } from './server-client.ts'
+import type { NodeStatus, TypeStatus } from '../xds/status.ts'
+import { counted, type Io, print, printJson } from './io.ts'
+import { jsonOption } from './option.ts'
+import { askServer, serverOption } from './server-client.ts'
 import { formatTable } from './table.ts'
+
+const help = `
+A type is \`in sync\` when the Envoy accepted the last version that it was sent,
+\`waiting\` until it answers (it does not while a cluster warms), and REJECTED
+when it refused it: then it goes on with what it accepted before.
+`
 
 export function nodesCommand(io: Io): Command {
   return new Command('nodes')
-    .description('show who is connected, and per type what was sent, accepted and rejected')
-    .argument('[id]', 'one node only, with every version in full')
-    .option('--server <url>', "the control plane's admin address", defaultServer)
-    .option('--json', 'print JSON')
+    .description('show who is connected, and what each was sent, accepted and rejected')
+    .argument('[ID]', 'one node only, in full')
+    .addOption(serverOption())
+    .addOption(jsonOption())
+    .addHelpText('after', help)
     .action(async (id: string | undefined, flags: { server: string; json?: true }) => {
       const answer = await askServer<{ nodes: NodeStatus[] }>(flags.server, '/api/nodes', io.signal)
       const nodes = answer.nodes.filter((node) => id === undefined || node.id === id)
       if (flags.json) return printJson(io, { nodes })
-      print(io, nodes.length === 0 ? nobody(id) : formatNodes(nodes))
+      if (nodes.length === 0) return print(io, nobody(id))
+      print(io, id === undefined ? formatNodes(nodes) : nodes.map(formatNode).join('\n\n'))
     })
 }
 
 function nobody(id: string | undefined): string {
   return id === undefined
-    ? 'no node is connected. Start one: envoy -c <(fairlead bootstrap --id edge-1 --cluster edge)'
-    : `no node with id ${id} is connected; \`fairlead nodes\` lists those that are`
+    ? 'No node is connected. Start one: envoy -c <(fairlead bootstrap --id edge-1 --cluster edge)'
+    : `No node with the id ${id} is connected; \`fairlead nodes\` lists those that are.`
 }
 
-/** One row for each type of each node; what was rejected follows below, with Envoy's own words. */
-export function formatNodes(nodes: readonly NodeStatus[]): string {
+/** One row for each type of each node; what is wrong follows below, with Envoy's own words. */
+function formatNodes(nodes: readonly NodeStatus[]): string {
   const rows = nodes.flatMap((node) => {
     const types = Object.entries(node.types)
     const first = [node.id, node.cluster, node.group, node.protocol]
@@ -38,16 +47,47 @@ export function formatNodes(nodes: readonly NodeStatus[]): string {
       stateOf(status),
     ])
   })
-  const rejections = nodes.flatMap((node) =>
-    Object.entries(node.types).flatMap(([type, { nacked }]) =>
-      nacked === undefined ? [] : [`${node.id} rejected ${type} ${short(nacked.version)}: ${nacked.message}`],
-    ),
-  )
   const table = formatTable(['node', 'cluster', 'group', 'protocol', 'type', 'sent', 'accepted', 'state'], rows)
-  return rejections.length === 0 ? table : `${table}\n\n${rejections.join('\n')}`
+  return [table, ...complaints(nodes)].join('\n\n')
 }
 
-function stateOf(status: NodeStatus['types'][string]): string {
+/** One node, with every version in full. */
+function formatNode(node: NodeStatus): string {
+  const rows = Object.entries(node.types).map(([type, status]) => [
+    type,
+    status.isWildcard ? 'everything' : counted(status.names, 'name'),
+    status.sent ?? '-',
+    status.acked === status.sent ? 'the same' : (status.acked ?? '-'),
+    stateOf(status),
+  ])
+  const who = [`${node.id}  cluster ${node.cluster || '-'}, gets what is for ${node.group || 'nobody'}`]
+  who.push(
+    `${node.userAgent || 'unknown client'} from ${node.peer}, ${node.protocol}, since ${timeText(node.connectedAt)}`,
+  )
+  const table =
+    rows.length === 0
+      ? 'It asked for nothing yet.'
+      : formatTable(['type', 'asked for', 'sent', 'accepted', 'state'], rows)
+  return [who.join('\n'), table, ...complaints([node])].join('\n\n')
+}
+
+function complaints(nodes: readonly NodeStatus[]): string[] {
+  const rejections = nodes.flatMap((node) =>
+    Object.entries(node.types).flatMap(([type, { nacked, acked }]) => {
+      if (nacked === undefined) return []
+      const keeps = acked === undefined ? 'has none' : `goes on with ${short(acked)}`
+      const head = `${node.id} rejected ${type} ${short(nacked.version)} at ${timeText(nacked.at)}, and ${keeps}:`
+      return [`${head}\n  ${nacked.message.replaceAll('\n', '\n  ')}`]
+    }),
+  )
+  const warnings = nodes.flatMap((node) => [...new Set(node.warnings)].map((warning) => `${node.id}: ${warning}`))
+  if (rejections.length > 0) {
+    rejections.push('Mend what Envoy names. To ask an Envoy beforehand: fairlead validate PATH --envoy BINARY')
+  }
+  return [...rejections, ...(warnings.length > 0 ? [warnings.join('\n')] : [])]
+}
+
+function stateOf(status: TypeStatus): string {
   if (status.nacked !== undefined) return 'REJECTED'
   if (status.sent === undefined) return 'nothing to send'
   return status.sent === status.acked ? 'in sync' : 'waiting'
@@ -55,4 +95,9 @@ function stateOf(status: NodeStatus['types'][string]): string {
 
 function short(version: string | undefined): string {
   return version === undefined || version === '' ? '-' : version.slice(0, 8)
+}
+
+/** `2026-11-21 05:02:00Z` of an RFC 3339 time. */
+export function timeText(time: string): string {
+  return time.replace('T', ' ').replace(/\.\d+Z$/, 'Z')
 }

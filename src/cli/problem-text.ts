@@ -1,5 +1,6 @@
 import pc from 'picocolors'
 import { formatOrigin, isError, type Problem } from '../errors.ts'
+import { counted } from './io.ts'
 
 /**
  * Problems as people read them: place first, so that editors and terminals link it, then what is wrong, then the fix.
@@ -27,7 +28,5 @@ export function formatProblems(problems: readonly Problem[], options: { readonly
 /** `2 errors, 1 warning`. */
 export function countProblems(problems: readonly Problem[]): string {
   const errors = problems.filter(isError).length
-  const warnings = problems.length - errors
-  const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`
-  return `${plural(errors, 'error')}, ${plural(warnings, 'warning')}`
+  return `${counted(errors, 'error')}, ${counted(problems.length - errors, 'warning')}`
 }

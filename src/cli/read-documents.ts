@@ -1,4 +1,5 @@
-import { ControlPlaneError, formatOrigin, type Problem } from '../errors.ts'
+import { statSync } from 'node:fs'
+import { ControlPlaneError, formatOrigin, messageOf, type Problem } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { createFileSource } from '../source/file-source.ts'
 import type { Document } from '../source/source.ts'
@@ -14,6 +15,7 @@ export interface Reading {
  * @throws ControlPlaneError `usage` when there is nothing to read at `path`.
  */
 export async function readDocuments(path: string, log: Log, signal: AbortSignal): Promise<Reading> {
+  assertThere(path)
   const abort = new AbortController()
   for await (const update of createFileSource({ path, log }).watch(AbortSignal.any([signal, abort.signal]))) {
     abort.abort()
@@ -21,7 +23,22 @@ export async function readDocuments(path: string, log: Log, signal: AbortSignal)
       const { problem } = update
       throw new ControlPlaneError('usage', `${formatOrigin(problem.origin)}: ${problem.message}; ${problem.fix}`)
     }
-    return { documents: update.upserted, problems: update.problems }
+    const { upserted: documents, problems } = update
+    if (documents.length === 0 && problems.length === 0) {
+      throw new ControlPlaneError('usage', `${path} holds no document: *.yaml, *.yml and *.json files are read`)
+    }
+    return { documents, problems }
   }
   throw new ControlPlaneError('usage', 'interrupted')
+}
+
+/** A server waits for a directory to come; a command that is run once does not. */
+function assertThere(path: string): void {
+  try {
+    statSync(path)
+  } catch (error) {
+    const isAbsent = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    const why = isAbsent ? 'does not exist: give a directory or a file' : `cannot be read: ${messageOf(error)}`
+    throw new ControlPlaneError('usage', `${path} ${why}`, { cause: error })
+  }
 }

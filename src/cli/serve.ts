@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import { formatAddress, isLoopback, parseAddress } from '../address.ts'
 import { createControlPlane } from '../control-plane.ts'
@@ -16,31 +17,47 @@ import {
   type ServeOptions,
 } from '../options.ts'
 import { exitCodes, type Io, print } from './io.ts'
+import { append } from './option.ts'
 import { formatProblems } from './problem-text.ts'
 import { fairleadVersion } from './version.ts'
 
 const help = `
-Every option may also stand in the environment (--etcd-prefix: FAIRLEAD_ETCD_PREFIX) or in the options file
-(etcdPrefix: /fairlead/). A flag beats a variable, that the file, that the default: --print-options shows which did.
+Every option may also stand in the environment (FAIRLEAD_ETCD_PREFIX) or in the
+options file (etcdPrefix: /fairlead/). A flag beats a variable, that the file,
+that the default; --print-options shows which did.
 
-Examples:
+SIGTERM closes the streams one by one (--drain-timeout), so that the Envoys move
+to another replica; a second one ends at once.
+
+From a directory, for Envoys on this machine:
   fairlead serve --config ./config
-  fairlead serve --etcd http://127.0.0.1:2379 --listen :18000 --tls-cert tls.crt --tls-key tls.key
 
-SIGTERM closes the streams one by one (--drain-timeout), so that the Envoys move to another replica; a second one ends at once.
+From etcd, for all machines:
+  fairlead serve --etcd http://10.0.0.5:2379 --listen :18000 \\
+    --tls-cert tls.crt --tls-key tls.key
 `
 
 export function serveCommand(io: Io, finish: (exitCode: number) => void): Command {
   const command = new Command('serve')
     .description('serve configuration from files or etcd to Envoys')
+    .allowExcessArguments(true)
     .addOption(new Option('--options <FILE>', `an options file (default: ${defaultOptionsFile}, if it is there)`))
     .addOption(new Option('--print-options', 'print the options in force, and where each came from; then end'))
     .addHelpText('after', help)
   for (const spec of optionTable) if (!spec.isFileOnly) command.addOption(optionOf(spec))
   return command.action(async (flags: Record<string, unknown>) => {
+    const [extra] = command.args
+    if (extra !== undefined) {
+      throw new ControlPlaneError('usage', `\`serve\` takes options only; did you mean --config ${extra}?`)
+    }
     const { options, problems, origins } = resolveOptions({ flags, env: io.env, ...readOptionsFile(flags, io) })
-    if (problems.length > 0) io.err.write(`${formatProblems(problems, { color: io.err.isTTY === true })}\n`)
-    if (options === undefined || problems.some(isError)) return finish(exitCodes.usage)
+    // The place says which option it is.
+    const told = problems.map((problem) => ({ ...problem, path: '' }))
+    if (told.length > 0) io.err.write(`${formatProblems(told, { color: io.err.isTTY === true })}\n`)
+    if (options === undefined || problems.some(isError)) {
+      io.err.write('(fairlead serve --help explains it)\n')
+      return finish(exitCodes.usage)
+    }
     if (flags['printOptions'] === true) return print(io, printOptions(options, origins).trimEnd())
     await serve(options, io)
   })
@@ -52,11 +69,6 @@ function optionOf(spec: OptionSpec): Option {
   option.helpGroup(`${spec.group}:`)
   if (spec.type === 'paths') option.argParser(append)
   return option
-}
-
-/** The parser of an option that may be repeated; `previous` is undefined at the first. */
-function append(value: string, previous: readonly string[] | undefined): readonly string[] {
-  return [...(previous ?? []), value]
 }
 
 function descriptionOf({ description, default: value, type, name }: OptionSpec): string {
@@ -77,7 +89,7 @@ function descriptionOf({ description, default: value, type, name }: OptionSpec):
 function readOptionsFile(flags: Record<string, unknown>, io: Io): { file?: OptionFile } {
   const { path, isNamed } = optionsFilePath({ flags, env: io.env })
   try {
-    return { file: { path, text: readFileSync(path, 'utf8') } }
+    return { file: { path, text: readFileSync(resolve(io.cwd, path), 'utf8') } }
   } catch (error) {
     if (!isNamed && (error as NodeJS.ErrnoException).code === 'ENOENT') return {}
     throw new ControlPlaneError('usage', `the options file ${path} cannot be read: ${messageOf(error)}`)

@@ -1,30 +1,39 @@
+import type { Option } from 'commander'
 import { ControlPlaneError, messageOf } from '../errors.ts'
+import { option } from './option.ts'
 
-export const defaultServer = 'http://127.0.0.1:18001'
+/** For one answer. */
+const patienceMs = 10_000
+
+const defaultServer = 'http://127.0.0.1:18001'
+
+export function serverOption(): Option {
+  return option('--server <URL>', 'the admin address of `serve`', defaultServer)
+}
 
 /**
  * Asks a running control plane's admin address.
  * @throws ControlPlaneError `unreachable` when nothing answers there, `usage` when the address or the request is wrong.
  */
 export async function askServer<T>(server: string, path: string, signal: AbortSignal): Promise<T> {
-  let url: URL
-  try {
-    url = new URL(path, server)
-  } catch {
+  const base = server.includes('://') ? server : `http://${server}`
+  if (!URL.canParse(path, base) || !/^https?:$/.test(new URL(base).protocol)) {
     throw new ControlPlaneError('usage', `--server ${server} is not a URL; give one like ${defaultServer}`)
   }
+  const url = new URL(path, base)
   let response: Response
+  let text: string
   try {
-    response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(10_000)]) })
+    response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(patienceMs)]) })
+    text = await response.text()
   } catch (error) {
     const cause = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error)
     throw new ControlPlaneError(
       'unreachable',
-      `no control plane answers at ${url.origin}: ${cause}. Is \`fairlead serve\` running, with --admin at that address?`,
+      `no control plane answers at ${url.origin}: ${cause}. Is \`fairlead serve\` running, and --server its --admin address?`,
       { cause: error },
     )
   }
-  const text = await response.text()
   let body: unknown
   try {
     body = JSON.parse(text)
@@ -35,9 +44,9 @@ export async function askServer<T>(server: string, path: string, signal: AbortSi
     )
   }
   if (!response.ok) {
-    const message = (body as { message?: unknown }).message
+    const { message } = (body ?? {}) as { message?: unknown }
     throw new ControlPlaneError(
-      'usage',
+      response.status < 500 ? 'usage' : 'unreachable',
       typeof message === 'string' ? message : `${url.href} answered ${response.status}`,
     )
   }

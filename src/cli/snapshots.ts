@@ -1,31 +1,50 @@
 import { Command } from 'commander'
+import pc from 'picocolors'
 import type { DiffJson, ResourceJson, RevisionJson } from '../admin/revision-json.ts'
+import type { NodeSelector } from '../resource/node-selector.ts'
+import { selectorLabel } from '../resource/selector-label.ts'
 import type { RevisionSummary } from '../snapshot/history-record.ts'
 import { type Io, print, printJson } from './io.ts'
-import { askServer, defaultServer } from './server-client.ts'
+import { timeText } from './nodes.ts'
+import { argument, jsonOption } from './option.ts'
+import { askServer, serverOption } from './server-client.ts'
 import { formatTable } from './table.ts'
+import { diffValues } from './value-diff.ts'
 
 interface Flags {
   readonly server: string
   readonly json?: true
 }
 
-const withServer = (command: Command): Command =>
-  command.option('--server <url>', "the control plane's admin address", defaultServer).option('--json', 'print JSON')
+const withServer = (command: Command): Command => command.addOption(serverOption()).addOption(jsonOption())
+
+const listHelp = `
++ added, ~ changed, - removed. A revision is one change of what is in force, on
+this server; versions (of \`fairlead nodes\`) are the same on every server.
+`
+
+const diffHelp = `
+  fairlead snapshots diff 4         from revision 4 to the newest
+  fairlead snapshots diff 4 5       what revision 5 changed
+`
 
 export function snapshotsCommand(io: Io): Command {
-  const command = new Command('snapshots').description('look into the history of the configuration')
+  const command = new Command('snapshots')
+    .description('look into the history of what was in force (list, show, diff)')
+    .helpCommand(false)
   command.addCommand(
-    withServer(new Command('list').description('list the revisions, newest first')).action(async (flags: Flags) => {
-      const { revisions } = await askServer<{ revisions: RevisionSummary[] }>(flags.server, '/api/snapshots', io.signal)
-      if (flags.json) return printJson(io, { revisions })
-      if (revisions.length === 0) return print(io, 'no revision yet: nothing has been in force')
-      print(io, formatRevisions(revisions))
-    }),
+    withServer(new Command('list').description('list the revisions, newest first'))
+      .addHelpText('after', listHelp)
+      .action(async (flags: Flags) => {
+        const answer = await askServer<{ revisions: RevisionSummary[] }>(flags.server, '/api/snapshots', io.signal)
+        if (flags.json) return printJson(io, answer)
+        const { revisions } = answer
+        print(io, revisions.length === 0 ? 'No revision yet: nothing has been in force.' : formatRevisions(revisions))
+      }),
   )
   command.addCommand(
     withServer(new Command('show').description('show what was in force at a revision'))
-      .argument('<revision>', 'a number of `snapshots list`, or `latest`')
+      .addArgument(argument('[REVISION]', 'a number of `snapshots list`', 'latest'))
       .action(async (revision: string, flags: Flags) => {
         const path = `/api/snapshots/${encodeURIComponent(revision)}`
         const detail = await askServer<RevisionJson>(flags.server, path, io.signal)
@@ -35,13 +54,14 @@ export function snapshotsCommand(io: Io): Command {
   )
   command.addCommand(
     withServer(new Command('diff').description('show what changed from one revision to another'))
-      .argument('<from>', 'a number of `snapshots list`')
-      .argument('[to]', 'another; the newest if absent', 'latest')
+      .addArgument(argument('<FROM>', 'a number of `snapshots list`'))
+      .addArgument(argument('[TO]', 'another', 'latest'))
+      .addHelpText('after', diffHelp)
       .action(async (from: string, to: string, flags: Flags) => {
         const path = `/api/snapshots/${encodeURIComponent(from)}/diff/${encodeURIComponent(to)}`
         const diff = await askServer<DiffJson>(flags.server, path, io.signal)
         if (flags.json) return printJson(io, diff)
-        print(io, formatDiff(diff))
+        print(io, formatDiff(diff, { color: io.out.isTTY === true }))
       }),
   )
   return command
@@ -50,7 +70,7 @@ export function snapshotsCommand(io: Io): Command {
 function formatRevisions(revisions: readonly RevisionSummary[]): string {
   const rows = revisions.map(({ revision, time, counts, documents }) => [
     String(revision),
-    time.replace('T', ' ').replace(/\.\d+Z$/, 'Z'),
+    timeText(time),
     counts.map(formatCounts).join(', ') || '-',
     formatDocuments(documents),
   ])
@@ -63,52 +83,55 @@ function formatCounts({ word, added, changed, removed }: RevisionSummary['counts
   return [word, ...parts.filter((part) => part !== false)].join(' ')
 }
 
-function formatDocuments({ count, names }: RevisionSummary['documents']): string {
-  const shown = names.slice(0, 3)
-  const more = count > shown.length ? ` and ${count - shown.length} more` : ''
-  return shown.length === 0 ? '-' : `${shown.join(', ')}${more}`
+function formatDocuments({ count, names: [first] }: RevisionSummary['documents']): string {
+  if (first === undefined) return '-'
+  return count > 1 ? `${first} and ${count - 1} more` : first
 }
 
 function formatRevision(revision: RevisionJson): string {
   const rows = revision.inForce.flatMap(({ nodes, resources }) =>
     resources.map(({ type, name, version, place }) => [type, name, version.slice(0, 8), formatNodes(nodes), place]),
   )
-  const head = `revision ${revision.revision} of ${revision.time}, because of ${formatDocuments(revision.documents)}`
-  if (rows.length === 0) return `${head}\nnothing was in force`
+  const head = `revision ${revision.revision} of ${timeText(revision.time)}, because of ${formatDocuments(revision.documents)}`
+  if (rows.length === 0) return `${head}\n\nNothing was in force.`
   return `${head}\n\n${formatTable(['type', 'name', 'version', 'nodes', 'from'], rows)}`
 }
 
 function formatNodes(nodes: readonly unknown[]): string {
-  return nodes.length === 0 ? 'every node' : nodes.map((selector) => JSON.stringify(selector)).join(' or ')
+  return nodes.length === 0 ? 'every node' : (nodes as readonly NodeSelector[]).map(selectorLabel).join(' or ')
 }
 
-function formatDiff(diff: DiffJson): string {
-  const lines = diff.types.flatMap(({ type, added, changed, removed }) => [
-    ...removed.map((resource) => `- ${type} ${resource.name}`),
-    ...added.map((resource) => `+ ${type} ${resource.name}`),
-    ...changed.flatMap(({ before, after }) => [`~ ${type} ${after.name}`, ...changedFields(before, after)]),
+/** Longer values are cut: they are there to be recognized; `--json` has them whole. */
+const maxValueLength = 100
+
+/** What is gone, what is new, and of what changed each value that differs. */
+function formatDiff(diff: DiffJson, options: { readonly color: boolean }): string {
+  const color = pc.createColors(options.color)
+  const line = ({ type, name, place }: ResourceJson): string => `${type} ${name}  ${color.dim(place)}`
+  const lines = diff.types.flatMap(({ added, changed, removed }) => [
+    ...removed.map((resource) => `${color.red('-')} ${line(resource)}`),
+    ...added.map((resource) => `${color.green('+')} ${line(resource)}`),
+    ...changed.flatMap(({ before, after }) => [
+      `${color.yellow('~')} ${line(after)}`,
+      ...formatChanges(before, after).map((change) => `    ${change}`),
+    ]),
   ])
-  const head = `revision ${diff.from.revision} -> ${diff.to.revision}`
-  return lines.length === 0 ? `${head}: no difference` : `${head}\n${lines.join('\n')}`
+  const { from, to } = diff
+  const head = `revision ${from.revision} of ${timeText(from.time)} -> ${to.revision} of ${timeText(to.time)}`
+  return lines.length === 0 ? `${head}: no difference` : `${head}\n\n${lines.join('\n')}`
 }
 
-/** Each value that differs, by its path: enough to see a change of weight or address without reading two documents. */
-function changedFields(before: ResourceJson, after: ResourceJson): string[] {
-  const olds = leaves(before.resource)
-  const news = leaves(after.resource)
-  const lines: string[] = []
-  for (const path of new Set([...olds.keys(), ...news.keys()])) {
-    const [old, now] = [olds.get(path), news.get(path)]
-    if (old === now) continue
-    lines.push(`    ${path}: ${old ?? '(absent)'} -> ${now ?? '(absent)'}`)
-  }
-  return lines.length > 0 ? lines : ['    (a difference in redacted content, aliases or TTL)']
+function formatChanges(before: ResourceJson, after: ResourceJson): readonly string[] {
+  const lines = diffValues(before.resource, after.resource).map((difference) => {
+    const { path } = difference
+    if (!('before' in difference)) return `${path}: ${valueText(difference.after)} added`
+    if (!('after' in difference)) return `${path}: ${valueText(difference.before)} removed`
+    return `${path}: ${valueText(difference.before)} -> ${valueText(difference.after)}`
+  })
+  return lines.length > 0 ? lines : ['in redacted content, aliases or TTL only']
 }
 
-function leaves(value: unknown, path = '', found: Map<string, string> = new Map()): Map<string, string> {
-  if (Array.isArray(value)) for (const [index, item] of value.entries()) leaves(item, `${path}[${index}]`, found)
-  else if (typeof value === 'object' && value !== null) {
-    for (const [key, item] of Object.entries(value)) leaves(item, path === '' ? key : `${path}.${key}`, found)
-  } else if (value !== undefined) found.set(path, JSON.stringify(value))
-  return found
+function valueText(value: unknown): string {
+  const text = JSON.stringify(value)
+  return text.length > maxValueLength ? `${text.slice(0, maxValueLength)}…` : text
 }

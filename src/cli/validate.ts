@@ -1,87 +1,83 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { createSnapshotCache } from '../cache/snapshot-cache.ts'
 import { parseDocument } from '../config/parse-document.ts'
-import { ControlPlaneError, isError, type Problem } from '../errors.ts'
+import { formatOrigin, isError, type Problem } from '../errors.ts'
 import { silentLog } from '../log.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import type { Unit, UnitChange } from '../snapshot/world.ts'
 import { createWorld } from '../snapshot/world.ts'
-import { askEnvoy } from './ask-envoy.ts'
-import { exitCodes, type Io, print, printJson } from './io.ts'
+import { byPlace } from '../snapshot/world-problem.ts'
+import { askEnvoy, type EnvoyFailure } from './ask-envoy.ts'
+import { counted, exitCodes, type Io, print, printJson } from './io.ts'
+import { envoyApiOption, jsonOption, repeatable } from './option.ts'
 import { countProblems, formatProblems } from './problem-text.ts'
 import { readDocuments } from './read-documents.ts'
 
 interface Flags {
   readonly envoy?: string
   readonly envoyApi?: string
-  readonly static: readonly string[]
+  readonly static?: readonly string[]
   readonly json?: true
 }
 
 const help = `
-Exit code 0: no error (there may be warnings); 1: errors. In a pipeline:
-  fairlead validate ./config --json | jq '.problems[] | .place + " " + .message'
+Exit code 0: no error (there may be warnings); 1: errors; 2: nothing to check.
 
---envoy also asks the real binary (envoy --mode validate), once for each selector of nodes:
+--envoy also asks the real binary (envoy --mode validate), once for each
+selector of nodes:
   fairlead validate ./config --envoy "$(which envoy)"
+
+In a pipeline:
+  fairlead validate ./config --json | jq -r '.problems[].place'
 `
 
 export function validateCommand(io: Io, finish: (exitCode: number) => void): Command {
   return new Command('validate')
-    .description('check a directory or file as `serve` would, and print every problem at once')
-    .argument('<path>', 'a directory or file of configuration')
-    .option('--envoy <binary>', 'also have this Envoy check what would be sent')
-    .option('--envoy-api <file>', 'the API of the Envoy that is deployed (see `fairlead api import`)')
-    .option('--static <cluster>', 'a cluster that the bootstraps hold; repeatable', collect, [])
-    .option('--json', 'print JSON')
+    .description('check files as `serve` would, and print every problem at once')
+    .argument('<PATH>', 'a directory or file of configuration')
+    .addOption(new Option('--envoy <BINARY>', 'also have this Envoy check what would be sent'))
+    .addOption(envoyApiOption())
+    .addOption(repeatable('--static <CLUSTER>', 'a cluster that the bootstraps of the Envoys hold'))
+    .addOption(jsonOption())
     .addHelpText('after', help)
     .action(async (path: string, flags: Flags) => {
       const checked = await check(path, flags, io)
-      const hasErrors = checked.problems.some(isError) || checked.envoyFailures.length > 0
-      if (flags.json) printJson(io, { ok: !hasErrors, ...checked })
-      else print(io, formatChecked(path, checked, io.out.isTTY === true))
-      if (hasErrors) finish(exitCodes.config)
+      const isRight = !checked.problems.some(isError) && checked.envoyFailures.length === 0
+      if (flags.json) printJson(io, toJson(isRight, checked))
+      else print(io, formatChecked(path, flags, checked, io.out.isTTY === true))
+      if (!isRight) finish(exitCodes.config)
     })
 }
 
 interface Checked {
   readonly documents: number
   readonly resources: number
+  /** In order of place. */
   readonly problems: readonly Problem[]
-  readonly envoyFailures: readonly { readonly nodes: string; readonly message: string }[]
+  /** Some document has an error of its own, so that what it holds counts as absent. */
+  readonly isPartial: boolean
+  readonly envoyFailures: readonly EnvoyFailure[]
 }
 
 async function check(path: string, flags: Flags, io: Io): Promise<Checked> {
   const api = loadEnvoyApi(flags.envoyApi)
   const { documents, problems: readingProblems } = await readDocuments(path, silentLog, io.signal)
-  if (documents.length === 0 && readingProblems.length === 0) {
-    throw new ControlPlaneError('usage', `${path} holds no document: \`validate\` reads *.yaml, *.yml and *.json`)
-  }
   const parsed = documents.map((document) => parseDocument(api, document))
   const changes = parsed.flatMap(({ documents: valid, invalid }): UnitChange[] => [
     ...valid.map((unit): UnitChange => ({ kind: 'valid', unit })),
     ...invalid.map((document): UnitChange => ({ kind: 'invalid', ...document })),
   ])
-  // A reference to something that a broken document holds is that document's problem, not a second one.
-  const world = createWorld({ staticNames: { cluster: ['fairlead', ...flags.static] }, allowPartial: true })
+  const staticClusters = flags.static ?? []
+  const world = createWorld({ staticNames: { cluster: ['fairlead', ...staticClusters] }, allowPartial: true })
   const step = world.apply(changes, { isFirst: true })
-  const problems = [...readingProblems, ...parsed.flatMap((document) => document.problems), ...step.problems]
   const units = [...world.inForce.values()]
-  const envoyFailures =
-    flags.envoy === undefined
-      ? []
-      : await askEnvoy(flags.envoy, {
-          api,
-          cache: cacheOf(units),
-          units,
-          staticClusters: flags.static,
-          signal: io.signal,
-        })
+  const question = { api, cache: cacheOf(units), units, staticClusters, signal: io.signal }
   return {
     documents: documents.length,
     resources: units.reduce((sum, unit) => sum + unit.resources.length, 0),
-    problems,
-    envoyFailures,
+    problems: [...readingProblems, ...parsed.flatMap((document) => document.problems), ...step.problems].sort(byPlace),
+    isPartial: parsed.some(({ invalid }) => invalid.length > 0),
+    envoyFailures: flags.envoy === undefined ? [] : await askEnvoy(flags.envoy, question),
   }
 }
 
@@ -91,16 +87,31 @@ function cacheOf(units: readonly Unit[]): ReturnType<typeof createSnapshotCache>
   return cache
 }
 
-function formatChecked(path: string, checked: Checked, color: boolean): string {
-  const lines: string[] = []
-  if (checked.problems.length > 0) lines.push(formatProblems(checked.problems, { color }), '')
-  for (const { nodes, message } of checked.envoyFailures)
-    lines.push(`Envoy refuses what ${nodes} would get:`, message, '')
-  const total = `${path}: ${checked.documents} documents, ${checked.resources} resources in force`
-  lines.push(`${total}; ${countProblems(checked.problems)}`)
-  return lines.join('\n')
+function toJson(ok: boolean, { documents, resources, problems, envoyFailures }: Checked): object {
+  return {
+    ok,
+    documents,
+    resources,
+    problems: problems.map((problem) => ({ place: formatOrigin(problem.origin), ...problem })),
+    envoyFailures,
+  }
 }
 
-function collect(value: string, previous: readonly string[]): readonly string[] {
-  return [...previous, value]
+function formatChecked(path: string, { envoy }: Flags, checked: Checked, color: boolean): string {
+  const { documents, resources, problems, envoyFailures, isPartial } = checked
+  const lines: string[] = []
+  if (problems.length > 0) lines.push(formatProblems(problems, { color }), '')
+  for (const { nodes, message } of envoyFailures)
+    lines.push(`Envoy refuses what ${nodes} would get:`, `  ${message}`, '')
+  const verdicts = [problems.length === 0 ? 'no problem' : countProblems(problems)]
+  if (envoyFailures.length > 0) verdicts.push('refused by Envoy')
+  else if (envoy !== undefined && resources > 0) verdicts.push('accepted by Envoy')
+  const total = `${path}: ${counted(documents, 'file')}, ${counted(resources, 'resource')} that can be served`
+  lines.push(`${total}; ${verdicts.join(', ')}`)
+  if (isPartial && problems.some(({ code }) => code === 'dangling-reference')) {
+    lines.push(
+      'What stands in a document with an error counts as absent: mend it, and references to it mend themselves.',
+    )
+  }
+  return lines.join('\n')
 }

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { type Io, print, printJson } from './io.ts'
+import { jsonOption } from './option.ts'
 
 const packageJson: { readonly version: string } = JSON.parse(
   readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
@@ -11,17 +12,13 @@ export const fairleadVersion: string = packageJson.version
 
 export function versionCommand(io: Io): Command {
   return new Command('version')
-    .description('print the versions of fairlead, Node and the Envoy API')
-    .option('--envoy-api <file>', 'descriptors to describe, instead of the built-in ones')
-    .option('--json', 'print JSON')
+    .description("print the versions of fairlead, Node and Envoy's API")
+    .addOption(new Option('--envoy-api <FILE>', 'descriptors to describe, instead of the built-in ones'))
+    .addOption(jsonOption())
     .action((flags: { envoyApi?: string; json?: true }) => {
       const api = loadEnvoyApi(flags.envoyApi)
-      const about = {
-        fairlead: fairleadVersion,
-        node: process.version,
-        envoyApi: `${api.label} (${api.files.file.length} files)`,
-      }
-      if (flags.json) printJson(io, about)
-      else for (const [name, text] of Object.entries(about)) print(io, `${name.padEnd(10)}${text}`)
+      const envoyApi = `${api.label} (${api.files.file.length} files)`
+      if (flags.json) return printJson(io, { fairlead: fairleadVersion, node: process.version, envoyApi })
+      print(io, [`fairlead   ${fairleadVersion}`, `Node       ${process.version}`, `Envoy API  ${envoyApi}`].join('\n'))
     })
 }

@@ -112,5 +112,8 @@ async function connectAny(options: EtcdOptions): Promise<EtcdClient> {
       failures.push(`${endpoint}: ${etcdFailure(error)}`)
     }
   }
-  throw new ControlPlaneError('unreachable', `no etcd answers: ${failures.join('; ')}`)
+  throw new ControlPlaneError(
+    'unreachable',
+    `no etcd answers at ${failures.join('; ')}. Is it running there, and does it let you in?`,
+  )
 }

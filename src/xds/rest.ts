@@ -1,9 +1,7 @@
 import type { SnapshotCache } from '../cache/cache.ts'
-import { messageOf } from '../errors.ts'
 import { messageToJson } from '../resource/codec.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
 import { nodeOfJson } from '../resource/node.ts'
-import type { Resource } from '../resource/resource.ts'
 import type { ResourceType } from '../resource/type-url.ts'
 import { setOfResources } from '../snapshot/resource-set.ts'
 import { setOf } from '../snapshot/snapshot.ts'
@@ -42,7 +40,7 @@ export function answerRest(deps: RestDeps, type: ResourceType, request: unknown)
   if (snapshot === undefined) return { status: 503, body: { message: 'nothing to serve yet: see /ready' } }
   const set = setOf(snapshot, type.typeUrl)
   const isWildcard = names.includes('*') || (names.length === 0 && type.isWildcardByDefault)
-  const asked = isWildcard ? [...set.values()] : names.flatMap((name) => set.get(name) ?? [])
+  const asked = isWildcard ? [...set.values()] : [...new Set(names)].flatMap((name) => set.get(name) ?? [])
   const resources = asked.filter((resource) => resource.isReady && (deps.isSecure || !resource.isSensitive))
   if (type.isFullState && resources.length < asked.length) {
     // To the client, a member left out of a full state is a removal.
@@ -58,18 +56,10 @@ export function answerRest(deps: RestDeps, type: ResourceType, request: unknown)
     status: 200,
     body: {
       version_info: version,
-      resources: resources.map((resource) => toAny(deps.api, resource)),
+      resources: resources.map(({ typeUrl, bytes }) => messageToJson(deps.api, typeUrl, bytes)),
       type_url: type.typeUrl,
       nonce: version,
     },
-  }
-}
-
-function toAny(api: EnvoyApi, resource: Resource): unknown {
-  try {
-    return { '@type': resource.typeUrl, ...(messageToJson(api, resource.typeUrl, resource.bytes) as object) }
-  } catch (error) {
-    throw new Error(`${resource.name} cannot be written as JSON: ${messageOf(error)}`, { cause: error })
   }
 }
 

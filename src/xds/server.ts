@@ -1,7 +1,7 @@
 import { hostname } from 'node:os'
-import { Server, ServerCredentials, status, type UntypedHandleCall } from '@grpc/grpc-js'
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity, status, type UntypedHandleCall } from '@grpc/grpc-js'
 import type { SnapshotCache } from '../cache/cache.ts'
-import { ControlPlaneError, messageOf } from '../errors.ts'
+import { ControlPlaneError, listenFailure } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
@@ -91,6 +91,8 @@ const sliceMs = 5
  */
 export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsServerOptions> = {}): Promise<XdsServer> {
   const options = { ...defaultXdsServerOptions, ...given }
+  // What it would write to stderr by itself comes as an error, too, and is told from there.
+  setLogVerbosity(logVerbosity.NONE)
   const server = new Server({
     'grpc.keepalive_time_ms': options.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
@@ -162,10 +164,7 @@ function listen(server: Server, options: XdsServerOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(options.listen, credentials, (error, port) => {
       if (error === null) resolve(port)
-      else {
-        const message = `--listen ${options.listen} cannot be listened on: ${messageOf(error)}`
-        reject(new ControlPlaneError('io', message, { cause: error }))
-      }
+      else reject(listenFailure('--listen', options.listen, error))
     })
   })
 }
