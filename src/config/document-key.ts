@@ -25,22 +25,48 @@ export function documentHint(tree: Tree): DocumentHint {
   return { hint: undefined, isCertain: false }
 }
 
+/** A document that the same text held before, and what it called itself. */
+export interface HeldDocument {
+  readonly key: string
+  readonly hint: string
+}
+
+export interface DocumentKey {
+  readonly key: string
+  /** It calls itself what a document of this key called itself before. */
+  readonly isKnown: boolean
+}
+
 /**
- * Gives each document of one source document its key. The first keeps the plain id whatever it holds, so that renaming its
- * first resource, or adding documents below it, does not change who it is; the others are told apart by their hints.
+ * Gives each document of one source document its key, by what they call themselves. One that calls itself as one of
+ * `held` keeps that one's key, wherever it stands now. Of the others the first in the text has the plain id whatever it
+ * holds, so that renaming its first resource does not change who it is; the rest are told apart by their hints.
  */
-export function createKeys(documentId: string): (hint: string | undefined) => string {
+export function keysOf(
+  documentId: string,
+  hints: readonly (string | undefined)[],
+  held: readonly HeldDocument[] = [],
+): readonly DocumentKey[] {
   const first = firstKeyOf(documentId)
-  const taken = new Set<string>()
-  let index = 0
-  return (hint) => {
-    index++
-    const wanted = index === 1 ? first : `${first}#${hint ?? index}`
+  const heldByHint = new Map<string | undefined, string[]>()
+  for (const { key, hint } of held) heldByHint.set(hint, [...(heldByHint.get(hint) ?? []), key])
+  const known = hints.map((hint) => heldByHint.get(hint)?.shift())
+  const taken = new Set(known.filter((key) => key !== undefined))
+  return hints.map((hint, index) => {
+    const before = known[index]
+    if (before !== undefined) return { key: before, isKnown: true }
+    const wanted = index === 0 && !taken.has(first) ? first : `${first}#${hint ?? index + 1}`
     let key = wanted
     for (let count = 2; taken.has(key); count++) key = `${wanted}~${count}`
     taken.add(key)
-    return key
-  }
+    return { key, isKnown: false }
+  })
+}
+
+/** What a document calls itself whose resources could be read; undefined when it holds none. */
+export function hintOf(resources: readonly { readonly typeUrl: string; readonly name: string }[]): string | undefined {
+  const [first] = resources
+  return first && `${wordOf(first.typeUrl)}/${first.name}`
 }
 
 /** The key of the first document of a source document: its id, in which a `#` cannot be taken for the one before a hint. */

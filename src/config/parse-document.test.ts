@@ -208,6 +208,31 @@ describe('who a document is', () => {
     expect(keys(parse(text))).toEqual(expected)
   })
 
+  const held = [
+    { key: 'file:a.yaml', hint: 'cluster/a' },
+    { key: 'file:a.yaml#cluster/b', hint: 'cluster/b' },
+  ]
+
+  test.each<[string, string, string[]]>([
+    ['wherever it stands now', `${list('b')}---\n${list('a')}`, ['~#cluster/b', '~']],
+    ['when the one above it is gone', list('b'), ['~#cluster/b']],
+    ['when another is above it', `${list('x')}---\n${list('a')}`, ['~#cluster/x', '~']],
+    ['and the first keeps its key under another name', `${list('x')}---\n${list('b')}`, ['~', '~#cluster/b']],
+    ['and one more of its name is another', `${list('b')}---\n${list('b')}`, ['~#cluster/b', '~#cluster/b~2']],
+  ])('a document that is in force is known again %s', (_, text, expected) => {
+    const parsed = parse(text, { held })
+    expect(keys(parsed)).toEqual(expected)
+    expect(parsed.isUnreadable).toBe(false)
+  })
+
+  test('nothing is let go while one that is wrong may be one that is gone, under another name', () => {
+    const wrong = `${list('x')}  nmae: x\n`
+    expect(parse(wrong, { held }).isUnreadable).toBe(true)
+    expect(parse(`${list('b')}---\n${wrong}`, { held }).isUnreadable).toBe(true)
+    expect(parse(`${list('a', 'c')}---\n${list('b')}---\n${wrong}`, { held }).isUnreadable).toBe(false)
+    expect(parse(`${list('b')}  nmae: x\n`, { held }).isUnreadable).toBe(false)
+  })
+
   test('adding a document below, or one that is wrong, leaves the first as it was', () => {
     const [alone] = parse(list('a')).documents
     expect(parse(`${list('a')}---\n${list('b')}`).documents[0]).toEqual(alone)

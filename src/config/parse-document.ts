@@ -7,13 +7,15 @@ import { wordOf } from '../resource/type-url.ts'
 import type { Document } from '../source/source.ts'
 import type { ConfigDocument, InvalidDocument, ParsedDocument } from './config-document.ts'
 import { hasTwoForms, readDocument } from './document-form.ts'
-import { createKeys, documentHint } from './document-key.ts'
+import { type DocumentKey, documentHint, type HeldDocument, keysOf } from './document-key.ts'
 import { createSecretMask } from './mask-secrets.ts'
 import type { RawDocument } from './raw-document.ts'
 import { parseSelectors } from './selector.ts'
 import { parseYaml, type YamlDocument } from './yaml-tree.ts'
 
 export interface ParseSettings {
+  /** What is in force of this text, so that its documents are known again wherever they stand now. */
+  readonly held?: readonly HeldDocument[]
   /** How many values one YAML document may have once its aliases are expanded. */
   readonly maxValues?: number
   /** How many problems of one text are told. */
@@ -30,18 +32,25 @@ const maxDepth = 256
  * No Problem quotes more of the text than names, and nothing of a private key.
  */
 export function parseDocument(api: EnvoyApi, document: Document, settings: ParseSettings = {}): ParsedDocument {
-  const { maxValues, maxProblems } = { ...defaults, ...settings }
+  const { maxValues, maxProblems, held = [] } = { ...defaults, ...settings }
   const documents: ConfigDocument[] = []
   const invalid: InvalidDocument[] = []
   const problems: Problem[] = []
   let isUnreadable = false
-  const keyFor = createKeys(document.id)
   const yamls = parseYaml(document.text, { maxValues, maxDepth })
+  const hints = yamls.map(({ tree }) => documentHint(tree))
+  const keys = keysOf(
+    document.id,
+    hints.map(({ hint }) => hint),
+    held,
+  )
+  const taken = new Set(keys.map(({ key }) => key))
+  const isSomeGone = held.some(({ key }) => !taken.has(key))
   for (const [index, yaml] of yamls.entries()) {
     const origin = at(document.origin, yaml)
     const parsed = parseOne(api, yaml, document.origin)
-    const { hint, isCertain } = documentHint(yaml.tree)
-    const key = keyFor(hint)
+    const { key, isKnown } = keys[index] as DocumentKey
+    const isCertain = hints[index]?.isCertain === true
     problems.push(...parsed.problems)
     if (!parsed.problems.some(isError)) {
       documents.push({ key, origin, selectors: parsed.selectors ?? [], resources: parsed.resources })
@@ -51,7 +60,8 @@ export function parseDocument(api: EnvoyApi, document: Document, settings: Parse
     // What this document held before may have had another key, or have been another document: nothing is let go then.
     // A text that breaks off may have been cut (a full disk): documents may have followed.
     const mayBeCut = yaml.isBroken && index === yamls.length - 1
-    isUnreadable ||= mayBeCut || yaml.mayHideAnother || hasTwoForms(yaml.tree) || (index > 0 && !isCertain)
+    const mayBeAnother = (index > 0 && !isCertain) || (!isKnown && isSomeGone)
+    isUnreadable ||= mayBeCut || yaml.mayHideAnother || hasTwoForms(yaml.tree) || mayBeAnother
   }
   return { documents, invalid, isUnreadable, problems: tellable(problems, document.text, maxProblems) }
 }
