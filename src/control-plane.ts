@@ -89,7 +89,7 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
   const pipeline = createPipeline(
     {
       sources: deps.sources ?? sourcesOf(options, log),
-      parse: (document) => parseDocument(api, document),
+      parse: (document, held) => parseDocument(api, document, { held }),
       world,
       cache,
       history,
@@ -123,7 +123,8 @@ function withBootstrapCluster(names: ServeOptions['staticNames']): ServeOptions[
 
 function sourcesOf(options: ServeOptions, log: Log): PipelineSource[] {
   const files = options.config.map((path, index): PipelineSource => {
-    const idPrefix = options.config.length === 1 ? 'file:' : `file:${index}:`
+    // The first has the same prefix whether there are others or not: adding one must not rename every document.
+    const idPrefix = index === 0 ? 'file:' : `file${index + 1}:`
     return { source: createFileSource({ path, idPrefix, log: log.child({ room: 'source', source: path }) }), idPrefix }
   })
   if (options.etcd.length === 0) return files

@@ -1,15 +1,17 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import type { SnapshotCache } from './cache/cache.ts'
 import { createSnapshotCache } from './cache/snapshot-cache.ts'
 import { parseDocument } from './config/parse-document.ts'
 import { silentLog } from './log.ts'
 import { createMetrics } from './metrics.ts'
-import { createPipeline, type Pipeline, type PipelineOptions } from './pipeline.ts'
+import { createPipeline, type Pipeline, type PipelineDeps, type PipelineOptions } from './pipeline.ts'
 import { loadEnvoyApi } from './resource/envoy-api.ts'
 import { nodeOfJson } from './resource/node.ts'
 import { resourceTypes } from './resource/type-url.ts'
 import { setOf } from './snapshot/snapshot.ts'
 import { createWorld, type Unit } from './snapshot/world.ts'
 import { createMemorySource, type MemorySource } from './source/memory-source.ts'
+import type { Source, SourceUpdate } from './source/source.ts'
 
 const api = loadEnvoyApi()
 const edge = nodeOfJson({ id: 'edge-1', cluster: 'edge' })
@@ -27,14 +29,63 @@ function routeText(name: string, cluster: string): string {
   ].join('\n')
 }
 
+function listenerText(name: string, extra = ''): string {
+  const address = 'address: {socket_address: {address: 0.0.0.0, port_value: 80}}'
+  return `'@type': type.googleapis.com/envoy.config.listener.v3.Listener\nname: ${name}\n${address}\n${extra}`
+}
+
+function memoryOf(documents: Readonly<Record<string, string>>): MemorySource {
+  const source = createMemorySource('memory')
+  source.apply({ put: documents })
+  return source
+}
+
+function unreachable(): MemorySource {
+  const source = createMemorySource('unreachable')
+  source.fail()
+  return source
+}
+
+/** A source that tells what the test says: updates whose every field is absent, or as given. */
+interface ScriptedSource extends Source {
+  tell(update: { readonly upserted?: Readonly<Record<string, string>>; readonly unreadable?: readonly string[] }): void
+}
+
+function scriptedSource(): ScriptedSource {
+  const updates: SourceUpdate[] = []
+  let wake = (): void => {}
+  return {
+    name: 'scripted',
+    tell({ upserted = {}, unreadable = [] }) {
+      const documents = Object.entries(upserted).map(([id, text]) => ({ id, text, origin: { name: id } }))
+      updates.push({ kind: 'read', upserted: documents, removed: [], problems: [], unreadable, isEmpty: false })
+      wake()
+    },
+    async *watch(signal) {
+      signal.addEventListener('abort', () => wake())
+      while (!signal.aborted) {
+        const update = updates.shift()
+        if (update !== undefined) yield update
+        else {
+          await new Promise<void>((resolve) => {
+            wake = resolve
+          })
+        }
+      }
+    },
+  }
+}
+
 interface Bed {
   readonly source: MemorySource
   readonly pipeline: Pipeline
   readonly revisions: { readonly upserted: readonly Unit[]; readonly removed: readonly string[] }[]
   /** Names of a type that an edge node is served; undefined while it is not answered. */
-  names(word?: 'cluster' | 'route'): string[] | undefined
+  names(word?: 'cluster' | 'route' | 'listener'): string[] | undefined
   codes(): string[]
   inForce(): Unit[]
+  failNextApply(): void
+  readonly cache: SnapshotCache
 }
 
 let pipelines: Pipeline[] = []
@@ -43,23 +94,38 @@ afterEach(async () => {
   pipelines = []
 })
 
+const parseHeld: PipelineDeps['parse'] = (document, held) => parseDocument(api, document, { held })
+
 function bed(
   options: Partial<PipelineOptions> & {
     restored?: readonly Unit[]
     revision?: number
     allowPartial?: boolean
     source?: MemorySource
+    /** In place of `source`. */
+    sources?: PipelineDeps['sources']
+    parse?: PipelineDeps['parse']
   } = {},
 ): Bed {
   const { restored, revision = 0, allowPartial = false, source = createMemorySource('memory'), ...rest } = options
+  const { sources = [{ source, idPrefix: '' }], parse = parseHeld } = options
   const cache = createSnapshotCache()
   const world = createWorld({ staticNames: {}, allowPartial, ...(restored && { restored }) })
+  let isFailing = false
   const revisions: Bed['revisions'] = []
   const pipeline = createPipeline(
     {
-      sources: [{ source, idPrefix: '' }],
-      parse: (document) => parseDocument(api, document),
-      world,
+      sources,
+      parse,
+      world: {
+        inForce: world.inForce,
+        addStaticNames: (names) => world.addStaticNames(names),
+        apply(changes, step) {
+          if (!isFailing) return world.apply(changes, step)
+          isFailing = false
+          throw new Error('failed')
+        },
+      },
       cache,
       history: {
         revision,
@@ -82,6 +148,10 @@ function bed(
     },
     codes: () => pipeline.problems.map(({ code }) => code),
     inForce: () => [...world.inForce.values()],
+    failNextApply: () => {
+      isFailing = true
+    },
+    cache,
   }
 }
 
@@ -184,6 +254,128 @@ describe('pipeline', () => {
     expect(target.codes()).toEqual([])
   })
 
+  test('keeps what a text held that is emptied, as writers do before they write', async () => {
+    const target = bed()
+    await built(target, () => target.source.apply({ put: { a: clusterText('a'), b: clusterText('b') } }))
+    await built(target, () => target.source.put('b', '\n'))
+    expect(target.names()).toEqual(['a', 'b'])
+    expect(target.codes()).toEqual(['unreadable'])
+    await built(target, () => target.source.put('b', 'resources: []'))
+    expect(target.names()).toEqual(['a'])
+    expect(target.codes()).toEqual([])
+  })
+
+  test('an empty text that never held anything is no problem', async () => {
+    const target = bed({ source: memoryOf({ a: clusterText('a'), b: '' }) })
+    await built(target, () => {})
+    expect(target.names()).toEqual(['a'])
+    expect(target.codes()).toEqual([])
+  })
+
+  describe('a text of several documents', () => {
+    test('loses none that it still has when its first is deleted and stays because it is needed', async () => {
+      const source = memoryOf({ r: routeText('r', 'a'), f: `${clusterText('a')}\n---\n${listenerText('l')}` })
+      const target = bed({ source })
+      await built(target, () => {})
+      await built(target, () => source.put('f', listenerText('l')))
+      expect(target.names('listener')).toEqual(['l'])
+      expect(target.names()).toEqual(['a'])
+      expect(target.codes()).toEqual(['still-needed'])
+    })
+
+    test('keeps one that is broken and has moved up', async () => {
+      const source = memoryOf({ f: `${clusterText('a')}\n---\n${listenerText('l')}` })
+      const target = bed({ source })
+      await built(target, () => {})
+      await built(target, () => source.put('f', listenerText('l', 'nmae: x')))
+      expect(target.names('listener')).toEqual(['l'])
+    })
+
+    test('keeps one that is broken and has moved down', async () => {
+      const source = memoryOf({ f: listenerText('l') })
+      const target = bed({ source })
+      await built(target, () => {})
+      await built(target, () => source.put('f', `${clusterText('a')}\n---\n${listenerText('l', 'nmae: x')}`))
+      expect(target.names('listener')).toEqual(['l'])
+      expect(target.names()).toEqual(['a'])
+    })
+  })
+
+  test('takes the text of a document anew that could not be read for a while', async () => {
+    const source = scriptedSource()
+    const target = bed({ sources: [{ source, idPrefix: '' }] })
+    await built(target, () => source.tell({ upserted: { c: clusterText('c'), a: routeText('r', 'c') } }))
+    await built(target, () => source.tell({ upserted: { a: routeText('r2', 'late') } }))
+    await built(target, () => source.tell({ unreadable: ['a'] }))
+    await built(target, () => source.tell({}))
+    expect(target.codes()).toEqual(['dangling-reference'])
+    await built(target, () => source.tell({ upserted: { late: clusterText('late') } }))
+    expect(target.names('route')).toEqual(['r2'])
+  })
+
+  test('takes a change that comes while another is parsed as a whole, or not yet', async () => {
+    const source = memoryOf({ x: clusterText('x'), y: listenerText('l') })
+    let onParse = (): void => {}
+    const target = bed({
+      source,
+      parse: (document, held) => {
+        if (document.id === 'x') onParse()
+        return parseHeld(document, held)
+      },
+    })
+    await built(target, () => {})
+    const seen: (string[] | undefined)[] = []
+    target.cache.watch(edge, () => seen.push(target.names('listener')))
+    onParse = () => {
+      onParse = () => {}
+      source.apply({ put: { x: listenerText('l'), y: clusterText('y') } })
+      // Longer than a slice, so that the source hands the change over before the next document is parsed.
+      for (const start = performance.now(); performance.now() - start < 15; );
+    }
+    await built(target, () => source.apply({ put: { x: clusterText('x2'), y: listenerText('l', 'stat_prefix: s') } }))
+    await built(target, () => {})
+    expect(seen).toEqual([['l'], ['l']])
+    expect(target.names()).toEqual(['y'])
+  })
+
+  test('a document on which the parser fails stops no other, and keeps what it held', async () => {
+    const source = memoryOf({ a: clusterText('a'), b: clusterText('b') })
+    let isFailing = false
+    const target = bed({
+      source,
+      parse: (document, held) => {
+        if (isFailing && document.id === 'b') throw new Error('private')
+        return parseHeld(document, held)
+      },
+    })
+    await built(target, () => {})
+    isFailing = true
+    await built(target, () => source.apply({ put: { a: clusterText('a2'), b: clusterText('b2') } }))
+    expect(target.names()).toEqual(['a2', 'b'])
+    expect(target.codes()).toEqual(['unreadable'])
+    expect(JSON.stringify(target.pipeline.problems)).not.toContain('private')
+  })
+
+  test('a build that fails is tried again with the next change, and serves nothing before', async () => {
+    const source = memoryOf({ a: clusterText('a') })
+    const target = bed({ source })
+    target.failNextApply()
+    await built(target, () => {})
+    expect(target.pipeline.isReady).toBe(false)
+    await built(target, () => source.put('b', clusterText('b')))
+    expect(target.names()).toEqual(['a', 'b'])
+  })
+
+  test('names of a bootstrap that are known already cost nothing', async () => {
+    const target = bed()
+    await built(target, () => target.pipeline.addStaticNames({ cluster: ['xds'] }))
+    const { problems } = target.pipeline
+    await built(target, () => target.pipeline.addStaticNames({ cluster: ['xds'] }))
+    expect(target.pipeline.problems).toBe(problems)
+    await built(target, () => target.pipeline.addStaticNames({ cluster: ['other'] }))
+    expect(target.pipeline.problems).not.toBe(problems)
+  })
+
   test('takes an emptied source at its word with allowEmpty', async () => {
     const target = bed({ allowEmpty: true })
     await built(target, () => target.source.put('a', clusterText('a')))
@@ -200,11 +392,80 @@ describe('pipeline', () => {
   })
 
   describe('at a restart', () => {
-    async function restored(text: string): Promise<Unit[]> {
-      const before = bed()
-      await built(before, () => before.source.put('a', text))
+    async function restored(text: string, id = 'a'): Promise<Unit[]> {
+      return await restoredOf({ [id]: text })
+    }
+
+    async function restoredOf(documents: Readonly<Record<string, string>>): Promise<Unit[]> {
+      const before = bed({ source: memoryOf(documents) })
+      await built(before, () => {})
       return before.inForce()
     }
+
+    test('deletes what came from a source that is no longer given', async () => {
+      const units = await restoredOf({ 'file:a': clusterText('a'), 'etcd:b': clusterText('b') })
+      const target = bed({
+        restored: units,
+        sources: [{ source: memoryOf({ 'file:a': clusterText('a') }), idPrefix: 'file:' }],
+      })
+      await built(target, () => {})
+      expect(target.names()).toEqual(['a'])
+      expect(target.codes()).toEqual([])
+    })
+
+    test('takes documents that moved to another source', async () => {
+      const units = await restored(clusterText('a'), 'file:a')
+      const source = memoryOf({ 'etcd:a': clusterText('a', 'alt_stat_name: moved') })
+      const target = bed({ restored: units, sources: [{ source, idPrefix: 'etcd:' }] })
+      await built(target, () => {})
+      expect(target.inForce().map(({ key }) => key)).toEqual(['etcd:a'])
+      expect(target.codes()).toEqual([])
+    })
+
+    test('keeps what came from a source that is no longer given until all that are were read', async () => {
+      const units = await restored(clusterText('a'), 'file:a')
+      const source = unreachable()
+      source.put('etcd:b', clusterText('b'))
+      const target = bed({ restored: units, sources: [{ source, idPrefix: 'etcd:' }] })
+      await built(target, () => {})
+      expect(target.names()).toEqual(['a'])
+      await built(target, () => source.recover())
+      expect(target.names()).toEqual(['b'])
+    })
+
+    test('keeps what came from a source that is no longer given while one in its place is empty', async () => {
+      const units = await restored(clusterText('a'), 'file:a')
+      const source = createMemorySource('memory')
+      const target = bed({ restored: units, sources: [{ source, idPrefix: 'etcd:' }] })
+      await built(target, () => {})
+      expect(target.names()).toEqual(['a'])
+      expect(target.codes()).toEqual(['source-empty'])
+      await built(target, () => source.put('etcd:b', clusterText('b')))
+      expect(target.names()).toEqual(['b'])
+      expect(target.codes()).toEqual([])
+    })
+
+    test('does not wait for a source that cannot be read and of which nothing was in force', async () => {
+      const units = await restored(clusterText('a'), 'file:a')
+      const target = bed({
+        restored: units,
+        sources: [
+          { source: memoryOf({ 'file:a': clusterText('a') }), idPrefix: 'file:' },
+          { source: unreachable(), idPrefix: 'etcd:' },
+        ],
+      })
+      await built(target, () => {})
+      expect(target.names()).toEqual(['a'])
+      expect(target.pipeline.isServingRestored).toBe(true)
+    })
+
+    test('knows the second document of a text again whose first is gone, also broken', async () => {
+      const units = await restored(`${clusterText('a')}\n---\n${listenerText('l')}`)
+      const target = bed({ restored: units, source: memoryOf({ a: listenerText('l', 'nmae: x') }) })
+      await built(target, () => {})
+      expect(target.names('listener')).toEqual(['l'])
+      expect(target.names()).toEqual([])
+    })
 
     test('serves the last good while its source cannot be read, and says so', async () => {
       const units = await restored(clusterText('a'))

@@ -1,8 +1,8 @@
 import { setImmediate as nextTick } from 'node:timers/promises'
 import type { SnapshotCache } from './cache/cache.ts'
-import type { ParsedDocument } from './config/config-document.ts'
-import { documentIdOf, firstKeyOf } from './config/document-key.ts'
-import { formatOrigin, isError, messageOf, type Origin, type Problem } from './errors.ts'
+import { documentIdOf } from './config/document-key.ts'
+import { DocumentLedger, type Listing, type Parse, type Reading } from './document-ledger.ts'
+import { formatOrigin, isError, messageOf, type Problem } from './errors.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { Unit, UnitChange, WorldStep } from './snapshot/world.ts'
@@ -35,7 +35,7 @@ export interface PipelineHistory {
 
 export interface PipelineDeps {
   readonly sources: readonly PipelineSource[]
-  readonly parse: (document: Document) => ParsedDocument
+  readonly parse: Parse
   /** Holds what the history restored, until the sources were read. */
   readonly world: PipelineWorld
   readonly cache: SnapshotCache
@@ -108,9 +108,11 @@ class SnapshotPipeline implements Pipeline {
   readonly #states: readonly SourceState[]
   readonly #abort = new AbortController()
   readonly #watching: Promise<void>
-  /** Keys of the units, in force or in error, that each document gave. */
-  readonly #keys = new Map<string, ReadonlySet<string>>()
-  readonly #parseProblems = new Map<string, readonly Problem[]>()
+  readonly #ledger: DocumentLedger
+  /** Ids of restored documents whose source is no longer given. */
+  readonly #orphans = new Set<string>()
+  readonly #hasRestored: boolean
+  readonly #staticNames = new Set<string>()
   readonly ready: Promise<void>
   #resolveReady: () => void = () => {}
   #worldProblems: readonly Problem[] = []
@@ -140,7 +142,14 @@ class SnapshotPipeline implements Pipeline {
       unreachable: undefined,
       isEmpty: false,
     }))
-    for (const key of deps.world.inForce.keys()) this.#remember(documentIdOf(key), key)
+    const { inForce } = deps.world
+    this.#ledger = new DocumentLedger({ parse: deps.parse, inForce, log: deps.log })
+    this.#hasRestored = inForce.size > 0
+    for (const key of inForce.keys()) {
+      const id = documentIdOf(key)
+      this.#ledger.remember(id, key)
+      if (!this.#states.some((state) => this.#owns(state, id))) this.#orphans.add(id)
+    }
     this.#watching = Promise.all(this.#states.map((state) => this.#watch(state))).then(() => undefined)
   }
 
@@ -165,7 +174,11 @@ class SnapshotPipeline implements Pipeline {
   }
 
   addStaticNames(names: Readonly<Record<string, readonly string[]>>): void {
-    this.#building = this.#building.then(() => {
+    // Every stream tells them, so what is no news must cost nothing.
+    const told = Object.entries(names).flatMap(([word, list]) => list.map((name) => `${word}\0${name}`))
+    if (told.every((name) => this.#staticNames.has(name))) return
+    for (const name of told) this.#staticNames.add(name)
+    void this.#enqueue(() => {
       const step = this.#deps.world.addStaticNames(names)
       if (this.isReady) this.#take(step, [], performance.now())
     })
@@ -209,7 +222,7 @@ class SnapshotPipeline implements Pipeline {
     } else {
       if (!state.wasRead) {
         // What the history restored for this source and the source no longer lists is deleted.
-        for (const id of this.#keys.keys()) if (this.#owns(state, id)) state.dirty.add(id)
+        for (const id of this.#ledger.ids) if (this.#owns(state, id)) state.dirty.add(id)
       }
       if (state.status === 'unreachable') log.info({ source: state.source.name }, 'source can be read again')
       state.status = 'read'
@@ -219,6 +232,8 @@ class SnapshotPipeline implements Pipeline {
       state.isEmpty = update.isEmpty
       const unreadable = new Set(update.unreadable)
       for (const id of unreadable) if (!state.unreadable.has(id)) state.dirty.add(id)
+      // What can be read again may have its old text, which no source tells again.
+      for (const id of state.unreadable) if (!unreadable.has(id)) state.dirty.add(id)
       state.unreadable = unreadable
       for (const document of update.upserted) {
         state.listed.set(document.id, document)
@@ -247,40 +262,76 @@ class SnapshotPipeline implements Pipeline {
     this.#timer = undefined
     const since = this.#firstChangeAt ?? performance.now()
     this.#firstChangeAt = undefined
-    this.#building = this.#building
-      .then(() => this.#buildNow(since))
-      .catch((error: unknown) => {
-        this.#deps.log.error({ err: error }, 'build failed; the last good configuration goes on')
-      })
+    return this.#enqueue(() => this.#buildNow(since))
+  }
+
+  /** One after the other; never rejects. */
+  #enqueue(task: () => void | Promise<void>): Promise<void> {
+    this.#building = this.#building.then(task).catch((error: unknown) => {
+      this.#deps.log.error({ err: error }, 'build failed; the last good configuration goes on')
+    })
     return this.#building
   }
 
   async #buildNow(since: number): Promise<void> {
     const isFirst = !this.isReady
     if (isFirst && !this.#states.every((state) => this.#canServe(state))) return this.#tellProblems()
-    const changes: UnitChange[] = []
-    const documents: string[] = []
-    let sliceStart = performance.now()
-    for (const state of this.#states) {
-      if (!state.wasRead || this.#isRefusedAsEmpty(state)) continue
-      const dirty = [...state.dirty]
-      state.dirty.clear()
-      for (const id of dirty) {
-        documents.push(state.listed.get(id)?.origin.name ?? id.slice(state.idPrefix.length))
-        changes.push(...this.#changesOf(state, id))
-        if (performance.now() - sliceStart > sliceMs) {
-          await nextTick()
-          sliceStart = performance.now()
-        }
+    const jobs = this.#takeDirty()
+    const readings: Reading[] = []
+    let step: WorldStep
+    try {
+      let sliceStart = performance.now()
+      for (const { listing } of jobs) {
+        readings.push(this.#ledger.read(listing))
+        if (performance.now() - sliceStart < sliceMs) continue
+        await nextTick()
+        sliceStart = performance.now()
       }
+      const changes = readings.flatMap((reading) => reading.changes)
+      if (changes.length === 0 && !isFirst) {
+        for (const reading of readings) this.#ledger.commit(reading)
+        return this.#tellProblems()
+      }
+      step = this.#deps.world.apply(changes, { isFirst })
+    } catch (error) {
+      // The next build tries again: without these changes the sources and what is in force would never agree.
+      for (const { dirty, listing } of jobs) dirty.add(listing.id)
+      throw error
     }
-    if (changes.length === 0 && !isFirst) return this.#tellProblems()
-    const { world } = this.#deps
-    const step = world.apply(changes, { isFirst })
-    this.isReady = true
+    for (const reading of readings) this.#ledger.commit(reading)
+    const documents = jobs.map(({ listing: { document, origin } }) => (document?.origin ?? origin).name)
     // The cache has seen nothing yet of what the history restored.
-    this.#take(step, documents, since, isFirst ? [...world.inForce.values()] : step.upserted)
+    this.#take(step, documents, since, isFirst ? [...this.#deps.world.inForce.values()] : step.upserted)
+    this.isReady = true
     this.#resolveReady()
+  }
+
+  /** All at once, so that changes that come while these are parsed are not taken in part. */
+  #takeDirty(): readonly { readonly dirty: Set<string>; readonly listing: Listing }[] {
+    const jobs: { readonly dirty: Set<string>; readonly listing: Listing }[] = []
+    const isEveryRead = this.#states.every((state) => state.wasRead)
+    const refused = this.#states.filter((state) => this.#isRefusedAsEmpty(state))
+    for (const state of this.#states) {
+      if (!state.wasRead || refused.includes(state)) continue
+      for (const id of state.dirty) {
+        const name = id.slice(state.idPrefix.length)
+        const isUnreadable = state.unreadable.has(id)
+        const place = isUnreadable ? state.problems.find(({ origin }) => origin.name.endsWith(name)) : undefined
+        const origin = place?.origin ?? { name }
+        jobs.push({ dirty: state.dirty, listing: { id, document: state.listed.get(id), isUnreadable, origin } })
+      }
+      state.dirty.clear()
+    }
+    // Not before all that is given was read: what was in the one may be in the other now.
+    if (isEveryRead && refused.length === 0 && this.#orphans.size > 0) {
+      this.#deps.log.info({ documents: this.#orphans.size }, 'deleting what came from sources that are no longer given')
+      for (const id of this.#orphans) {
+        const listing = { id, document: undefined, isUnreadable: false, origin: { name: id } }
+        jobs.push({ dirty: this.#orphans, listing })
+      }
+      this.#orphans.clear()
+    }
+    return jobs
   }
 
   #take(step: WorldStep, documents: readonly string[], since: number, upserted: readonly Unit[] = step.upserted): void {
@@ -310,65 +361,26 @@ class SnapshotPipeline implements Pipeline {
     this.#tellProblems()
   }
 
-  /** What a document's new text, or its absence, means for the units that it gave before. */
-  #changesOf(state: SourceState, id: string): UnitChange[] {
-    const before = this.#keys.get(id) ?? new Set<string>()
-    const document = state.listed.get(id)
-    if (state.unreadable.has(id)) {
-      const origin = document?.origin ?? state.problems.find((problem) => problem.code !== 'source-empty')?.origin
-      return this.#keep(id, before, origin ?? { name: id })
-    }
-    if (document === undefined) {
-      this.#keys.delete(id)
-      this.#parseProblems.delete(id)
-      return [...before].map((key) => ({ kind: 'deleted', key }))
-    }
-    const parsed = this.#deps.parse(document)
-    if (parsed.problems.length > 0) this.#parseProblems.set(id, parsed.problems)
-    else this.#parseProblems.delete(id)
-    const changes: UnitChange[] = [
-      ...parsed.documents.map((unit): UnitChange => ({ kind: 'valid', unit })),
-      ...parsed.invalid.map((invalid): UnitChange => ({ kind: 'invalid', ...invalid })),
-    ]
-    const now = new Set([...parsed.documents, ...parsed.invalid].map(({ key }) => key))
-    const gone = [...before].filter((key) => !now.has(key))
-    if (parsed.isUnreadable) {
-      changes.push(...this.#keep(id, new Set(gone), document.origin, now))
-      return changes
-    }
-    this.#keys.set(id, now)
-    changes.push(...gone.map((key): UnitChange => ({ kind: 'deleted', key })))
-    return changes
-  }
-
-  /** Everything that a document held stays as it was; one that never held anything may touch every group. */
-  #keep(id: string, held: ReadonlySet<string>, origin: Origin, others: ReadonlySet<string> = new Set()): UnitChange[] {
-    const keys = held.size > 0 || others.size > 0 ? held : new Set([firstKeyOf(id)])
-    this.#keys.set(id, new Set([...keys, ...others]))
-    return [...keys].map((key) => ({ kind: 'invalid', key, origin, selectors: undefined }))
-  }
-
-  #remember(id: string, key: string): void {
-    this.#keys.set(id, new Set([...(this.#keys.get(id) ?? []), key]))
-  }
-
   #owns(state: SourceState, id: string): boolean {
     return id.startsWith(state.idPrefix)
   }
 
   #hasHeld(state: SourceState): boolean {
-    for (const id of this.#keys.keys()) if (this.#owns(state, id)) return true
+    for (const id of this.#ledger.ids) if (this.#owns(state, id)) return true
     return false
   }
 
-  /** It was read, or what the history restored of it serves until it is (rule 104, MODEL.md). */
+  /** It was read, or what the history restored serves until it is (rule 104, MODEL.md), be that none of its documents. */
   #canServe(state: SourceState): boolean {
-    return state.wasRead || (state.status === 'unreachable' && this.#hasHeld(state))
+    return state.wasRead || (state.status === 'unreachable' && this.#hasRestored)
   }
 
-  /** MODEL.md, `source-empty`: a source that held documents and is empty is an accident until said otherwise. */
+  /**
+   * MODEL.md, `source-empty`: a source that held documents and is empty is an accident until said otherwise. So is one
+   * that took the place of another that held some.
+   */
   #isRefusedAsEmpty(state: SourceState): boolean {
-    return state.isEmpty && !this.#options.allowEmpty && this.#hasHeld(state)
+    return state.isEmpty && !this.#options.allowEmpty && (this.#orphans.size > 0 || this.#hasHeld(state))
   }
 
   #sourceProblems(): Problem[] {
@@ -381,7 +393,9 @@ class SnapshotPipeline implements Pipeline {
           code: 'source-empty',
           origin: { name: state.source.name },
           path: '',
-          message: 'the source has no document left; what it held stays in force',
+          message: this.#hasHeld(state)
+            ? 'the source has no document left; what it held stays in force'
+            : 'the source has no document; what was in force of others, which are no longer given, stays',
           fix: 'put a document back, or start the server with --allow-empty if every resource should go',
         })
       }
@@ -393,7 +407,7 @@ class SnapshotPipeline implements Pipeline {
     const { history, log, metrics } = this.#deps
     const problems = [
       ...this.#sourceProblems(),
-      ...[...this.#parseProblems.values()].flat(),
+      ...this.#ledger.problems,
       ...this.#worldProblems,
       ...this.#withheldProblems,
       ...(history.problem === undefined ? [] : [history.problem]),
