@@ -103,12 +103,12 @@ describe('the wrapper around a resource', () => {
 ${wrapper}
 name: edge/http/shop
 aliases: [edge/http/extra]
-resource: {${virtualHost}, name: shop, domains: [shop.example, '*']}`)
+resource: {${virtualHost}, name: edge/http/shop, domains: [shop.example, '*']}`)
     expect({ name, aliases }).toEqual({
       name: 'edge/http/shop',
       aliases: ['edge/http/extra', 'edge/http/*', 'edge/http/shop.example'],
     })
-    expect(messageToJson(api, typeUrl, bytes)).toMatchObject({ name: 'shop' })
+    expect(messageToJson(api, typeUrl, bytes)).toMatchObject({ name: 'edge/http/shop' })
   })
 
   it('has fields that do nothing here, and says so', () => {
@@ -126,7 +126,6 @@ resource: {${virtualHost}, name: shop, domains: [shop.example, '*']}`)
 })
 
 describe('a problem', () => {
-  const wrap = `Wrap it: '@type': ${prefix}/envoy.service.discovery.v3.Resource, name: <route configuration>/<virtual host>, resource: this.`
   it.each<[string, string, string]>([
     [
       'no map',
@@ -150,14 +149,14 @@ describe('a problem', () => {
       'error invalid-name 1:1 resources[0]: envoy.extensions.filters.http.router.v3.Router is no resource: it has no name by which Envoy could ask for it. Put it into the resource that uses it.',
     ],
     [
-      'a bare virtual host',
+      'a virtual host of no route configuration',
       `{${virtualHost}, name: shop, domains: ['*']}`,
-      `error invalid-name 1:1 resources[0]: Envoy asks for a virtualHost by a name that is not in it. ${wrap}`,
+      'error invalid-name 1:72 resources[0].name: The name does not say which route configuration the virtual host is for. Write <route configuration>/<virtual host>.',
     ],
     [
-      'a virtual host of no route configuration',
-      `{${wrapper}, name: shop, resource: {${virtualHost}, name: shop, domains: ['*']}}`,
-      'error invalid-name 1:74 resources[0].name: The name does not say which route configuration the virtual host is for. Write <route configuration>/<virtual host>.',
+      'a virtual host that only its wrapper names',
+      `{${wrapper}, name: edge/shop, resource: {${virtualHost}, name: shop, domains: ['*']}}`,
+      'error invalid-name 1:166 resources[0].resource.name: The name does not say which route configuration the virtual host is for. Write edge/shop.',
     ],
     [
       'a wrapper of another name',

@@ -165,11 +165,10 @@ function isWithin(path: string, owner: string): boolean {
   return path === owner || (path.startsWith(owner) && (owner === '' || '.['.includes(path.charAt(owner.length))))
 }
 
-/** The field that names a resource of the type; undefined where the wrapper has to (virtual hosts, and LEDS endpoints). */
+/** The field that names a resource of the type; undefined where the wrapper has to (LEDS endpoints). */
 function nameField(desc: DescMessage): 'name' | 'cluster_name' | undefined {
   const typeUrl = typeUrlPrefix + desc.typeName
   if (typeUrl === resourceTypes.endpoint.typeUrl) return 'cluster_name'
-  if (typeUrl === resourceTypes.virtualHost.typeUrl) return undefined
   return desc.field['name']?.scalar === ScalarType.STRING ? 'name' : undefined
 }
 
@@ -179,6 +178,12 @@ function nameOf(reading: Reading, content: Content, message: Message): string | 
   if (field === undefined) return wrapperName(reading, content)
   const own = textOf(message, field === 'name' ? 'name' : 'clusterName')
   const place = below(content, locate(tree, [field]))
+  if (own !== '' && typeUrlPrefix + desc.typeName === resourceTypes.virtualHost.typeUrl && !hostName.test(own)) {
+    // Envoy asks for it by this name, and on removal looks for a virtual host whose own name is this one (measured on 1.40).
+    const fix = `Write ${wrapper !== undefined && hostName.test(wrapper.name) ? wrapper.name : '<route configuration>/<virtual host>'}.`
+    reportAt(reading, place, 'The name does not say which route configuration the virtual host is for.', fix)
+    return undefined
+  }
   const name = checkedName(reading, place, desc, own, `Give \`${field}\` a value.`)
   if (wrapper !== undefined && own !== '' && normalizeResourceName(wrapper.name) !== normalizeResourceName(own)) {
     const fix = 'Envoy goes by the latter: give both the same, or remove the `name` of the wrapper.'
@@ -187,25 +192,21 @@ function nameOf(reading: Reading, content: Content, message: Message): string | 
   return name
 }
 
+const hostName = /^.+\/./s
+
 function wrapperName(reading: Reading, content: Content): string | undefined {
   const { desc, tree, wrapper } = content
   const place = below(content, locate(tree, []))
   const typeUrl = typeUrlPrefix + desc.typeName
-  const isVirtualHost = typeUrl === resourceTypes.virtualHost.typeUrl
-  if (wrapper === undefined && !isVirtualHost && typeUrl !== resourceTypes.localityEndpoint.typeUrl) {
+  if (wrapper === undefined && typeUrl !== resourceTypes.localityEndpoint.typeUrl) {
     const message = `${desc.typeName} is no resource: it has no name by which Envoy could ask for it.`
     reportAt(reading, place, message, 'Put it into the resource that uses it.')
     return undefined
   }
-  const form = isVirtualHost ? '<route configuration>/<virtual host>' : 'an xdstp: name'
-  const fix = `Wrap it: '@type': ${typeUrlPrefix}${wrapperType}, name: ${form}, resource: this.`
+  const form = 'an xdstp: name'
   if (wrapper === undefined) {
+    const fix = `Wrap it: '@type': ${typeUrlPrefix}${wrapperType}, name: ${form}, resource: this.`
     reportAt(reading, place, `Envoy asks for a ${wordOf(typeUrl)} by a name that is not in it.`, fix)
-    return undefined
-  }
-  if (isVirtualHost && !/^.+\/./s.test(wrapper.name)) {
-    const message = 'The name does not say which route configuration the virtual host is for.'
-    reportAt(reading, wrapper.place, message, `Write ${form}.`)
     return undefined
   }
   return checkedName(reading, wrapper.place, desc, wrapper.name, `Write ${form}.`)
