@@ -1,0 +1,89 @@
+import { request } from 'node:http'
+import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
+import { startControlPlane, type TestControlPlane } from './control-plane.ts'
+import { createFileStore, type DocumentStore } from './document-store.ts'
+import type { Changes } from './documents.ts'
+import { type EnvoyProcess, startEnvoy } from './envoy.ts'
+import type { Protocol } from './wire-client.ts'
+
+/** A control plane on files, and one stock Envoy that went LIVE with nothing but the printed bootstrap. */
+export interface Edge {
+  readonly store: DocumentStore
+  readonly controlPlane: TestControlPlane
+  readonly envoy: EnvoyProcess
+}
+
+export interface EdgeOptions {
+  /** Delta by default. */
+  readonly protocol?: Protocol
+  readonly documents: Changes
+  /** Options of `serve`. */
+  readonly flags?: Readonly<Record<string, unknown>>
+  /** Laid over the bootstrap, field by field of its top. */
+  readonly bootstrap?: object
+  /** How long Envoy may take to be LIVE; 10 s by default. */
+  readonly liveMs?: number
+}
+
+export async function startEdge({
+  protocol = 'delta',
+  documents,
+  flags,
+  bootstrap,
+  liveMs,
+}: EdgeOptions): Promise<Edge> {
+  const store = createFileStore()
+  await store.write(documents)
+  const controlPlane = await startControlPlane({ ...store.flags, ...flags })
+  const printed = buildBootstrap({
+    id: 'edge-1',
+    cluster: 'edge',
+    server: controlPlane.server,
+    delta: protocol === 'delta',
+  })
+  const envoy = await startEnvoy({ bootstrap: { ...printed, ...bootstrap } })
+  await envoy.waitLive(liveMs)
+  return { store, controlPlane, envoy }
+}
+
+export interface Answer {
+  readonly status: number
+  readonly body: string
+  readonly headers: Readonly<Record<string, unknown>>
+}
+
+/** One request on a connection of its own. `host` is the Host header. @throws Error when no answer comes in time */
+export function get(
+  port: number,
+  { host, headers, timeoutMs = 5_000 }: { host?: string; headers?: Record<string, string>; timeoutMs?: number } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      {
+        host: '127.0.0.1',
+        port,
+        agent: false,
+        headers: { ...headers, ...(host !== undefined && { host }) },
+        signal: AbortSignal.timeout(timeoutMs),
+      },
+      (response) => {
+        let body = ''
+        response.setEncoding('utf8')
+        response.on('data', (text: string) => {
+          body += text
+        })
+        response.on('error', reject)
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body, headers: response.headers }))
+      },
+    )
+    sent.on('error', reject)
+    sent.end()
+  })
+}
+
+/** The backend that answered 200. @throws Error for any other answer */
+export async function backendOf(...request: Parameters<typeof get>): Promise<string> {
+  const { status, body } = await get(...request)
+  if (status !== 200) throw new Error(`${status} ${body}`)
+  return (JSON.parse(body) as { backend: string }).backend
+}
