@@ -56,6 +56,8 @@ export async function createAdminServer(
 ): Promise<AdminServer> {
   const state = { isDraining: false }
   const app = fastify({ bodyLimit: maxBodyBytes, logger: false })
+  // A page may post plain text anywhere without asking; what it may not is JSON.
+  app.removeContentTypeParser('text/plain')
   app.addHook('onRequest', async (request, reply) => {
     reply.header('cache-control', 'no-store')
     if (isOwnHost(request.headers.host, address.host)) return undefined
