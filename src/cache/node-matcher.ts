@@ -1,15 +1,24 @@
 import type { Node } from '../resource/node.ts'
-import { matchesNode, type NodeSelector } from '../resource/node-selector.ts'
+import { isPattern, matchesNode, type NodeSelector } from '../resource/node-selector.ts'
+
+/** A selector with its key. */
+type Candidate = readonly [key: string, selector: NodeSelector]
 
 /** Nodes remembered at most; more of them with different attributes are matched again. */
 const rememberedAtMost = 10_000
 
-/** Tells which of some selectors match a node, asking each once for all nodes that do not differ in what it looks at. */
+/**
+ * Tells which of some selectors match a node, asking each once for all nodes that do not differ in what it looks at, and
+ * one that names a cluster or an id without `*` only for nodes of that: a large mesh has a selector for each service.
+ */
 export class NodeMatcher {
   readonly selectors: ReadonlyMap<string, NodeSelector>
   readonly #usesCluster: boolean
   readonly #usesId: boolean
   readonly #metadataKeys: readonly string[]
+  readonly #ofCluster = new Map<string, Candidate[]>()
+  readonly #ofId = new Map<string, Candidate[]>()
+  readonly #others: Candidate[] = []
   readonly #remembered = new Map<string, readonly string[]>()
 
   /** By selector key. */
@@ -19,6 +28,7 @@ export class NodeMatcher {
     this.#usesCluster = all.some(({ cluster }) => cluster !== undefined)
     this.#usesId = all.some(({ id }) => id !== undefined)
     this.#metadataKeys = [...new Set(all.flatMap(({ metadata }) => Object.keys(metadata ?? {})))].sort()
+    for (const candidate of selectors) this.#listFor(candidate[1]).push(candidate)
   }
 
   /** The sorted keys of the selectors that match. */
@@ -30,10 +40,24 @@ export class NodeMatcher {
     ])
     let keys = this.#remembered.get(attributes)
     if (keys === undefined) {
-      keys = [...this.selectors].flatMap(([key, selector]) => (matchesNode(selector, node) ? [key] : [])).sort()
+      const candidates = [this.#ofCluster.get(node.cluster) ?? [], this.#ofId.get(node.id) ?? [], this.#others].flat()
+      keys = candidates.flatMap(([key, selector]) => (matchesNode(selector, node) ? [key] : [])).sort()
       if (this.#remembered.size >= rememberedAtMost) this.#remembered.clear()
       this.#remembered.set(attributes, keys)
     }
     return keys
   }
+
+  /** Each selector is in one list. */
+  #listFor({ cluster, id }: NodeSelector): Candidate[] {
+    if (cluster !== undefined && !isPattern(cluster)) return listOf(this.#ofCluster, cluster)
+    if (id !== undefined && !isPattern(id)) return listOf(this.#ofId, id)
+    return this.#others
+  }
+}
+
+function listOf(lists: Map<string, Candidate[]>, name: string): Candidate[] {
+  const list = lists.get(name) ?? []
+  lists.set(name, list)
+  return list
 }

@@ -23,6 +23,11 @@ export function matchesNode(selector: NodeSelector, node: Node): boolean {
   )
 }
 
+/** It matches more than the text that it is. */
+export function isPattern(text: string): boolean {
+  return text.includes('*')
+}
+
 /** True only if every node that `narrow` matches is matched by `wide`, provably. */
 export function impliesSelector(narrow: NodeSelector, wide: NodeSelector): boolean {
   const impliesPattern = (n: string | undefined, w: string | undefined): boolean =>
@@ -39,8 +44,8 @@ export function impliesSelector(narrow: NodeSelector, wide: NodeSelector): boole
 export function areDisjoint(a: NodeSelector, b: NodeSelector): boolean {
   const arePatternsDisjoint = (x: string | undefined, y: string | undefined): boolean => {
     if (x === undefined || y === undefined) return false
-    if (!x.includes('*')) return !matchesPattern(y, x)
-    if (!y.includes('*')) return !matchesPattern(x, y)
+    if (!isPattern(x)) return !matchesPattern(y, x)
+    if (!isPattern(y)) return !matchesPattern(x, y)
     const [xStart, yStart] = [x.slice(0, x.indexOf('*')), y.slice(0, y.indexOf('*'))]
     const [xEnd, yEnd] = [x.slice(x.lastIndexOf('*') + 1), y.slice(y.lastIndexOf('*') + 1)]
     const haveCommonStart = xStart.startsWith(yStart) || yStart.startsWith(xStart)

@@ -1,0 +1,54 @@
+import { describe, expect, test } from 'vitest'
+import { nodeOfJson } from '../resource/node.ts'
+import { matchesNode, type NodeSelector, selectorKey } from '../resource/node-selector.ts'
+import { NodeMatcher } from './node-matcher.ts'
+
+const keyed = (selectors: readonly NodeSelector[]): Map<string, NodeSelector> =>
+  new Map(selectors.map((selector) => [selectorKey(selector), selector]))
+
+describe('NodeMatcher', () => {
+  test('finds for every node the selectors that asking each of them finds', () => {
+    const patterns = [undefined, '', 'a', 'b', 'a*', '*']
+    const envs = [undefined, 'prod']
+    const selectors = patterns.flatMap((cluster) =>
+      patterns.flatMap((id) =>
+        envs.map(
+          (env): NodeSelector => ({
+            ...(cluster !== undefined && { cluster }),
+            ...(id !== undefined && { id }),
+            ...(env !== undefined && { metadata: { env } }),
+          }),
+        ),
+      ),
+    )
+    const matcher = new NodeMatcher(keyed(selectors))
+    let found = 0
+    for (const cluster of ['', 'a', 'b', 'ab', 'c']) {
+      for (const id of ['', 'a', 'b', 'ab', 'c']) {
+        for (const metadata of [{}, { env: 'prod' }]) {
+          const node = nodeOfJson({ id, cluster, metadata })
+          const wanted = selectors.filter((selector) => matchesNode(selector, node)).map(selectorKey)
+          expect(matcher.keysOf(node)).toEqual(wanted.sort())
+          found += wanted.length
+        }
+      }
+    }
+    expect(found).toBeGreaterThan(500)
+  })
+
+  test('a node costs its own selectors, not those of all other services', () => {
+    const timeOf = (services: number): number => {
+      const selectors = Array.from({ length: services }, (_, index): NodeSelector => ({ cluster: `service-${index}` }))
+      const matcher = new NodeMatcher(keyed(selectors))
+      const nodes = Array.from({ length: 1000 }, (_, index) =>
+        nodeOfJson({ id: `n${index}`, cluster: `service-${index}` }),
+      )
+      const start = performance.now()
+      for (const node of nodes) matcher.keysOf(node)
+      return performance.now() - start
+    }
+    timeOf(1000)
+    // A hundred times the time if each were asked; the bound leaves room for a busy machine.
+    expect(timeOf(100_000)).toBeLessThan(20 * Math.max(5, timeOf(1000)))
+  })
+})
