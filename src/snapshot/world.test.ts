@@ -389,6 +389,14 @@ describe('restored documents', () => {
   })
 })
 
+it('does not search for what was meant for each of thousands of names that are missing at once', () => {
+  const { apply } = worldOf(...Array.from({ length: 200 }, (_, i) => valid(`c${i}`, { [`cluster:cart-${i}`]: [] })))
+  const routes = Array.from({ length: 200 }, (_, i) => valid(`r${i}`, { [`route:r${i}`]: [`cluster:carts-${i}`] }))
+  const { problems } = apply(...routes)
+  expect(problems).toHaveLength(200)
+  expect(problems.filter(({ fix }) => fix.includes('did you mean'))).toHaveLength(50)
+})
+
 it('looks at no other document when one of ten thousand changes its endpoints', () => {
   const changes = Array.from({ length: 10_000 }, (_, i) => valid(`e${i}`, { [`endpoint:c${i}`]: [] }))
   const clusters = Object.fromEntries(changes.map((_, i) => [`cluster:c${i}`, [`endpoint:c${i}` as Name]]))

@@ -79,6 +79,9 @@ export function createWorld(options: WorldOptions): World {
 
 const secretTypeUrl = resourceTypes.secret.typeUrl
 
+/** References that dangle from one step on and are told what was most likely meant. */
+const searchesAtMost = 50
+
 /** What is known of a document whose text has an error. */
 type InvalidForm = Pick<Extract<UnitChange, { kind: 'invalid' }>, 'origin' | 'selectors'>
 
@@ -97,6 +100,7 @@ class UnitWorld implements World {
   readonly #problemsByKey = new Map<string, readonly Problem[]>()
   #problems: readonly Problem[] | undefined = []
   readonly #nearest = new WeakMap<Need, { readonly name: string | undefined }>()
+  #searches = 0
 
   constructor(options: WorldOptions) {
     this.#allowPartial = options.allowPartial
@@ -160,6 +164,7 @@ class UnitWorld implements World {
     const removed: string[] = []
     const isStatic = (typeUrl: TypeUrl, name: string): boolean => this.#static.get(typeUrl)?.has(name) ?? false
     let settlement: Settlement
+    this.#searches = 0
     // What took effect may make room for what did not, so that the end is where a check of everything would end.
     do {
       settlement = new Settlement(this.#index, this.#pending, isStatic)
@@ -260,8 +265,10 @@ class UnitWorld implements World {
     const isElsewhere = this.#index.providers(typeUrl, name).size > 0
     let nearest = this.#nearest.get(need)
     if (nearest === undefined) {
-      // Asked once: a search through every name for each standing problem at each step would make errors slow.
-      nearest = { name: nearestName(name, [...this.#index.names(typeUrl), ...(this.#static.get(typeUrl) ?? [])]) }
+      // Asked once, and of the first only: a search through every name for each of thousands would take seconds.
+      const isSearched = this.#searches++ < searchesAtMost
+      const names = isSearched ? [...this.#index.names(typeUrl), ...(this.#static.get(typeUrl) ?? [])] : []
+      nearest = { name: nearestName(name, names) }
       this.#nearest.set(need, nearest)
     }
     return danglingReference(need, { nodes, isElsewhere, claimants, nearest: nearest.name })
