@@ -391,7 +391,9 @@ describe('restored documents', () => {
 
 it('does not search for what was meant for each of thousands of names that are missing at once', () => {
   const { apply } = worldOf(...Array.from({ length: 200 }, (_, i) => valid(`c${i}`, { [`cluster:cart-${i}`]: [] })))
-  const routes = Array.from({ length: 200 }, (_, i) => valid(`r${i}`, { [`route:r${i}`]: [`cluster:carts-${i}`] }))
+  const routes = Array.from({ length: 200 }, (_, i) =>
+    valid(`r${i}`, { [`route:r${i}`]: [`cluster:carts-${i}` as Name] }),
+  )
   const { problems } = apply(...routes)
   expect(problems).toHaveLength(200)
   expect(problems.filter(({ fix }) => fix.includes('did you mean'))).toHaveLength(50)
