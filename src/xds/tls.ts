@@ -45,17 +45,22 @@ export function createTlsCredentials(
     certificate: current.cert,
     privateKey: current.key,
   })
+  // In a moment: what grpc-js is told while it adds its listener it passes on to nobody, and drops every connection.
   const provider: CertificateProvider = {
     addIdentityCertificateListener(listener) {
       identityListeners.add(listener)
-      listener(identity())
+      queueMicrotask(() => {
+        if (identityListeners.has(listener)) listener(identity())
+      })
     },
     removeIdentityCertificateListener(listener) {
       identityListeners.delete(listener)
     },
     addCaCertificateListener(listener) {
       caListeners.add(listener)
-      if (current.ca !== undefined) listener({ caCertificate: current.ca })
+      queueMicrotask(() => {
+        if (caListeners.has(listener) && current.ca !== undefined) listener({ caCertificate: current.ca })
+      })
     },
     removeCaCertificateListener(listener) {
       caListeners.delete(listener)
