@@ -76,7 +76,7 @@ interface Bed {
   readonly status: StatusRecorder
   readonly history: History
   /** As `http://127.0.0.1` sees it. */
-  get(path: string): Promise<Answer>
+  readonly get: (path: string) => Promise<Answer>
 }
 
 async function bed(more: Partial<AdminDeps> = {}): Promise<Bed> {
