@@ -32,7 +32,9 @@ export async function watchChanges(client: EtcdClient, options: WatchOptions, si
   const stream = await client.watchClient.watch()
   return await new Promise<WatchEnd>((resolve) => {
     let fragments: IEvent[] = []
+    let hasEnded = false
     const end = (reason: string): void => {
+      hasEnded = true
       clearTimeout(timer)
       signal.removeEventListener('abort', onAbort)
       stream.cancel()
@@ -42,6 +44,8 @@ export async function watchChanges(client: EtcdClient, options: WatchOptions, si
     const timer = setTimeout(() => end('etcd does not confirm the watch'), options.timeoutMs)
 
     const onResponse = (response: IWatchResponse): void => {
+      // What was on its way is older than what is read anew.
+      if (hasEnded) return
       if (response.created) clearTimeout(timer)
       if (response.canceled) return end(cancelReason(response))
       fragments.push(...response.events)
