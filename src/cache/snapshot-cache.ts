@@ -45,6 +45,8 @@ class GroupedCache implements SnapshotCache {
   readonly #groups = new Map<string, GroupState>()
   readonly #groupsBySelector = new Map<string, Set<GroupState>>()
   readonly #idle = new Map<string, GroupState>()
+  /** There is a layer more, or one less, than the matcher knows. */
+  #haveLayersChanged = false
   #matcher = new NodeMatcher(new Map())
   #withheld: readonly Withheld[] = []
   /** One that withholds every group does so as the selector of every node, which is in each group then. */
@@ -64,7 +66,10 @@ class GroupedCache implements SnapshotCache {
     this.#isReady = true
     const changedTypes = this.#applyUnits(change.upserted, change.removed)
     const hasWithheldChanged = this.#applyWithheld(change.withheld)
-    const haveSelectorsChanged = this.#followSelectors()
+    // Only then, as it goes through all of them.
+    const mayHaveChanged = this.#haveLayersChanged || hasWithheldChanged
+    this.#haveLayersChanged = false
+    const haveSelectorsChanged = mayHaveChanged && this.#followSelectors()
     if (changedTypes.size > 0 || haveSelectorsChanged) this.#idle.clear()
     const touched = this.#updateGroups(changedTypes)
     if (haveSelectorsChanged) for (const state of this.#regroup()) touched.add(state)
@@ -142,6 +147,7 @@ class GroupedCache implements SnapshotCache {
       const layer = this.#layers.get(key) ?? new Layer(selector)
       const types = layer.replace(units)
       if (types.size > 0) changedTypes.set(key, types)
+      if (layer.isEmpty === this.#layers.has(key)) this.#haveLayersChanged = true
       if (layer.isEmpty) this.#layers.delete(key)
       else this.#layers.set(key, layer)
     }
