@@ -1,0 +1,87 @@
+/**
+ * `npm run bench`: what the server costs, against the least that a server on the same gRPC library can cost.
+ * `--quick` is a smoke test of the bench itself, `--write` puts the result into docs/benchmarks.md, `--profile DIR`
+ * takes CPU profiles of both servers.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpus, totalmem } from 'node:os'
+import { parseArgs } from 'node:util'
+import { type FanOutFigures, measureFanOut } from './fan-out.ts'
+import { report } from './report.ts'
+import { fanOutRows, memoryRows, snapshotBuildRows } from './rows.ts'
+import { measureSnapshotBuild } from './snapshot-build.ts'
+import { isOver, type Row, textTable } from './table.ts'
+
+const { values: flags } = parseArgs({
+  options: { quick: { type: 'boolean' }, write: { type: 'boolean' }, profile: { type: 'string' } },
+})
+const isQuick = flags.quick === true
+
+const plan = isQuick
+  ? { clients: 40, clusters: [10, 20], repetitions: 2, changes: 2, sizes: [100, 200], builds: 2, buildChanges: 20 }
+  : {
+      clients: 1000,
+      clusters: [100, 1000],
+      repetitions: 5,
+      changes: 4,
+      sizes: [1000, 10_000],
+      builds: 5,
+      buildChanges: 100,
+    }
+
+/** Server CPU per client over the floor's, by number of clusters. */
+const changeLimits: Readonly<Record<number, number>> = { 100: 1.3, 1000: 1.6 }
+/** How much more memory a client may take among ten times the clusters: what measuring it varies by. */
+const memoryGrowthLimit = 1.1
+/** One change among ten times the services. */
+const changeGrowthLimit = 1.5
+
+const startedAt = performance.now()
+const say = (line: string): void => {
+  console.error(`${((performance.now() - startedAt) / 1000).toFixed(0).padStart(4)} s  ${line}`)
+}
+
+if (flags.profile !== undefined) mkdirSync(flags.profile, { recursive: true })
+const rows: Row[] = []
+for (const protocol of ['sotw', 'delta'] as const) {
+  const byClusters = new Map<number, FanOutFigures>()
+  for (const clusters of plan.clusters) {
+    const { clients, repetitions, changes } = plan
+    const label = `${protocol}, ${clients} clients, ${clusters} clusters`
+    const figures = await measureFanOut({
+      protocol,
+      clients,
+      clusters,
+      repetitions,
+      changes,
+      profiles: flags.profile,
+      say: (line) => say(`${label}: ${line}`),
+    })
+    byClusters.set(clusters, figures)
+    rows.push(...fanOutRows(label, figures, isQuick ? undefined : changeLimits[clusters]))
+  }
+  rows.push(...memoryRows(`${protocol}, ${plan.clients} clients`, byClusters, isQuick ? undefined : memoryGrowthLimit))
+}
+const { sizes, builds: repetitions, buildChanges: changes } = plan
+const meshes = await measureSnapshotBuild({ sizes, repetitions, changes, say })
+rows.push(...snapshotBuildRows(meshes, isQuick ? undefined : changeGrowthLimit))
+
+console.log(textTable(rows))
+const over = rows.filter(isOver)
+if (over.length > 0) {
+  console.error(`over the limit: ${over.map(({ what }) => what).join('; ')}`)
+  process.exitCode = 1
+}
+if (flags.write === true && !isQuick) {
+  const library = JSON.parse(
+    readFileSync(new URL('../../node_modules/@grpc/grpc-js/package.json', import.meta.url), 'utf8'),
+  ) as { readonly version: string }
+  const machine = {
+    cpu: cpus()[0]?.model ?? 'unknown',
+    cores: cpus().length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+    grpc: library.version,
+  }
+  writeFileSync(new URL('../../docs/benchmarks.md', import.meta.url), report(rows, machine))
+}

@@ -1,0 +1,44 @@
+import { markdownTable, type Row } from './table.ts'
+
+export interface Machine {
+  readonly cpu: string
+  readonly cores: number
+  readonly memoryGiB: number
+  readonly node: string
+  readonly grpc: string
+}
+
+/** docs/benchmarks.md. */
+export function report(rows: readonly Row[], machine: Machine): string {
+  return `# Benchmarks
+
+Written by \`npm run bench -- --write\`; do not edit. It ends with 1 when a ratio is over its limit.
+
+Machine: ${machine.cores} cores of ${machine.cpu}, ${machine.memoryGiB} GiB; Node ${machine.node}, grpc-js ${machine.grpc}.
+Servers and clients share its cores, so the times to the last ACK are those of a crowded machine; CPU is what counts.
+
+${markdownTable(rows)}
+
+## What is measured
+
+**Product**: the build in \`dist/\` in a process of its own, from YAML documents in a memory source over the pipeline
+(without debounce and without history) to the streams, with metrics and with the log at \`info\`.
+
+**Floor**: a process on the same grpc-js with the same channel options, which reads of each request the type and the
+nonce (with a reader of its own that steps over everything else) and writes prebuilt bytes, as many as the product.
+
+**Clients**: a third process, 1,000 clients, each with a TCP connection and one aggregated stream. They ask as Envoy does:
+clusters by wildcard, then the assignments by their names; listeners by wildcard, then the route configurations by their
+names. Every response is ACKed, in SotW with all names. They name no extensions in their node, which an Envoy does.
+
+**Mesh**: N services, each a document with an EDS cluster and an assignment of 10 endpoints; a listener and a route
+configuration for every 100.
+
+- *CPU per client* is user and system time of the whole server process, garbage collection included, over the clients. One
+  value is the mean of 4 changes, and the table shows the median of 5 values; product and floor take turns.
+- *Connect storm*: all clients connect at once, and each gets its first four answers and ACKs them.
+- *Memory per client*: live objects and buffers after garbage collection, what each of the last 500 clients added to them.
+- *One endpoint change among N services*: from the source's event to the snapshot that a watch is handed, the median of 5
+  means of 100 changes. In place of the floor stands the smaller mesh.
+`
+}

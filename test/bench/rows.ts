@@ -1,0 +1,78 @@
+import type { FanOutFigures, ServerFigures } from './fan-out.ts'
+import type { SnapshotBuildFigures } from './snapshot-build.ts'
+import { median, type Row } from './table.ts'
+
+const us = (value: number): string => `${value.toFixed(0)} µs`
+const ms = (value: number): string => (value < 10 ? `${value.toFixed(2)} ms` : `${value.toFixed(0)} ms`)
+const kB = (value: number): string => `${(value / 1000).toFixed(1)} kB`
+const MB = (value: number): string => `${(value / 1e6).toFixed(0)} MB`
+
+/** One server against the other: the median of the ratios of neighbouring rounds, which saw the same machine. */
+function compared(
+  what: string,
+  { product, floor }: FanOutFigures,
+  figure: 'changeUs' | 'lastAckMs' | 'stormUs' | 'stormMs',
+  format: (value: number) => string,
+  limit?: number,
+): Row {
+  const ratio = median(product[figure]) / median(floor[figure])
+  return { what, product: format(median(product[figure])), floor: format(median(floor[figure])), ratio, limit }
+}
+
+export function fanOutRows(label: string, figures: FanOutFigures, limit: number | undefined): Row[] {
+  const { pushBytes, firstBytes, product, floor } = figures
+  return [
+    compared(`${label}: CPU per client of one endpoint change (${kB(pushBytes)})`, figures, 'changeUs', us, limit),
+    compared(`${label}: one endpoint change to the last ACK`, figures, 'lastAckMs', ms),
+    compared(`${label}: CPU per client of a connect storm (${kB(firstBytes)})`, figures, 'stormUs', us),
+    compared(`${label}: connect storm to the last ACK`, figures, 'stormMs', ms),
+    plain(`${label}: memory of the process`, MB(product.residentBytes), MB(floor.residentBytes)),
+  ]
+}
+
+/** Memory per client among few and among many clusters. */
+export function memoryRows(
+  label: string,
+  byClusters: ReadonlyMap<number, FanOutFigures>,
+  limit: number | undefined,
+): Row[] {
+  const perClient = ({ bytesPerClient }: ServerFigures): number => bytesPerClient
+  const rows = [...byClusters].map(([clusters, { product, floor }]): Row => {
+    const what = `${label}, ${clusters} clusters: memory per client`
+    const ratio = perClient(product) / perClient(floor)
+    return { what, product: kB(perClient(product)), floor: kB(perClient(floor)), ratio, limit: undefined }
+  })
+  const [few, many] = [...byClusters]
+  if (few === undefined || many === undefined) return rows
+  const [a, b] = [perClient(few[1].product), perClient(many[1].product)]
+  const what = `${label}: memory per client, ${many[0]} clusters against ${few[0]}`
+  return [...rows, { what, product: kB(b), floor: kB(a), ratio: b / a, limit }]
+}
+
+export function snapshotBuildRows(meshes: readonly SnapshotBuildFigures[], changeLimit: number | undefined): Row[] {
+  const rows = meshes.flatMap(({ services, builds }) => [
+    plain(`snapshot of ${services} services, from YAML`, ms(median(builds.map(({ fromTextsMs }) => fromTextsMs)))),
+    plain(
+      `snapshot of ${services} services, from parsed documents`,
+      ms(median(builds.map(({ fromUnitsMs }) => fromUnitsMs))),
+    ),
+  ])
+  const [few, many] = meshes
+  if (few === undefined || many === undefined) return rows
+  const label = `one endpoint change among ${many.services} services against ${few.services}`
+  const cpu = [many, few].map(({ changes }) => median(changes.map(({ cpuUs }) => cpuUs))) as [number, number]
+  const wall = [many, few].map(({ changes }) => median(changes.map(({ wallMs }) => wallMs))) as [number, number]
+  return [
+    ...rows,
+    { what: `${label}: CPU`, product: us(cpu[0]), floor: us(cpu[1]), ratio: cpu[0] / cpu[1], limit: changeLimit },
+    { what: `${label}: time`, product: ms(wall[0]), floor: ms(wall[1]), ratio: wall[0] / wall[1], limit: changeLimit },
+  ]
+}
+
+const plain = (what: string, product: string, floor = ''): Row => ({
+  what,
+  product,
+  floor,
+  ratio: undefined,
+  limit: undefined,
+})
