@@ -9,7 +9,7 @@ import { type ServeOptions, servesRest } from './options.ts'
 import { readPasswordFile } from './password-file.ts'
 import { createPipeline, type Pipeline, type PipelineSource } from './pipeline.ts'
 import { type EnvoyApi, loadEnvoyApi } from './resource/envoy-api.ts'
-import { discoveryServices } from './resource/service-definition.ts'
+import { discoveryServiceFiles } from './resource/service-definition.ts'
 import { createHistory, type History } from './snapshot/store.ts'
 import { createWorld } from './snapshot/world.ts'
 import { etcdIdPrefix } from './source/etcd-client.ts'
@@ -157,7 +157,7 @@ async function openXds(options: ServeOptions, rooms: Opened, opened: Closer[]): 
   const log = rooms.log.child({ room: 'xds' })
   const tls = tlsOf(options, log)
   if (tls !== undefined) opened.push(() => tls.close())
-  const health = createHealthServices(Object.fromEntries(discoveryServices(api)))
+  const health = createHealthServices(discoveryServiceFiles(api))
   void pipeline.ready.then(() => health.setServing(true))
   const xds = await createXdsServer(
     {

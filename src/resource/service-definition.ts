@@ -1,5 +1,5 @@
 import { create, toBinary } from '@bufbuild/protobuf'
-import { type FileDescriptorProto, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
+import { type FileDescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
 import { loadFileDescriptorSetFromBuffer, type ServiceDefinition } from '@grpc/proto-loader'
 import type { EnvoyApi } from './envoy-api.ts'
 import { resourceTypes } from './type-url.ts'
@@ -12,8 +12,7 @@ export const aggregatedDiscoveryService = 'envoy.service.discovery.v3.Aggregated
  * envelopes are read and written by `discovery-envelope.ts`.
  */
 export function discoveryServices(api: EnvoyApi): ReadonlyMap<string, ServiceDefinition> {
-  const wanted = new Set([aggregatedDiscoveryService])
-  for (const type of Object.values(resourceTypes)) if (type.grpc) wanted.add(type.grpc.service)
+  const wanted = discoveryServiceNames()
   // The whole set would cost proto-loader half a second and 60 MB.
   const files = filesOfServices(api, wanted)
   const set = toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file: files }))
@@ -24,6 +23,16 @@ export function discoveryServices(api: EnvoyApi): ReadonlyMap<string, ServiceDef
     if (definition !== undefined && !('format' in definition)) services.set(name, withBytes(definition))
   }
   return services
+}
+
+/** The encoded `FileDescriptorProto`s of those services and of all that they import: for server reflection. */
+export function discoveryServiceFiles(api: EnvoyApi): readonly Uint8Array[] {
+  return filesOfServices(api, discoveryServiceNames()).map((file) => toBinary(FileDescriptorProtoSchema, file))
+}
+
+function discoveryServiceNames(): ReadonlySet<string> {
+  const own = Object.values(resourceTypes).flatMap(({ grpc }) => (grpc === undefined ? [] : [grpc.service]))
+  return new Set([aggregatedDiscoveryService, ...own])
 }
 
 /** The files that define these services, and all that they import, imports first. */

@@ -11,10 +11,16 @@ export interface HealthServices {
   setServing(isServing: boolean): void
 }
 
-/** gRPC health checking and server reflection over the discovery services in `definition`. */
-export function createHealthServices(definition: PackageDefinition): HealthServices {
+/**
+ * gRPC health checking, and server reflection over the services in `files`.
+ * @param files encoded `FileDescriptorProto`s, their imports included
+ */
+export function createHealthServices(files: readonly Uint8Array[]): HealthServices {
   const health = new HealthImplementation({ '': 'NOT_SERVING' })
-  const reflection = new ReflectionService(definition)
+  // Reflection takes the files from whatever message of a package has them; service definitions have none.
+  const fileDescriptorProtos = files.map((bytes) => Buffer.from(bytes))
+  const anyMessage = { format: 'Protocol Buffer 3 DescriptorProto', type: {}, fileDescriptorProtos }
+  const reflection = new ReflectionService({ anyMessage } as unknown as PackageDefinition)
   return {
     addTo(server) {
       health.addToServer(server)
