@@ -1,0 +1,148 @@
+import { fileURLToPath } from 'node:url'
+import {
+  type Client,
+  type ClientDuplexStream,
+  credentials,
+  loadPackageDefinition,
+  makeGenericClientConstructor,
+  Server,
+  ServerCredentials,
+} from '@grpc/grpc-js'
+import { loadSync } from '@grpc/proto-loader'
+import { HealthImplementation, service as healthService } from 'grpc-health-check'
+import { expect, test, vi } from 'vitest'
+import { atTestEnd } from '../support/at-test-end.ts'
+import { rejections, startControlPlane } from '../support/control-plane.ts'
+import { createFileStore } from '../support/document-store.ts'
+import {
+  ads,
+  type Changes,
+  cluster,
+  document,
+  endpoints,
+  httpFilter,
+  routeConfiguration,
+  routesTo,
+  socketAddress,
+} from '../support/documents.ts'
+import { eventually } from '../support/poll.ts'
+
+type Check = (
+  request: { readonly service: string },
+  options: { readonly deadline: number },
+  callback: (error: Error | null, answer?: { readonly status: string }) => void,
+) => void
+
+const HealthClient = makeGenericClientConstructor(healthService, 'Health')
+
+/** What `grpc-health-probe` and orchestrators ask. `target` is an address, or `xds:///NAME`. */
+function healthOf(target: string): () => Promise<string> {
+  const client = new HealthClient(target, credentials.createInsecure(), { 'grpc.enable_http_proxy': 0 })
+  atTestEnd(() => client.close())
+  const check = (client as unknown as { readonly check: Check }).check.bind(client)
+  return () =>
+    new Promise((resolve, reject) => {
+      check({ service: '' }, { deadline: Date.now() + 5_000 }, (error, answer) =>
+        error === null ? resolve(answer?.status ?? '') : reject(error),
+      )
+    })
+}
+
+/** A gRPC server that says of itself whether it serves. */
+async function startGrpcBackend(status: 'SERVING' | 'NOT_SERVING'): Promise<{ host: string; port: number }> {
+  const server = new Server()
+  new HealthImplementation({ '': status }).addToServer(server)
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    )
+  })
+  atTestEnd(() => server.forceShutdown())
+  return { host: '127.0.0.1', port }
+}
+
+/** gRPC clients refuse a locality that is not there, and use none without a weight. */
+function weightedEndpoints(backend: { host: string; port: number }): Changes {
+  const lb_endpoints = [{ endpoint: { address: socketAddress(backend) }, load_balancing_weight: 1 }]
+  return {
+    'endpoint/shop': {
+      '@type': 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
+      cluster_name: 'shop',
+      endpoints: [{ locality: { region: 'here' }, load_balancing_weight: 1, lb_endpoints }],
+    },
+  }
+}
+
+test('a prober is told SERVING once there is something to serve, and NOT_SERVING before', async () => {
+  const store = createFileStore()
+  const controlPlane = await startControlPlane(store.flags)
+  const health = healthOf(controlPlane.server)
+  expect(await health()).toBe('NOT_SERVING')
+  await store.write({ ...cluster('shop'), ...endpoints('shop') })
+  await controlPlane.pipeline.ready
+  expect(await health()).toBe('SERVING')
+})
+
+test('a tool like grpcurl is told of the services by reflection', async () => {
+  const store = createFileStore()
+  await store.write({})
+  const controlPlane = await startControlPlane(store.flags)
+  const proto = new URL('../proto/grpc/reflection/v1/reflection.proto', import.meta.resolve('@grpc/reflection'))
+  const loaded = loadPackageDefinition(loadSync(fileURLToPath(proto))) as unknown as {
+    readonly grpc: { readonly reflection: { readonly v1: { readonly ServerReflection: typeof Client } } }
+  }
+  const client = new loaded.grpc.reflection.v1.ServerReflection(controlPlane.server, credentials.createInsecure())
+  atTestEnd(() => client.close())
+  const call = (
+    client as unknown as { ServerReflectionInfo(): ClientDuplexStream<object, Listed> }
+  ).ServerReflectionInfo()
+  const services = new Promise<readonly string[]>((resolve, reject) => {
+    call.on('error', reject)
+    call.on('data', ({ listServicesResponse }: Listed) => resolve(listServicesResponse.service.map(({ name }) => name)))
+  })
+  call.write({ listServices: '*' })
+  expect(await services).toEqual(
+    expect.arrayContaining([
+      'envoy.service.discovery.v3.AggregatedDiscoveryService',
+      'envoy.service.cluster.v3.ClusterDiscoveryService',
+      'envoy.service.secret.v3.SecretDiscoveryService',
+    ]),
+  )
+  call.end()
+})
+
+interface Listed {
+  readonly listServicesResponse: { readonly service: readonly { readonly name: string }[] }
+}
+
+test('a proxyless gRPC client finds its servers by xds:/// and follows them', async () => {
+  const [good, bad] = [await startGrpcBackend('SERVING'), await startGrpcBackend('NOT_SERVING')]
+  const manager = {
+    '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+    stat_prefix: 'shop',
+    rds: { route_config_name: 'shop', config_source: ads },
+    http_filters: [{ name: 'router', typed_config: httpFilter('router.v3.Router') }],
+  }
+  const store = createFileStore()
+  await store.write({
+    ...cluster('shop'),
+    ...weightedEndpoints(good),
+    ...routeConfiguration('shop', routesTo('shop')),
+    ...document('listener', 'config.listener.v3.Listener', 'shop', { api_listener: { api_listener: manager } }),
+  })
+  const controlPlane = await startControlPlane(store.flags)
+  const bootstrap = {
+    xds_servers: [
+      { server_uri: controlPlane.server, channel_creds: [{ type: 'insecure' }], server_features: ['xds_v3'] },
+    ],
+    node: { id: 'client-1', cluster: 'edge', locality: {} },
+  }
+  vi.stubEnv('GRPC_XDS_BOOTSTRAP_CONFIG', JSON.stringify(bootstrap))
+  const { register } = await import('@grpc/grpc-js-xds')
+  register()
+  const health = healthOf('xds:///shop')
+  expect(await health()).toBe('SERVING')
+  await store.write(weightedEndpoints(bad))
+  await eventually(async () => (await health()) === 'NOT_SERVING')
+  expect(await rejections(controlPlane)).toBe(0)
+})
