@@ -2,7 +2,7 @@ import { type Logger, pino } from 'pino'
 import pretty from 'pino-pretty'
 
 /** The logger that every room is passed: a pino child with fixed field names (`stream, node, group, type, version, nonce, ms`). */
-export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'child'>
+export type Log = Pick<Logger, 'debug' | 'info' | 'warn' | 'error' | 'child' | 'isLevelEnabled'>
 
 export interface LogOptions {
   readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent'

@@ -6,12 +6,12 @@ export interface Metrics {
   /** Open xDS streams. */
   readonly streams: Gauge<'protocol'>
   /** Responses written to clients. */
-  readonly responses: Counter<'type' | 'protocol'>
+  readonly responses: Tally<'type' | 'protocol'>
   /** Bytes of responses written to clients. */
-  readonly responseBytes: Counter<'type' | 'protocol'>
-  readonly acks: Counter<'type'>
+  readonly responseBytes: Tally<'type' | 'protocol'>
+  readonly acks: Tally<'type'>
   /** Rejections by clients: any increase wants a look at `fairlead nodes`. */
-  readonly nacks: Counter<'type'>
+  readonly nacks: Tally<'type'>
   /** From the newest response of a type to its ACK. */
   readonly ackSeconds: Histogram<'type'>
   /** From the change that a source saw to the snapshot that holds it, the debounce included. */
@@ -30,6 +30,44 @@ export interface Metrics {
   readonly revision: Gauge
 }
 
+/** One row of a `Tally`: whoever holds it adds to `value`. */
+export interface TallyCell {
+  value: number
+}
+
+/** A counter that is added to for every response, and read by prom-client only when somebody asks. */
+export interface Tally<Label extends string> {
+  /** The same object for equal labels. */
+  cell(labels: Readonly<Record<Label, string>>): TallyCell
+}
+
+function createTally<Label extends string>(config: {
+  readonly name: string
+  readonly help: string
+  readonly labelNames: Label[]
+  readonly registers: Registry[]
+}): Tally<Label> {
+  const cells = new Map<string, TallyCell & { readonly labels: Readonly<Record<Label, string>> }>()
+  const counter: Counter<Label> = new Counter({
+    ...config,
+    collect() {
+      counter.reset()
+      for (const { labels, value } of cells.values()) counter.inc(labels, value)
+    },
+  })
+  return {
+    cell(labels) {
+      const key = config.labelNames.map((name) => labels[name]).join('\0')
+      let cell = cells.get(key)
+      if (cell === undefined) {
+        cell = { labels, value: 0 }
+        cells.set(key, cell)
+      }
+      return cell
+    },
+  }
+}
+
 export function createMetrics(): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -37,20 +75,20 @@ export function createMetrics(): Metrics {
   return {
     registry,
     streams: new Gauge({ name: 'fairlead_streams', help: 'Open xDS streams', labelNames: ['protocol'], registers }),
-    responses: new Counter({
+    responses: createTally({
       name: 'fairlead_responses_total',
       help: 'xDS responses sent',
       labelNames: ['type', 'protocol'],
       registers,
     }),
-    responseBytes: new Counter({
+    responseBytes: createTally({
       name: 'fairlead_response_bytes_total',
       help: 'Bytes of xDS responses sent',
       labelNames: ['type', 'protocol'],
       registers,
     }),
-    acks: new Counter({ name: 'fairlead_acks_total', help: 'xDS responses accepted', labelNames: ['type'], registers }),
-    nacks: new Counter({
+    acks: createTally({ name: 'fairlead_acks_total', help: 'xDS responses accepted', labelNames: ['type'], registers }),
+    nacks: createTally({
       name: 'fairlead_nacks_total',
       help: 'xDS responses rejected',
       labelNames: ['type'],

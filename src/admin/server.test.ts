@@ -148,7 +148,7 @@ test('/healthz is 200 from the first moment', async () => {
 describe('/metrics', () => {
   test('is text that Prometheus takes, every family with help and type', async () => {
     const metrics = createMetrics()
-    metrics.nacks.inc({ type: 'cluster' })
+    metrics.nacks.cell({ type: 'cluster' }).value++
     metrics.sourceUp.set({ source: 'a "quoted" \\ name' }, 1)
     const { get } = await bed({ metrics })
     const { status, headers, text } = await get('/metrics')

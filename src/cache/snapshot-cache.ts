@@ -12,7 +12,7 @@ import { Layer, type Replacement } from './layer.ts'
 import { NodeMatcher } from './node-matcher.ts'
 
 /** What a watcher throws goes to `log` and stops no other; without one, `apply` throws it when all were called. */
-export function createSnapshotCache(log?: Log): SnapshotCache {
+export function createSnapshotCache(log?: Pick<Log, 'error'>): SnapshotCache {
   return new GroupedCache(log)
 }
 
@@ -38,7 +38,7 @@ interface NodeWatch {
 const idleAtMost = 256
 
 class GroupedCache implements SnapshotCache {
-  readonly #log: Log | undefined
+  readonly #log: Pick<Log, 'error'> | undefined
   readonly #units = new Map<string, Unit>()
   readonly #layers = new Map<string, Layer>()
   /** Watched groups by their key, and by the key of each selector that they match. */
@@ -53,7 +53,7 @@ class GroupedCache implements SnapshotCache {
   #withheldKeys: ReadonlySet<string> = new Set()
   #isReady = false
 
-  constructor(log: Log | undefined) {
+  constructor(log: Pick<Log, 'error'> | undefined) {
     this.#log = log
   }
 

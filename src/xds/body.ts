@@ -53,6 +53,7 @@ export class BodyCache {
   readonly #options: BodyCacheOptions
   readonly #bodies = new Map<string, CachedBody>()
   #bytes = 0
+  #last: { readonly question: Question; readonly encoding: Encoding; readonly body: Body } | undefined
   /** Answers that were computed, and not found here. */
   builds = 0
 
@@ -61,6 +62,16 @@ export class BodyCache {
   }
 
   bodyOf(question: Question, encoding: Encoding, build: () => Content): Body {
+    // In a fan-out one stream after the other has the same question.
+    if (this.#last !== undefined && isSame(question, this.#last.question) && encoding === this.#last.encoding) {
+      return this.#last.body
+    }
+    const body = this.#find(question, encoding, build)
+    this.#last = question.initialVersions === undefined ? { question, encoding, body } : undefined
+    return body
+  }
+
+  #find(question: Question, encoding: Encoding, build: () => Content): Body {
     const key = keyOf(question, encoding)
     if (key === undefined) return this.bodyForOne(question, encoding, build())
     let body = this.#bodies.get(key)
@@ -169,6 +180,19 @@ class CachedBody implements Body {
   forget(): void {
     this.#onGrowth = undefined
   }
+}
+
+function isSame(a: Question, b: Question): boolean {
+  return (
+    a.to === b.to &&
+    a.names === b.names &&
+    a.owed === b.owed &&
+    a.isWildcard === b.isWildcard &&
+    a.isComplete === b.isComplete &&
+    a.initialVersions === b.initialVersions &&
+    a.from.length === b.from.length &&
+    a.from.every((set, index) => set === b.from[index])
+  )
 }
 
 /** By identity of all that the answer follows from; undefined for one that only one client can have. */

@@ -4,6 +4,15 @@ export interface Sender {
   advance(): void
 }
 
+/** Something with bytes on their way to a socket. */
+export interface Writer {
+  /** Gives back what it reserved, if its socket has taken nothing since. On the clock of `performance.now()`. */
+  releaseIfStalled(sinceMs: number): void
+}
+
+/** A socket that takes nothing for this long no longer counts against what the others may send. */
+const stallMs = 1000
+
 export interface FanOutOptions {
   /** Bytes that may be on their way to sockets, over all streams. */
   readonly maxUnflushedBytes: number
@@ -19,7 +28,9 @@ export interface FanOutOptions {
 export class FanOut {
   readonly #options: FanOutOptions
   readonly #waiting = new Set<Sender>()
+  readonly #writing = new Set<Writer>()
   #unflushedBytes = 0
+  #stall: NodeJS.Timeout | undefined
   #turn: NodeJS.Immediate | undefined
 
   constructor(options: FanOutOptions) {
@@ -45,27 +56,41 @@ export class FanOut {
   }
 
   /** Counts bytes handed to a socket until `release`. */
-  reserve(bytes: number): void {
+  reserve(writer: Writer, bytes: number): void {
+    this.#writing.add(writer)
     this.#unflushedBytes += bytes
   }
 
-  release(bytes: number): void {
+  /** `isLast`: the writer has no more bytes on their way. */
+  release(writer: Writer, bytes: number, isLast: boolean): void {
+    if (isLast) this.#writing.delete(writer)
     this.#unflushedBytes -= bytes
-    this.#arm()
+    if (bytes > 0) this.#arm()
   }
 
   #arm(): void {
-    if (this.#turn !== undefined || this.#waiting.size === 0 || this.isFull) return
+    if (this.#turn !== undefined || this.#waiting.size === 0) return
+    if (this.isFull) return this.#watchStalls()
     this.#turn = setImmediate(() => {
       this.#turn = undefined
       this.#run()
     })
   }
 
+  /** While the streams wait for room, sockets that take nothing must not hold it. */
+  #watchStalls(): void {
+    this.#stall ??= setTimeout(() => {
+      this.#stall = undefined
+      const sinceMs = performance.now() - stallMs
+      for (const writer of this.#writing) writer.releaseIfStalled(sinceMs)
+      this.#arm()
+    }, stallMs).unref()
+  }
+
   #run(): void {
     const end = performance.now() + this.#options.sliceMs
     for (const sender of this.#waiting) {
-      if (this.isFull) return
+      if (this.isFull) break
       this.#waiting.delete(sender)
       sender.advance()
       if (performance.now() >= end) break

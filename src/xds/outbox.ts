@@ -1,4 +1,4 @@
-import type { FanOut, Sender } from './fan-out.ts'
+import type { FanOut, Sender, Writer } from './fan-out.ts'
 
 /** The part of a gRPC call that takes responses. */
 export interface Socket {
@@ -9,11 +9,8 @@ export interface Socket {
 /** Bytes on their way to one socket above which its stream says nothing more until they are gone. */
 const maxBytes = 64 * 1024
 
-/** A socket that takes nothing for this long no longer counts against what the others may send. */
-const stallMs = 1000
-
 /** Writes one stream's responses, and knows when it must hold its tongue: nothing queues here but what was just said. */
-export class Outbox {
+export class Outbox implements Writer {
   readonly #socket: Socket
   readonly #fanOut: FanOut
   readonly #sender: Sender
@@ -21,7 +18,7 @@ export class Outbox {
   #unflushedBytes = 0
   /** Of those, the ones that count in the fan-out. */
   #reservedBytes = 0
-  #stall: NodeJS.Timeout | undefined
+  #lastTakenAtMs = 0
   #isWaiting = false
   #isClosed = false
 
@@ -46,19 +43,15 @@ export class Outbox {
 
   write(bytes: Buffer): void {
     const size = bytes.length
+    if (this.#unflushedBytes === 0) this.#lastTakenAtMs = performance.now()
     this.#unflushedBytes += size
     this.#reservedBytes += size
-    this.#fanOut.reserve(size)
-    this.#stall ??= setTimeout(() => {
-      this.#stall = undefined
-      this.#release(this.#reservedBytes)
-    }, stallMs).unref()
+    this.#fanOut.reserve(this, size)
     this.#socket.write(bytes, () => this.#take(size))
   }
 
   close(): void {
     this.#isClosed = true
-    clearTimeout(this.#stall)
     this.#fanOut.forget(this.#sender)
     this.#release(this.#reservedBytes)
   }
@@ -66,19 +59,20 @@ export class Outbox {
   #take(size: number): void {
     if (this.#isClosed) return
     this.#unflushedBytes -= size
+    this.#lastTakenAtMs = performance.now()
     this.#release(Math.min(size, this.#reservedBytes))
-    if (this.#unflushedBytes === 0) {
-      clearTimeout(this.#stall)
-      this.#stall = undefined
-    }
     if (this.#isWaiting && this.#unflushedBytes < maxBytes) {
       this.#isWaiting = false
       this.#fanOut.schedule(this.#sender)
     }
   }
 
+  releaseIfStalled(sinceMs: number): void {
+    if (this.#lastTakenAtMs <= sinceMs) this.#release(this.#reservedBytes)
+  }
+
   #release(size: number): void {
     this.#reservedBytes -= size
-    this.#fanOut.release(size)
+    this.#fanOut.release(this, size, this.#reservedBytes === 0)
   }
 }

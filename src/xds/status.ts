@@ -1,4 +1,4 @@
-import type { Metrics } from '../metrics.ts'
+import type { Metrics, TallyCell } from '../metrics.ts'
 import type { Node } from '../resource/node.ts'
 import { type TypeUrl, wordOf } from '../resource/type-url.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
@@ -48,6 +48,15 @@ interface MutableTypeStatus {
   nacked: TypeStatus['nacked']
   responses: number
   resources: number
+  readonly tallies: Tallies
+}
+
+/** Looked up once for a type of a stream, for they are added to with every response. */
+interface Tallies {
+  readonly responses: TallyCell
+  readonly bytes: TallyCell
+  readonly acks: TallyCell
+  readonly nacks: TallyCell
 }
 
 interface StreamStatus {
@@ -96,38 +105,34 @@ export class StatusRecorder implements StatusReader {
         stream.group = event.group
         break
       case 'request': {
-        const type = typeOf(stream, event.typeUrl)
+        const type = this.#typeOf(stream, event.typeUrl)
         type.names = event.names
         type.isWildcard = event.isWildcard
         break
       }
       case 'sent': {
-        const type = typeOf(stream, event.typeUrl)
+        const type = this.#typeOf(stream, event.typeUrl)
         type.sent = event.version
         type.responses++
         type.resources += event.resources
-        const labels = { type: wordOf(event.typeUrl), protocol: stream.protocol }
-        this.#metrics?.responses.inc(labels)
-        this.#metrics?.responseBytes.inc(labels, event.bytes)
+        type.tallies.responses.value++
+        type.tallies.bytes.value += event.bytes
         break
       }
       case 'ack': {
-        const type = typeOf(stream, event.typeUrl)
+        const type = this.#typeOf(stream, event.typeUrl)
         type.acked = event.version
         type.nacked = undefined
-        const labels = { type: wordOf(event.typeUrl) }
-        this.#metrics?.acks.inc(labels)
-        this.#metrics?.ackSeconds.observe(labels, event.ms / 1000)
+        type.tallies.acks.value++
+        this.#metrics?.ackSeconds.observe({ type: wordOf(event.typeUrl) }, event.ms / 1000)
         break
       }
-      case 'nack':
-        typeOf(stream, event.typeUrl).nacked = {
-          version: event.version,
-          at: new Date().toISOString(),
-          message: event.message,
-        }
-        this.#metrics?.nacks.inc({ type: wordOf(event.typeUrl) })
+      case 'nack': {
+        const type = this.#typeOf(stream, event.typeUrl)
+        type.nacked = { version: event.version, at: new Date().toISOString(), message: event.message }
+        type.tallies.nacks.value++
         break
+      }
       case 'warning':
         stream.warnings = [...stream.warnings, event.message].slice(-maxWarnings)
         break
@@ -135,6 +140,34 @@ export class StatusRecorder implements StatusReader {
         this.#metrics?.streams.dec({ protocol: stream.protocol })
         this.#streams.delete(event.streamId)
         break
+    }
+  }
+
+  #typeOf(stream: StreamStatus, typeUrl: TypeUrl): MutableTypeStatus {
+    let type = stream.types.get(typeUrl)
+    if (type === undefined) {
+      type = {
+        names: 0,
+        isWildcard: false,
+        sent: undefined,
+        acked: undefined,
+        nacked: undefined,
+        responses: 0,
+        resources: 0,
+        tallies: this.#talliesOf(wordOf(typeUrl), stream.protocol),
+      }
+      stream.types.set(typeUrl, type)
+    }
+    return type
+  }
+
+  #talliesOf(type: string, protocol: Protocol): Tallies {
+    const nobodysCell = { value: 0 }
+    return {
+      responses: this.#metrics?.responses.cell({ type, protocol }) ?? nobodysCell,
+      bytes: this.#metrics?.responseBytes.cell({ type, protocol }) ?? nobodysCell,
+      acks: this.#metrics?.acks.cell({ type }) ?? nobodysCell,
+      nacks: this.#metrics?.nacks.cell({ type }) ?? nobodysCell,
     }
   }
 
@@ -158,23 +191,6 @@ export class StatusRecorder implements StatusReader {
     }
     return nodes.sort((a, b) => (a.id === b.id ? a.streamId - b.streamId : a.id < b.id ? -1 : 1))
   }
-}
-
-function typeOf(stream: StreamStatus, typeUrl: TypeUrl): MutableTypeStatus {
-  let type = stream.types.get(typeUrl)
-  if (type === undefined) {
-    type = {
-      names: 0,
-      isWildcard: false,
-      sent: undefined,
-      acked: undefined,
-      nacked: undefined,
-      responses: 0,
-      resources: 0,
-    }
-    stream.types.set(typeUrl, type)
-  }
-  return type
 }
 
 function snapshotOf(type: MutableTypeStatus): TypeStatus {

@@ -112,6 +112,8 @@ export class Stream implements Sender {
   #repeats = { sinceMs: 0, count: 0 }
   #isWrapped = false
   #isGrpcClient = false
+  /** The client was told all that it is to have, and nothing waits for time or room. */
+  #isSettled = false
   #wakeAtMs = Number.POSITIVE_INFINITY
   #wake: NodeJS.Timeout | undefined
   #isClosed = false
@@ -183,8 +185,8 @@ export class Stream implements Sender {
       this.#fail(status.INVALID_ARGUMENT, `type_url is ${typeUrl}, but this service is for ${this.#kind.typeUrl}`)
       return
     }
-    this.#subscribe(typeUrl, { ...request, typeUrl })
-    this.#advance()
+    const isSettled = this.#subscribe(typeUrl, request.typeUrl === '' ? { ...request, typeUrl } : request)
+    if (!isSettled) this.#advance()
   }
 
   *#knownNames(): Generator<Uint8Array> {
@@ -213,6 +215,7 @@ export class Stream implements Sender {
     this.#node = node
     this.#watch = this.#deps.cache.watch(node, (snapshot) => {
       this.#target = snapshot
+      this.#isSettled = false
       this.#followGroup(node)
       this.#deps.fanOut.schedule(this)
     })
@@ -233,7 +236,8 @@ export class Stream implements Sender {
     this.#deps.onEvent({ kind: 'group', streamId: this.#id, group })
   }
 
-  #subscribe(typeUrl: TypeUrl, request: SotwRequest | DeltaRequest): void {
+  /** True when nothing can follow from the request: an ACK by a client that has everything. */
+  #subscribe(typeUrl: TypeUrl, request: SotwRequest | DeltaRequest): boolean {
     const before = this.#subscriptions.get(typeUrl)
     const type = resourceTypeOf(typeUrl)
     if (type === undefined)
@@ -243,7 +247,7 @@ export class Stream implements Sender {
     if ('nameBytes' in request) {
       if (type?.isDeltaOnly === true) {
         this.#warn(typeUrl, `${type.service} exists in the delta protocol only: set api_type DELTA_GRPC; not answered`)
-        return
+        return true
       }
       received = receiveSotw(before, request, rule)
       if (before === undefined && request.versionInfo !== '') this.#resumeVersions.set(typeUrl, request.versionInfo)
@@ -264,6 +268,7 @@ export class Stream implements Sender {
       const { isWildcard, names } = subscription
       this.#deps.onEvent({ kind: 'request', streamId: this.#id, typeUrl, names: names.names.length, isWildcard })
     }
+    return this.#isSettled && received.verdict?.kind === 'ack' && !received.isChanged && !isOwing(subscription)
   }
 
   /** A client that asks the same over and over must not make a loop of it. */
@@ -297,21 +302,27 @@ export class Stream implements Sender {
 
   #advance(): void {
     if (this.#target === undefined) return
+    this.#isSettled = false
     this.#wakeAtMs = Number.POSITIVE_INFINITY
     this.#view ??= this.#target
     for (;;) {
       // Plan first, so that after a wait only the newest is said.
-      const step = plan(this.#view, this.#target, this.#progress())
-      const isMoved = step.view !== this.#view
-      if (isMoved) {
-        this.#view = step.view
-        this.#order = step.isRemoval ? removalOrder : additionOrder
-      }
+      const isMoved = this.#view !== this.#target && this.#step(this.#view, this.#target)
       const before = this.#updates
       if (!this.#sendAll(this.#view)) return
       if (this.#view === this.#target || (!isMoved && before === this.#updates)) break
     }
+    this.#isSettled = this.#view === this.#target && this.#wakeAtMs === Number.POSITIVE_INFINITY
     this.#arm()
+  }
+
+  /** Takes the next step of the transition. False while it must wait. */
+  #step(from: View, to: View): boolean {
+    const step = plan(from, to, this.#progress())
+    if (step.view === from) return false
+    this.#view = step.view
+    this.#order = step.isRemoval ? removalOrder : additionOrder
+    return true
   }
 
   /** What the plan must know of this client. Sets the time to look again where an ACK is awaited. */
@@ -319,11 +330,10 @@ export class Stream implements Sender {
     const now = performance.now()
     const { transitionTimeoutMs } = this.#deps.options
     const view = this.#view as View
-    const isWaiting = view !== this.#target
     const clusters = this.#subscriptions.get(clusterType)
     for (const sent of clusters?.outstanding ?? []) {
       if (now - sent.atMs >= transitionTimeoutMs) this.#goOnWithout(clusterType, sent)
-      else if (isWaiting) this.#wakeAt(sent.atMs + transitionTimeoutMs)
+      else this.#wakeAt(sent.atMs + transitionTimeoutMs)
     }
     let hasUsers = true
     for (const [typeUrl, subscription] of this.#subscriptions) {
@@ -331,11 +341,10 @@ export class Stream implements Sender {
       if (subscription.sent?.version !== setIn(view, typeUrl).version || subscription.nacked !== undefined)
         hasUsers = false
       for (const sent of subscription.outstanding) {
-        if (now - sent.atMs >= transitionTimeoutMs) {
-          if (isWaiting) this.#goOnWithout(typeUrl, sent)
-        } else {
+        if (now - sent.atMs >= transitionTimeoutMs) this.#goOnWithout(typeUrl, sent)
+        else {
           hasUsers = false
-          if (isWaiting) this.#wakeAt(sent.atMs + transitionTimeoutMs)
+          this.#wakeAt(sent.atMs + transitionTimeoutMs)
         }
       }
     }
@@ -439,7 +448,9 @@ export class Stream implements Sender {
       bytes,
       isAnswer,
     })
-    this.#log.debug({ type: wordOf(typeUrl), version, nonce, bytes }, 'response sent')
+    if (this.#log.isLevelEnabled('debug')) {
+      this.#log.debug({ type: wordOf(typeUrl), version, nonce, bytes }, 'response sent')
+    }
     if (bytes > 4 * 1024 * 1024 && this.#isGrpcClient) {
       this.#warn(
         typeUrl,
@@ -523,8 +534,10 @@ export class Stream implements Sender {
   }
 
   #arm(): void {
-    clearTimeout(this.#wake)
-    this.#wake = undefined
+    if (this.#wake !== undefined) {
+      clearTimeout(this.#wake)
+      this.#wake = undefined
+    }
     if (this.#wakeAtMs === Number.POSITIVE_INFINITY) return
     // A millisecond more, for timers may fire early by a fraction of one.
     const delayMs = Math.max(1, Math.ceil(this.#wakeAtMs - performance.now()) + 1)

@@ -106,7 +106,8 @@ export type Verdict =
 /** After a response went out. Recorded before the write, or a fast ACK would look unknown (rule 12). */
 export function noteSent(subscription: Subscription, sent: Sent): Subscription {
   const { mayHold } = subscription
-  const outstanding = [...subscription.outstanding, sent].slice(-maxOutstanding)
+  const outstanding =
+    subscription.outstanding.length === 0 ? [sent] : [...subscription.outstanding, sent].slice(-maxOutstanding)
   const held = mayHold.at(-1) === sent.set ? mayHold : [...mayHold.filter((set) => set !== sent.set), sent.set]
   return {
     ...subscription,
@@ -128,9 +129,14 @@ export function noteUnchanged(subscription: Subscription, set: ResourceSet): Sub
   return { ...subscription, owed: noNames, sent: set, mayHold }
 }
 
+const none: readonly Sent[] = []
+
 /** The response was accepted, and with it the older ones that it contained. */
 export function noteAck(subscription: Subscription, sent: Sent): Subscription {
-  const later = subscription.outstanding.slice(subscription.outstanding.indexOf(sent) + 1)
+  const later =
+    subscription.outstanding.length === 1
+      ? none
+      : subscription.outstanding.slice(subscription.outstanding.indexOf(sent) + 1)
   if (!sent.isComplete) return { ...subscription, outstanding: later }
   return {
     ...subscription,

@@ -53,6 +53,7 @@ export function problemsOf({ pipeline }: ControlPlane): readonly string[] {
 
 /** How many responses of any type clients have rejected. */
 export async function rejections({ metrics }: ControlPlane): Promise<number> {
-  const { values } = await metrics.nacks.get()
+  const family = metrics.registry.getSingleMetric('fairlead_nacks_total')
+  const values = (await family?.get())?.values ?? []
   return values.reduce((sum, { value }) => sum + value, 0)
 }
