@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { startBackend } from '../support/backend.ts'
 import { createAuthority, writeAuthorities, writeCertificate } from '../support/certificates.ts'
-import { problemsOf, rejections, startControlPlane } from '../support/control-plane.ts'
+import { metric, problemsOf, rejections, startControlPlane } from '../support/control-plane.ts'
 import { createFileStore } from '../support/document-store.ts'
 import {
   type Changes,
@@ -69,7 +69,7 @@ describeWithEnvoy('a stock Envoy', () => {
     await envoy.waitForStat('cluster_manager.active_clusters', (count) => count === 2)
     expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
     // CDS, EDS, LDS, RDS.
-    expect((await controlPlane.metrics.streams.get()).values.reduce((sum, { value }) => sum + value, 0)).toBe(4)
+    expect(await metric(controlPlane, 'fairlead_streams')).toBe(4)
     expect(await rejections(controlPlane)).toBe(0)
     expect(problemsOf(controlPlane)).toEqual([])
   })

@@ -25,7 +25,7 @@ export function removed(...keys: readonly string[]): Changes {
 export function cluster(name: string, fields: Json = {}): Changes {
   return document('cluster', 'config.cluster.v3.Cluster', name, {
     type: 'EDS',
-    connect_timeout: '1s',
+    connect_timeout: '5s',
     eds_cluster_config: { eds_config: ads },
     ...fields,
   })

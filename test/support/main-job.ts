@@ -126,7 +126,7 @@ async function changeEndpoints({ store, backends: [one, two], http }: Mesh): Pro
 /** Changed in a field, a cluster warms again and needs its assignment again (rule 72). */
 async function changeCluster({ store, envoy, http }: Mesh, round: number): Promise<void> {
   const before = (await envoy.stat('cluster_manager.cluster_modified')) ?? 0
-  await store.write(cluster('cart', { connect_timeout: `${round + 1}s` }))
+  await store.write(cluster('cart', { connect_timeout: `${round + 5}s` }))
   await envoy.waitForStat('cluster_manager.cluster_modified', (count) => count > before)
   await envoy.waitForStat('cluster_manager.warming_clusters', (count) => count === 0, 5_000)
   await http.next(20, { from: 'one' })
