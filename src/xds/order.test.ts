@@ -3,7 +3,7 @@ import { buildResource, type Resource } from '../resource/resource.ts'
 import { type ResourceWord, resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
 import { type ResourceSet, setOfResources } from '../snapshot/resource-set.ts'
 import { buildSnapshot, type Snapshot } from '../snapshot/snapshot.ts'
-import { additionOrder, plan, removalOrder, setIn, type View } from './order.ts'
+import { additionOrder, changeBetween, plan, removalOrder, setIn, type View } from './order.ts'
 
 const origin = { name: 'test.yaml' }
 
@@ -37,6 +37,34 @@ function show(view: View): string[] {
 }
 
 const clustersOf = (view: View): ResourceSet => setIn(view, resourceTypes.cluster.typeUrl)
+
+describe('changeBetween', () => {
+  const before = snapshot('cluster x=1', 'endpoint x=1', 'route r=1 > cluster x')
+
+  test.each<[string, readonly string[], boolean, readonly string[]]>([
+    ['endpoints that change', ['cluster x=1', 'endpoint x=2', 'route r=1 > cluster x'], true, ['endpoint']],
+    [
+      'a cluster that comes',
+      ['cluster x=1', 'cluster y=1', 'endpoint x=1', 'route r=1 > cluster x'],
+      true,
+      ['cluster'],
+    ],
+    ['a cluster that goes', ['endpoint x=1', 'route r=1 > cluster x'], false, ['cluster']],
+    ['a route that changes', ['cluster x=1', 'endpoint x=1', 'route r=2 > cluster x'], false, ['route']],
+    ['a route that goes', ['cluster x=1', 'endpoint x=1'], false, ['route']],
+  ])('%s', (_, resources, isPlain, words) => {
+    const change = changeBetween(before, snapshot(...resources))
+    expect(change.isPlain).toBe(isPlain)
+    expect(change.types.map(wordOf)).toEqual(words)
+  })
+
+  test('a plain change is what the plan gives, whatever the client has accepted', () => {
+    const after = snapshot('cluster x=1', 'cluster y=1', 'endpoint x=2', 'route r=1 > cluster x')
+    for (const clusters of [undefined, clustersOf(before)]) {
+      for (const hasUsers of [true, false]) expect(plan(before, after, { clusters, hasUsers }).view).toBe(after)
+    }
+  })
+})
 
 describe('plan', () => {
   test('A route moves to a new cluster in three steps: the union, the route, the removal (rules 69–71)', () => {

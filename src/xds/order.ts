@@ -50,6 +50,35 @@ export function setIn(view: View, typeUrl: TypeUrl): ResourceSet {
   return view.sets.get(typeUrl) ?? emptySet(typeUrl)
 }
 
+/** What tells two views apart. */
+export interface Change {
+  readonly types: readonly TypeUrl[]
+  /** Only providers differ, and none goes: there is nothing to wait for, and the step is `to` for every client. */
+  readonly isPlain: boolean
+}
+
+const changes = new WeakMap<View, WeakMap<View, Change>>()
+let lastChange: { readonly from: View; readonly to: View; readonly change: Change } | undefined
+
+/** Computed once for all clients that are at `from`. */
+export function changeBetween(from: View, to: View): Change {
+  // In a fan-out one client after the other asks the same.
+  if (lastChange?.from === from && lastChange.to === to) return lastChange.change
+  const ofFrom = changes.get(from) ?? new WeakMap<View, Change>()
+  changes.set(from, ofFrom)
+  let change = ofFrom.get(to)
+  if (change === undefined) {
+    const types = [...new Set([...from.sets.keys(), ...to.sets.keys()])].filter((type) => !isEqualIn(from, to, type))
+    const isPlain = types.every(
+      (typeUrl) => !userTypes.has(typeUrl) && diffSets(setIn(from, typeUrl), setIn(to, typeUrl)).removed.length === 0,
+    )
+    change = { types, isPlain }
+    ofFrom.set(to, change)
+  }
+  lastChange = { from, to, change }
+  return change
+}
+
 type Memo = WeakMap<View, WeakMap<View, WeakMap<object, Step>>>
 
 const nobody = {}

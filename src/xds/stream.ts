@@ -27,7 +27,16 @@ import { receiveDelta } from './delta.ts'
 import type { FanOut, Sender } from './fan-out.ts'
 import { nackMessage } from './nack-message.ts'
 import { type NameSet, noNames } from './names.ts'
-import { additionOrder, type Progress, plan, removalOrder, setIn, userTypes, type View } from './order.ts'
+import {
+  additionOrder,
+  changeBetween,
+  type Progress,
+  plan,
+  removalOrder,
+  setIn,
+  userTypes,
+  type View,
+} from './order.ts'
 import { Outbox } from './outbox.ts'
 import { type Received, receiveSotw } from './sotw.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
@@ -114,6 +123,8 @@ export class Stream implements Sender {
   #isGrpcClient = false
   /** The client was told all that it is to have, and nothing waits for time or room. */
   #isSettled = false
+  /** It was so when the stream last looked, and no request has changed it since. */
+  #hadAll = false
   #wakeAtMs = Number.POSITIVE_INFINITY
   #wake: NodeJS.Timeout | undefined
   #isClosed = false
@@ -186,7 +197,9 @@ export class Stream implements Sender {
       return
     }
     const isSettled = this.#subscribe(typeUrl, request.typeUrl === '' ? { ...request, typeUrl } : request)
-    if (!isSettled) this.#advance()
+    if (isSettled) return
+    this.#hadAll = false
+    this.#advance()
   }
 
   *#knownNames(): Generator<Uint8Array> {
@@ -302,17 +315,30 @@ export class Stream implements Sender {
 
   #advance(): void {
     if (this.#target === undefined) return
+    const hadAll = this.#hadAll
     this.#isSettled = false
+    this.#hadAll = false
     this.#wakeAtMs = Number.POSITIVE_INFINITY
     this.#view ??= this.#target
+    let types: readonly TypeUrl[] | undefined
+    if (this.#view !== this.#target) {
+      const change = changeBetween(this.#view, this.#target)
+      if (change.isPlain) {
+        this.#view = this.#target
+        this.#order = additionOrder
+        // A client that had everything lacks just these. What follows a cluster is found by looking at every type.
+        if (hadAll && !change.types.includes(clusterType)) types = change.types
+      }
+    }
     for (;;) {
       // Plan first, so that after a wait only the newest is said.
       const isMoved = this.#view !== this.#target && this.#step(this.#view, this.#target)
       const before = this.#updates
-      if (!this.#sendAll(this.#view)) return
+      if (!this.#sendAll(this.#view, types)) return
       if (this.#view === this.#target || (!isMoved && before === this.#updates)) break
     }
     this.#isSettled = this.#view === this.#target && this.#wakeAtMs === Number.POSITIVE_INFINITY
+    this.#hadAll = this.#isSettled
     this.#arm()
   }
 
@@ -367,7 +393,8 @@ export class Stream implements Sender {
   }
 
   /** False when the socket or the fan-out is full: then the stream is called again. */
-  #sendAll(view: View): boolean {
+  #sendAll(view: View, types: readonly TypeUrl[] | undefined): boolean {
+    if (types !== undefined) return types.every((typeUrl) => this.#sendIfRoom(view, typeUrl))
     for (const typeUrl of this.#order) if (!this.#sendIfRoom(view, typeUrl)) return false
     for (const typeUrl of this.#subscriptions.keys()) {
       if (resourceTypeOf(typeUrl) === undefined && !this.#sendIfRoom(view, typeUrl)) return false
