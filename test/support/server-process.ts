@@ -1,0 +1,99 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { flagOf } from '../../src/options.ts'
+import { atTestEnd, ifTestFails } from './at-test-end.ts'
+import { tail } from './envoy-process.ts'
+import { tempDir } from './temp.ts'
+
+/** `fairlead serve` as a process of its own, which can be killed. */
+export interface ServerProcess {
+  /** `127.0.0.1:PORT` of xDS, as a bootstrap names it. */
+  readonly server: string
+  /** `http://127.0.0.1:PORT` */
+  readonly adminUrl: string
+  /** What it has logged so far, a JSON object a line. */
+  log(): string
+  /** SIGKILL: it gets to say and write nothing more. */
+  kill(): Promise<void>
+  /** Starts it again as it was, on the same addresses; for one that was killed. Flags are laid over those that it had. */
+  startAgain(flags?: Flags): Promise<ServerProcess>
+}
+
+/** Options of `serve` by name. */
+export type Flags = Readonly<Record<string, unknown>>
+
+const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+
+/** It needs half a second, and much more while the machine is busy. */
+const startMs = 20_000
+
+/**
+ * Runs the command from its sources, so that no build can be forgotten: killed at the test's end; a failing test shows the
+ * end of its log. On free ports and with a history of its own by default.
+ * @throws Error with the end of its log when it does not come up
+ */
+export async function startServer(flags: Flags): Promise<ServerProcess> {
+  const own = { listen: '127.0.0.1:0', admin: '127.0.0.1:0', snapshots: tempDir(), logFormat: 'json' }
+  const given = { ...own, ...flags }
+  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main, 'serve', ...argsOf(given)], {
+    // Where no options file lies.
+    cwd: tempDir(),
+    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FAIRLEAD_'))),
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let text = ''
+  const log = (): string => text
+  child.stderr.setEncoding('utf8')
+  child.stderr.on('data', (chunk: string) => {
+    text += chunk
+  })
+  const ended = once(child, 'close')
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await ended
+  }
+  atTestEnd(kill)
+  ifTestFails(() => console.error(`the end of the log of server ${child.pid}:\n${tail(text)}`))
+  const { xds, admin } = await addressesOf(child, log, ended)
+  return {
+    server: xds,
+    adminUrl: admin,
+    log,
+    kill,
+    startAgain: (more = {}) => startServer({ ...given, listen: xds, admin: new URL(admin).host, ...more }),
+  }
+}
+
+function argsOf(flags: Flags): string[] {
+  return Object.entries(flags).flatMap(([name, value]) => {
+    if (typeof value === 'boolean') return value ? [flagOf(name)] : []
+    const values: readonly unknown[] = Array.isArray(value) ? value : [value]
+    return values.flatMap((item) => [flagOf(name), String(item)])
+  })
+}
+
+/** From the line by which it says that it is up. */
+async function addressesOf(
+  child: ChildProcess,
+  log: () => string,
+  ended: Promise<unknown>,
+): Promise<{ readonly xds: string; readonly admin: string }> {
+  const failed = new AbortController()
+  const timer = setTimeout(() => failed.abort(new Error(`it is not up after ${startMs} ms`)), startMs)
+  void ended.then(() => failed.abort(new Error(`it ended with ${child.exitCode}`)))
+  try {
+    for (;;) {
+      const line = log()
+        .split('\n')
+        .find((candidate) => candidate.includes('"fairlead is up"') && candidate.endsWith('}'))
+      if (line !== undefined) return JSON.parse(line) as { xds: string; admin: string }
+      await once(child.stderr as NodeJS.ReadableStream, 'data', { signal: failed.signal })
+    }
+  } catch (error) {
+    const why = failed.signal.aborted ? (failed.signal.reason as Error).message : String(error)
+    throw new Error(`fairlead serve: ${why}; the end of its log:\n${tail(log())}`, { cause: error })
+  } finally {
+    clearTimeout(timer)
+  }
+}
