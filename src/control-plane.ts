@@ -9,6 +9,7 @@ import { type ServeOptions, servesRest } from './options.ts'
 import { readPasswordFile } from './password-file.ts'
 import { createPipeline, type Pipeline, type PipelineSource } from './pipeline.ts'
 import { type EnvoyApi, loadEnvoyApi } from './resource/envoy-api.ts'
+import type { Node } from './resource/node.ts'
 import { discoveryServiceFiles } from './resource/service-definition.ts'
 import { createHistory, type History } from './snapshot/store.ts'
 import { createWorld } from './snapshot/world.ts'
@@ -207,6 +208,7 @@ async function openAdmin(
 ): Promise<AdminServer> {
   const { api, cache, metrics, pipeline, history, xds, log } = rooms
   const isSecure = isLoopback(options.admin) || options.allowPlaintextSecrets
+  const onNode = ({ staticNames }: Node): void => pipeline.addStaticNames(staticNames)
   const admin = await createAdminServer(
     {
       readiness: pipeline,
@@ -214,7 +216,7 @@ async function openAdmin(
       status: xds.status,
       history,
       metrics,
-      ...(servesRest(options) && { rest: { cache, api, isSecure } }),
+      ...(servesRest(options) && { rest: { cache, api, isSecure, onNode } }),
       log: log.child({ room: 'admin' }),
     },
     addressOf('--admin', options.admin),

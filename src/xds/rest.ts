@@ -1,7 +1,7 @@
 import type { SnapshotCache } from '../cache/cache.ts'
 import { messageToJson } from '../resource/codec.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
-import { nodeOfJson } from '../resource/node.ts'
+import { type Node, nodeOfJson } from '../resource/node.ts'
 import type { ResourceType } from '../resource/type-url.ts'
 import { setOfResources } from '../snapshot/resource-set.ts'
 import { setOf } from '../snapshot/snapshot.ts'
@@ -16,6 +16,8 @@ export interface RestDeps {
   readonly api: EnvoyApi
   /** The answer stays on this machine or is encrypted: secrets may be in it. */
   readonly isSecure: boolean
+  /** Told of every node that asks: its bootstrap may hold names that resources refer to. */
+  readonly onNode?: (node: Node) => void
 }
 
 /**
@@ -36,6 +38,7 @@ export function answerRest(deps: RestDeps, type: ResourceType, request: unknown)
   if (!Array.isArray(names) || !names.every((name) => typeof name === 'string')) {
     return refuse('resource_names is a list of strings')
   }
+  deps.onNode?.(node)
   const { snapshot } = deps.cache.snapshotFor(node)
   if (snapshot === undefined) return { status: 503, body: { message: 'nothing to serve yet: see /ready' } }
   const set = setOf(snapshot, type.typeUrl)

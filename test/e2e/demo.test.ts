@@ -1,0 +1,192 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { atTestEnd } from '../support/at-test-end.ts'
+import { builtMain, ensureBuilt } from '../support/built-command.ts'
+import { describeWithEnvoy } from '../support/needs.ts'
+import { eventually } from '../support/poll.ts'
+import { tempDir } from '../support/temp.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const demo = ['--import', import.meta.resolve('tsx'), join(root, 'scripts/demo.ts')]
+
+interface Ended {
+  readonly code: number | null
+  readonly text: string
+  /** What it left in its directory for temporary files. */
+  readonly left: readonly string[]
+}
+
+/** Runs the demo to its end, without a terminal. `onText` is called as text comes, to interrupt it for one. */
+async function runDemo(
+  env: Readonly<Record<string, string>>,
+  onText: (text: string, interrupt: () => void) => void = () => {},
+): Promise<Ended> {
+  const temporary = join(tempDir(), 'tmp')
+  mkdirSync(temporary)
+  const child = spawn(process.execPath, demo, {
+    cwd: root,
+    env: {
+      ...process.env,
+      NO_COLOR: '1',
+      FORCE_COLOR: undefined,
+      TMPDIR: temporary,
+      FAIRLEAD_DEMO_SECONDS: '1',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  atTestEnd(() => void child.kill('SIGKILL'))
+  let text = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+      onText(text, () => void child.kill('SIGINT'))
+    })
+  }
+  await once(child, 'close')
+  // tsx keeps its cache there.
+  const left = readdirSync(temporary).filter((name) => name.startsWith('fairlead-'))
+  return { code: child.exitCode, text, left }
+}
+
+/** Processes of any sort that work in or on that directory. */
+async function processesOf(directory: string): Promise<string> {
+  return await new Promise((resolve) => {
+    execFile('ps', ['-eo', 'args'], (_error, stdout) => {
+      resolve(
+        stdout
+          .split('\n')
+          .filter((line) => line.includes(directory))
+          .join('\n'),
+      )
+    })
+  })
+}
+
+beforeAll(async () => await ensureBuilt(), 120_000)
+
+describeWithEnvoy('the demo', (envoy) => {
+  test('moves the split while requests flow, without a failed one, and cleans up', async () => {
+    const { code, text, left } = await runDemo({ ENVOY_BIN: envoy })
+    expect(text).toMatch(/✓ stock Envoy +\d+\.\d+\.\d+ /)
+    expect(text).toMatch(/✓ control plane +\$ fairlead serve --config /)
+    expect(text).toMatch(/✓ Envoy is live +\$ envoy -c <\(fairlead bootstrap --id edge-1 --cluster edge\)/)
+    expect(text).toMatch(/^ {3}blue +\d+ % .* green +\d+ % +200 requests\/s, [\d,]+ answered, 0 failed$/m)
+    expect(text).toMatch(/- {2}- \{name: blue, weight: 90\}\n.*\+ {2}- \{name: blue, weight: 50\}/)
+    expect(text).toMatch(/✓ saved +and in force in Envoy \d+ ms later/)
+    expect(text).toContain('weighted_clusters.clusters[blue].weight: 90 -> 50')
+    expect(text).toMatch(/✓ done +[\d,]+ requests, 0 failed; the split went from \d\d\/\d+ to \d\d\/\d\d/)
+    expect(text).toMatch(/Try next\n/)
+    expect(text).not.toContain('\u001b')
+    expect([code, left]).toEqual([0, []])
+  })
+
+  test('interrupted, ends what it started and leaves nothing behind', async () => {
+    let directory = ''
+    const { code, text, left } = await runDemo(
+      { ENVOY_BIN: envoy, FAIRLEAD_DEMO_SECONDS: '60' },
+      (soFar, interrupt) => {
+        directory = /serve --config (\S+)\/config/.exec(soFar)?.[1] ?? directory
+        if (soFar.includes(' answered, ')) interrupt()
+      },
+    )
+    expect(text).toMatch(/stopped; everything that was started ends, too\n$/)
+    expect([code, left]).toEqual([130, []])
+    expect(directory).not.toBe('')
+    await eventually(async () => (await processesOf(directory)) === '')
+    expect(existsSync(directory)).toBe(false)
+  })
+})
+
+describe('the demo without an Envoy', () => {
+  test('says what is missing, shows what would be streamed, and fails', async () => {
+    const { code, text, left } = await runDemo({ ENVOY_BIN: '/nothere/envoy' })
+    expect(text).toContain('# routes, version ')
+    expect(text).toContain('weight: 90')
+    expect(text).toMatch(/✗ the demo needs an Envoy\. ENVOY_BIN=\/nothere\/envoy is not an executable file\n$/)
+    expect([code, left]).toEqual([1, []])
+  })
+})
+
+describe('the built command', () => {
+  interface Result {
+    readonly code: number | null
+    readonly out: string
+    readonly err: string
+  }
+
+  async function run(
+    args: readonly string[],
+    onErr: (text: string, kill: (signal: NodeJS.Signals) => void) => void = () => {},
+    main: string = builtMain,
+  ): Promise<Result> {
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FAIRLEAD_')))
+    const child = spawn(process.execPath, [main, ...args], { cwd: tempDir(), env, stdio: ['ignore', 'pipe', 'pipe'] })
+    atTestEnd(() => void child.kill('SIGKILL'))
+    const text = { out: '', err: '' }
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      text.out += chunk
+    })
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+      text.err += chunk
+      onErr(text.err, (signal) => void child.kill(signal))
+    })
+    await once(child, 'close')
+    return { code: child.exitCode, ...text }
+  }
+
+  const example = join(root, 'examples/envoy/config')
+  const serve = ['serve', '--config', example, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0']
+
+  test.each<[readonly string[], Partial<Record<keyof Result, unknown>>]>([
+    [['version'], { code: 0, err: '', out: expect.stringMatching(/^fairlead +\d/) }],
+    [['validate', example], { code: 0, err: '' }],
+    [['validate', join(root, 'package.json')], { code: 1, err: '', out: expect.stringContaining('error: ') }],
+    [
+      ['validate', '/nothere'],
+      { code: 2, out: '', err: 'fairlead: /nothere does not exist: give a directory or a file\n' },
+    ],
+    [['servee'], { code: 2, out: '', err: expect.stringContaining('Did you mean serve?') }],
+    [['nodes', '--server', 'http://127.0.0.1:9'], { code: 3, out: '' }],
+  ])('%j exits as documented', async (args, expected) => {
+    expect(await run(args)).toMatchObject(expected)
+  })
+
+  test('runs through a link, as npm installs it', async () => {
+    const link = join(tempDir(), 'fairlead')
+    symlinkSync(builtMain, link)
+    expect(await run(['--version'], undefined, link)).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\./) })
+  })
+
+  test('is content with a reader that has seen enough', async () => {
+    const line = `"${process.execPath}" "${builtMain}" validate "${join(root, 'package.json')}" --json | head -c 1`
+    const child = spawn('bash', ['-o', 'pipefail', '-c', line], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let err = ''
+    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+      err += chunk
+    })
+    child.stdout.resume()
+    await once(child, 'close')
+    expect([child.exitCode === 0 || child.exitCode === 1, err]).toEqual([true, ''])
+  })
+
+  test.each(['SIGTERM', 'SIGINT'] as const)('serves until %s, drains, and exits 0', async (signal) => {
+    let isSent = false
+    const { code, out, err } = await run(serve, (text, kill) => {
+      if (isSent || !text.includes('"configuration in force"')) return
+      isSent = true
+      kill(signal)
+    })
+    expect([code, out]).toEqual([0, ''])
+    const messages = err
+      .trimEnd()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { msg: string }).msg)
+    expect(messages[0]).toBe('fairlead is up')
+    expect(messages.slice(-2)).toEqual([expect.stringContaining('draining'), 'stopped'])
+  })
+})
