@@ -22,6 +22,8 @@ export type Violation =
   | { readonly kind: 'duplicate'; readonly key: string; readonly clash: Clash }
   /** It lacks a name that `user`, in force, refers to and that only its old form provides. */
   | { readonly kind: 'needed'; readonly key: string; readonly userKey: string; readonly need: Need }
+  /** It lacks what only its old form provides, and what is to provide it instead is not in force. */
+  | { readonly kind: 'moved'; readonly key: string; readonly resource: Resource; readonly successor: Unit }
 
 export interface Clash {
   readonly resource: Resource
@@ -157,6 +159,7 @@ export class Settlement {
     if (violation.kind === 'duplicate') {
       return this.#pending.has(violation.clash.rivalKey) ? [violation.clash.rivalKey] : []
     }
+    if (violation.kind === 'moved') return [violation.successor.key]
     const providers = (this.#claims.get(nameKey(violation.need)) ?? []).map(({ key }) => key)
     if (violation.kind === 'dangling') return providers
     return this.#pending.has(violation.userKey) ? [...providers, violation.userKey] : providers
@@ -171,6 +174,7 @@ export class Settlement {
         yield* this.#checkNames(key, unit)
       }
       const pending = this.#pending.get(key)
+      if (pending !== undefined) yield* this.#checkMoves(pending)
       for (const { typeUrl, name } of namesThatDiffer(pending?.old, pending?.next)) {
         for (const [userKey, user] of this.#index.users(typeUrl, name)) {
           const need = keys.has(userKey) ? undefined : needOf(user, typeUrl, name)
@@ -194,6 +198,30 @@ export class Settlement {
       if (selectorsOf(provider.old).every((selector) => areDisjoint(selector, coverage.nodes))) continue
       yield { kind: 'needed', key: provider.key, userKey: key, need }
     }
+  }
+
+  /** What a document no longer holds and another one is to hold must not be lost because that other one has an error. */
+  *#checkMoves({ key, old, next }: Pending): Generator<Violation, void, undefined> {
+    if (this.#raised.has(key)) {
+      if (old === undefined) return
+      for (const resource of old.resources) {
+        for (const { key: to, next: successor } of this.#claims.get(nameKey(resource)) ?? []) {
+          if (successor !== undefined && to !== key) yield* this.#checkMove(key, old, resource, successor)
+        }
+      }
+    } else if (next !== undefined) {
+      for (const resource of next.resources) {
+        for (const { key: from, old: former } of this.#former.get(nameKey(resource)) ?? []) {
+          if (former !== undefined && from !== key) yield* this.#checkMove(from, former, resource, next)
+        }
+      }
+    }
+  }
+
+  *#checkMove(key: string, former: Unit, resource: Resource, successor: Unit): Generator<Violation, void, undefined> {
+    if (!this.#raised.has(key) || this.#raised.has(successor.key) || !canMeet(former, successor)) return
+    const providers = this.#index.providers(resource.typeUrl, resource.name).values()
+    if (coverageOf(former, providers).kind === 'missing') yield { kind: 'moved', key, resource, successor }
   }
 
   *#checkNames(key: string, unit: Unit): Generator<Violation, void, undefined> {

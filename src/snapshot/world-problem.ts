@@ -123,6 +123,19 @@ export function stillNeeded(lastForm: Unit, wanted: Unit | undefined, need: Need
   }
 }
 
+/** A document no longer holds what another is to hold, which has an error. */
+export function notMoved(lastForm: Unit, resource: Pick<Need, 'typeUrl' | 'name'>, successor: Unit): Problem {
+  const place = formatOrigin(successor.origin)
+  return {
+    severity: 'error',
+    code: 'still-needed',
+    origin: lastForm.origin,
+    path: '',
+    message: `${label(resource)} moved to ${place}, which has an error and is not in force, so what held it stays in force`,
+    fix: `mend ${place}, or remove ${label(resource)} there too; then this goes by itself`,
+  }
+}
+
 function placeOf(use: Need['uses'][number]): string {
   const { resource, reference } = use
   return reference.path === ''

@@ -389,6 +389,24 @@ describe('restored documents', () => {
   })
 })
 
+it('does not lose what moves to a document with an error, until that is mended or lets go of it', () => {
+  const first = [valid('a', { 'listener:l': [] }), valid('b', { 'cluster:b': [] })]
+  const moved = [deleted('a'), valid('b', { 'listener:l': [], 'route:r': ['cluster:typo'] })]
+  const { world, apply } = worldOf(...first)
+  expect(told(apply(...moved).problems)).toEqual([
+    'error still-needed a.yaml:0',
+    'error duplicate b.yaml:1',
+    'error dangling-reference b.yaml:2',
+  ])
+  expect(Object.keys(forms(world))).toEqual(['a', 'b'])
+  expect(apply(valid('b', { 'listener:l': [], 'route:r': [] }))).toMatchObject({ removed: ['a'], problems: [] })
+  expect(Object.keys(forms(world))).toEqual(['b'])
+
+  const other = worldOf(...first)
+  other.apply(...moved)
+  expect(other.apply(valid('b', { 'cluster:b': [] }))).toMatchObject({ removed: ['a'], problems: [] })
+})
+
 it('does not search for what was meant for each of thousands of names that are missing at once', () => {
   const { apply } = worldOf(...Array.from({ length: 200 }, (_, i) => valid(`c${i}`, { [`cluster:cart-${i}`]: [] })))
   const routes = Array.from({ length: 200 }, (_, i) =>

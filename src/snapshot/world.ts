@@ -11,6 +11,7 @@ import {
   danglingReference,
   duplicates,
   missingAssignment,
+  notMoved,
   stillNeeded,
   unselectedReference,
   withheldUnready,
@@ -78,6 +79,11 @@ export function createWorld(options: WorldOptions): World {
 }
 
 const secretTypeUrl = resourceTypes.secret.typeUrl
+
+function movedBadly(lastForm: Unit | undefined, violations: readonly Violation[]): readonly Problem[] {
+  const first = violations.find((violation) => violation.kind === 'moved')
+  return first === undefined || lastForm === undefined ? [] : [notMoved(lastForm, first.resource, first.successor)]
+}
 
 /** References that dangle from one step on and are told what was most likely meant. */
 const searchesAtMost = 50
@@ -256,6 +262,7 @@ class UnitWorld implements World {
         ),
       )
     }
+    if (problems.length === 0) problems.push(...movedBadly(old, violations))
     return problems
   }
 
