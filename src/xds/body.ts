@@ -9,6 +9,8 @@ export interface Message {
   readonly bytes: Buffer
   readonly resources: number
   readonly removed: number
+  /** What it holds and what it removes, where the answer was split. */
+  readonly part: readonly string[] | undefined
 }
 
 /** The answer to one question, shared by every stream that has it. */
@@ -98,11 +100,11 @@ export class BodyCache {
     const { identifier, maxResponseBytes } = this.#options
     const encode = (): readonly Part[] => {
       const isWhole = protocol === 'sotw' && resourceTypeOf(typeUrl)?.isFullState === true
-      const lists = isWhole ? [content.frames] : partsOf(content.frames, maxResponseBytes)
-      return lists.map((frames, index) => {
-        const removed = index === lists.length - 1 ? content.removed : []
+      const parts = partsOf(content, isWhole ? Number.POSITIVE_INFINITY : maxResponseBytes)
+      return parts.map(({ frames, removed, names }) => {
         const bytes = responseWithoutNonce(protocol, { version, typeUrl, frames, removed, identifier })
-        return { bytes, resources: frames.length, removed: removed.length }
+        const part = parts.length > 1 ? names : undefined
+        return { bytes, resources: frames.length, removed: removed.length, part }
       })
     }
     return new CachedBody(content, encode, onGrowth)
@@ -120,25 +122,42 @@ export class BodyCache {
 }
 
 /** A response without its nonce. */
-interface Part {
-  readonly bytes: Buffer
-  readonly resources: number
-  readonly removed: number
+type Part = Omit<Message, 'nonce'>
+
+interface PartContent {
+  readonly frames: Uint8Array[]
+  readonly removed: string[]
+  readonly names: string[]
 }
 
 /** Room in a part for its version, type, nonce and identifier. */
 const envelopeBytes = 1024
 
-function partsOf(frames: readonly Uint8Array[], maxBytes: number): readonly (readonly Uint8Array[])[] {
-  const parts: Uint8Array[][] = [[]]
+/** Room for the tag and the length of a removed name. */
+const nameTagBytes = 6
+
+function partsOf({ resources, frames, frameNames, removed }: Content, maxBytes: number): readonly PartContent[] {
+  let part: PartContent = { frames: [], removed: [], names: [] }
+  const parts = [part]
   let size = envelopeBytes
-  for (const frame of frames) {
-    if (size + frame.length > maxBytes && size > envelopeBytes) {
-      parts.push([])
+  const makeRoom = (bytes: number): void => {
+    if (size + bytes > maxBytes && size > envelopeBytes) {
+      part = { frames: [], removed: [], names: [] }
+      parts.push(part)
       size = envelopeBytes
     }
-    parts.at(-1)?.push(frame)
-    size += frame.length
+    size += bytes
+  }
+  for (const [index, frame] of frames.entries()) {
+    makeRoom(frame.length)
+    part.frames.push(frame)
+    const resource = resources[index]
+    part.names.push(...(frameNames?.[index] ?? (resource === undefined ? [] : [resource.name])))
+  }
+  for (const name of removed) {
+    makeRoom(Buffer.byteLength(name) + nameTagBytes)
+    part.removed.push(name)
+    part.names.push(name)
   }
   return parts
 }
@@ -168,9 +187,9 @@ class CachedBody implements Body {
     if (this.#messages !== undefined && first !== undefined && first.nonce > after) return this.#messages
     const before = this.bytes
     this.#parts ??= this.#encode()
-    this.#messages = this.#parts.map(({ bytes, resources, removed }) => {
+    this.#messages = this.#parts.map((part) => {
       const nonce = ++lastNonce
-      return { nonce, bytes: withNonce(bytes, String(nonce)), resources, removed }
+      return { ...part, nonce, bytes: withNonce(part.bytes, String(nonce)) }
     })
     this.#onGrowth?.(this.bytes - before)
     return this.#messages

@@ -11,6 +11,8 @@ export interface Content {
   readonly resources: readonly Resource[]
   /** Encoded `resources` fields: of `resources`, and of names that are answered without a body (rule 50). */
   readonly frames: readonly Uint8Array[]
+  /** The names that each frame answers, where they are not those of `resources` in order. */
+  readonly frameNames?: readonly (readonly string[])[]
   readonly removed: readonly string[]
   /** Exist, were asked for, and cannot be sent to this client: not ready, or sensitive on a plaintext connection (rule 53). */
   readonly unsendable: readonly string[]
@@ -186,6 +188,7 @@ function hostContent(question: Question, canSend: CanSend): Content {
   const removed = new Set<string>()
   const unsendable: string[] = []
   const frames: Uint8Array[] = []
+  const frameNames: (readonly string[])[] = []
   for (const name of names.names) {
     const after = hostOf(to, name)
     const before = from.map((set) => hostOf(set, name))
@@ -200,11 +203,16 @@ function hostContent(question: Question, canSend: CanSend): Content {
     }
     for (const host of before) if (host !== undefined && to.get(host.name) === undefined) removed.add(host.name)
     if (initialVersions?.has(name)) removed.add(name)
-    if (isOwed) frames.push(deltaFrame({ name, version: '', typeUrl: to.typeUrl, aliases: [name] }))
+    if (!isOwed) continue
+    frames.push(deltaFrame({ name, version: '', typeUrl: to.typeUrl, aliases: [name] }))
+    frameNames.push([name])
   }
   const resources = [...askedFor.keys()]
-  for (const [resource, asked] of askedFor) frames.push(hostFrame(resource, asked))
-  return { resources, frames, removed: [...removed].sort(), unsendable, isWithheld: false }
+  for (const [resource, asked] of askedFor) {
+    frames.push(hostFrame(resource, asked))
+    frameNames.push(asked)
+  }
+  return { resources, frames, frameNames, removed: [...removed].sort(), unsendable, isWithheld: false }
 }
 
 function hostFrame(resource: Resource, asked: readonly string[]): Uint8Array {

@@ -121,8 +121,10 @@ export class StatusRecorder implements StatusReader {
       }
       case 'ack': {
         const type = this.#typeOf(stream, event.typeUrl)
-        type.acked = event.version
-        type.nacked = undefined
+        if (event.isPartial !== true) {
+          type.acked = event.version
+          type.nacked = undefined
+        }
         type.tallies.acks.value++
         this.#metrics?.ackSeconds.observe({ type: wordOf(event.typeUrl) }, event.ms / 1000)
         break

@@ -68,6 +68,8 @@ export interface AckEvent extends StreamEventBase {
   readonly nonce: string
   /** From the write of the response to its ACK. */
   readonly ms: number
+  /** The client does not have all of `version`: it was a part of a push, or names sent beside a rejected response. */
+  readonly isPartial?: boolean
 }
 
 /** The client refused a response. */

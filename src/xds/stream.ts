@@ -276,7 +276,7 @@ export class Stream implements Sender {
       subscription = { ...subscription, owed: addOwed(subscription.owed, followUp) }
     }
     this.#subscriptions.set(typeUrl, subscription)
-    if (received.verdict !== undefined) this.#takeVerdict(typeUrl, received.verdict)
+    if (received.verdict !== undefined) this.#takeVerdict(subscription, received.verdict)
     if (received.isChanged) {
       const { isWildcard, names } = subscription
       this.#deps.onEvent({ kind: 'request', streamId: this.#id, typeUrl, names: names.names.length, isWildcard })
@@ -294,15 +294,19 @@ export class Stream implements Sender {
     return false
   }
 
-  #takeVerdict(typeUrl: TypeUrl, verdict: Verdict): void {
-    const { nonce, set, atMs } = verdict.sent
+  /** `subscription` is that after the verdict. */
+  #takeVerdict({ typeUrl, nacked }: Subscription, verdict: Verdict): void {
+    const { nonce, set, atMs, isComplete, lastPart, part } = verdict.sent
     const about = { streamId: this.#id, typeUrl, version: set.version, nonce, ms: performance.now() - atMs }
+    // Of a split push the last part's verdict is that of the set (rule 19).
+    if (typeUrl === clusterType && (isComplete || (verdict.kind === 'nack' && part === undefined))) {
+      const isRejected = nacked?.lastPart === lastPart
+      this.#clusters = isRejected ? clustersAfterNack(this.#clusters, set, nacked.message) : set
+    }
     if (verdict.kind === 'ack') {
-      if (typeUrl === clusterType) this.#clusters = set
-      this.#deps.onEvent({ kind: 'ack', ...about })
+      this.#deps.onEvent({ kind: 'ack', ...about, isPartial: !isComplete || nacked !== undefined })
       return
     }
-    if (typeUrl === clusterType) this.#clusters = clustersAfterNack(this.#clusters, set, verdict.message)
     const message = nackMessage(typeUrl, verdict.message)
     this.#log.warn(
       { type: wordOf(typeUrl), version: set.version, nonce, reason: message },
@@ -442,10 +446,11 @@ export class Stream implements Sender {
     const messages = body.messages(Number(subscription.lastNonce))
     const lastPart = String(messages.at(-1)?.nonce)
     let noted = subscription
-    for (const { nonce: number } of messages) {
+    for (const { nonce: number, part } of messages) {
       const nonce = String(number)
       const isComplete = question.isComplete && nonce === lastPart
-      noted = noteSent(noted, { nonce, set, isComplete, lastPart, owed: question.owed, atMs: performance.now() })
+      const sent = { nonce, set, isComplete, lastPart, owed: question.owed, atMs: performance.now() }
+      noted = noteSent(noted, part === undefined ? sent : { ...sent, part })
     }
     this.#update(noted)
     if (typeUrl === clusterType) {

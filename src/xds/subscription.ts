@@ -1,6 +1,6 @@
 import type { TypeUrl } from '../resource/type-url.ts'
 import type { ResourceSet } from '../snapshot/resource-set.ts'
-import { type NameSet, noNames, type RequestedNames, unionNames } from './names.ts'
+import { type NameSet, nameSetOf, noNames, type RequestedNames, unionNames } from './names.ts'
 
 /** Resources that a client is to be sent whatever it has: all that it asked for, some, or none. */
 export type Owed = 'all' | NameSet
@@ -15,6 +15,8 @@ export interface Sent {
    * or it held only names newly asked for while an older response stands rejected.
    */
   readonly isComplete: boolean
+  /** The names in it, where its push was split: its rejection concerns them alone (rule 19). */
+  readonly part?: readonly string[]
   /** Of the last part of its push: its own nonce, unless the push was split (rule 19). */
   readonly lastPart: string
   readonly owed: Owed
@@ -53,8 +55,8 @@ export interface Subscription {
   readonly initialVersions: ReadonlyMap<string, string> | undefined
   /** What the client last accepted as a whole. */
   readonly acked: ResourceSet | undefined
-  /** The last rejection, until a later response is accepted. */
-  readonly nacked: { readonly set: ResourceSet; readonly message: string } | undefined
+  /** The last rejection, until a later push is accepted; of a split push, what was said of all its parts. */
+  readonly nacked: { readonly set: ResourceSet; readonly message: string; readonly lastPart: string } | undefined
   /** Sent for the asking in rejected responses: part of the next one. */
   readonly doubtful: Owed
 }
@@ -131,32 +133,39 @@ export function noteUnchanged(subscription: Subscription, set: ResourceSet): Sub
 
 const none: readonly Sent[] = []
 
-/** The response was accepted, and with it the older ones that it contained. */
+/** The response was accepted, and with it the older ones that it contained. Of a split push, the last part counts. */
 export function noteAck(subscription: Subscription, sent: Sent): Subscription {
   const later =
     subscription.outstanding.length === 1
       ? none
       : subscription.outstanding.slice(subscription.outstanding.indexOf(sent) + 1)
   if (!sent.isComplete) return { ...subscription, outstanding: later }
+  const settled = settle({ ...subscription, outstanding: later }, sent)
+  // With another part rejected the client lacks that one's resources: they are doubtful.
+  if (subscription.nacked?.lastPart === sent.lastPart) return settled
+  return { ...settled, acked: sent.set, nacked: undefined }
+}
+
+/** The client has what `sent` brought it to, save what is doubtful. */
+function settle(subscription: Subscription, { set }: Sent): Subscription {
+  const later = subscription.outstanding.map((sent) => sent.set)
+  // With nothing later, `sent` may be newer than what was acknowledged, without a difference that concerns the client.
   return {
     ...subscription,
-    outstanding: later,
-    // With nothing later, `sent` may be newer than what was acknowledged, without a difference that concerns the client.
-    mayHold: later.length > 0 ? [...new Set([sent.set, ...later.map(({ set }) => set)])] : [sent.set],
+    mayHold: later.length > 0 ? [...new Set([set, ...later])] : [set],
     initialVersions: undefined,
-    acked: sent.set,
-    nacked: undefined,
   }
 }
 
 /** The response was rejected: of what it held the client may have some (rule 31), so nothing is forgotten. */
 export function noteNack(subscription: Subscription, sent: Sent, message: string): Subscription {
-  const others = subscription.outstanding.filter((other) => other !== sent)
-  return {
+  const { set, lastPart, part } = sent
+  const before = subscription.nacked
+  const rejected: Subscription = {
     ...subscription,
-    // With one part rejected, the ACK of the last one does not mean that the client has all.
-    outstanding: others.map((other) => (other.lastPart === sent.lastPart ? { ...other, isComplete: false } : other)),
-    nacked: { set: sent.set, message },
-    doubtful: addOwed(subscription.doubtful, sent.owed),
+    outstanding: subscription.outstanding.filter((other) => other !== sent),
+    nacked: { set, lastPart, message: before?.lastPart === lastPart ? `${before.message}\n${message}` : message },
+    doubtful: addOwed(subscription.doubtful, part === undefined ? sent.owed : nameSetOf(part)),
   }
+  return part !== undefined && sent.isComplete ? settle(rejected, sent) : rejected
 }

@@ -3,7 +3,7 @@ import { resource } from '../support/resource.ts'
 import { accepted, ack, apply, client, given, server, step, transcript } from '../support/transcript.ts'
 
 const count = 60_000
-const pad = 'x'.repeat(64)
+const pad = 'x'.repeat(80)
 const names = Array.from({ length: count }, (_, index) => `${pad}-${index}`)
 const current = resource('endpoint', `${pad}-0`)
 
@@ -31,6 +31,7 @@ transcript(
     const brought: string[] = []
     while (gone.size < count || brought.length === 0) {
       const { removed, resources } = await side.take()
+      expect(removed.reduce((sum, name) => sum + name.length, 0)).toBeLessThan(4 * 1024 * 1024)
       for (const name of removed) gone.add(name)
       brought.push(...resources.map(({ name }) => name))
       side.say(ack())
