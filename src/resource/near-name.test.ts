@@ -17,6 +17,13 @@ it.each([
   expect(nearestName(name, names)).toBe(nearest)
 })
 
+it('takes the only name that goes on after it, where none is spelt alike', () => {
+  const fields = ['protocol', 'address', 'port_value', 'named_port', 'resolver_name']
+  expect(nearestName('port', fields)).toBe('port_value')
+  expect(nearestName('port', ['port_value', 'port_name'])).toBeUndefined()
+  expect(nearestName('port', fields, 2)).toBeUndefined()
+})
+
 it('takes the nearest of several', () => {
   expect(nearestName('clusters', ['cluster_type', 'cluster', 'clusterz'])).toBe('cluster')
 })

@@ -1,19 +1,22 @@
 /**
- * The candidate that `name` most likely means, or undefined when none is near. Case, dashes and underscores count little.
+ * The candidate that `name` most likely means, or undefined when none is near. Case, dashes and underscores count little;
+ * where no candidate is spelt alike, the only one that begins with the name as a word is meant (`port` for `port_value`).
  * @param within how many letters may differ; a third of them, if not given.
  */
 export function nearestName(name: string, candidates: Iterable<string>, within?: number): string | undefined {
   const wanted = plain(name)
   let best: string | undefined
   let limit = within ?? Math.max(1, Math.floor(wanted.length / 3))
+  const longer: string[] = []
   for (const candidate of candidates) {
+    if (name !== '' && candidate.startsWith(`${name}_`)) longer.push(candidate)
     const distance = editDistance(wanted, plain(candidate), limit)
     if (distance > limit || (distance === limit && best !== undefined)) continue
     best = candidate
     limit = distance
     if (distance === 0) break
   }
-  return best
+  return best ?? (within === undefined && longer.length === 1 ? longer[0] : undefined)
 }
 
 const plain = (name: string): string => name.replaceAll(/[-_]/g, '').toLowerCase()
