@@ -79,7 +79,8 @@ export class FanOut {
 
   /** While the streams wait for room, sockets that take nothing must not hold it. */
   #watchStalls(): void {
-    this.#stall ??= setTimeout(() => {
+    if (this.#stall !== undefined) return
+    this.#stall = setTimeout(() => {
       this.#stall = undefined
       const sinceMs = performance.now() - stallMs
       for (const writer of this.#writing) writer.releaseIfStalled(sinceMs)
