@@ -19,13 +19,23 @@ const config: ViteUserConfig = defineConfig({
           name: 'fast',
           include: [
             'src/**/*.test.ts',
-            'test/protocol/**/*.test.ts',
             'test/golden/**/*.test.ts',
             'test/support/**/*.test.ts',
             'test/*.test.ts',
           ],
           testTimeout: 10_000,
           hookTimeout: 20_000,
+          maxWorkers: Math.max(2, availableParallelism()),
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'protocol',
+          include: ['test/protocol/**/*.test.ts'],
+          testTimeout: 10_000,
+          // Every file would load the server and Envoy's API again, which takes longer than its transcripts.
+          isolate: false,
           maxWorkers: Math.max(2, availableParallelism()),
         },
       },

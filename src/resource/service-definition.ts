@@ -7,11 +7,19 @@ import { resourceTypes } from './type-url.ts'
 /** The aggregated discovery service. */
 export const aggregatedDiscoveryService = 'envoy.service.discovery.v3.AggregatedDiscoveryService'
 
+const known = new WeakMap<EnvoyApi, ReadonlyMap<string, ServiceDefinition>>()
+
 /**
  * The gRPC services of xDS that this version of Envoy's API has, by full name. Their messages stay bytes: the
- * envelopes are read and written by `discovery-envelope.ts`.
+ * envelopes are read and written by `discovery-envelope.ts`. Loaded once, for every server of the process.
  */
 export function discoveryServices(api: EnvoyApi): ReadonlyMap<string, ServiceDefinition> {
+  const services = known.get(api) ?? loadServices(api)
+  known.set(api, services)
+  return services
+}
+
+function loadServices(api: EnvoyApi): ReadonlyMap<string, ServiceDefinition> {
   const wanted = discoveryServiceNames()
   // The whole set would cost proto-loader half a second and 60 MB.
   const files = filesOfServices(api, wanted)
