@@ -71,3 +71,28 @@ async function getJson(url: string): Promise<unknown> {
   if (!response.ok) throw new Error(`GET ${url}: ${response.status} ${await response.text()}`)
   return await response.json()
 }
+
+/** What REST xDS answers; `body` is absent with 304. */
+export interface RestAnswer {
+  readonly status: number
+  readonly body?: {
+    readonly version_info: string
+    readonly resources: readonly Readonly<Record<string, unknown>>[]
+  }
+}
+
+/** `POST /v3/discovery:clusters`, as the node of that `node.cluster`. */
+export async function fetchRest(
+  adminUrl: string,
+  what: string,
+  cluster: string,
+  request: Readonly<Record<string, unknown>> = {},
+): Promise<RestAnswer> {
+  const response = await fetch(`${adminUrl}/v3/discovery:${what}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ node: { id: `${cluster}-1`, cluster }, ...request }),
+  })
+  const text = await response.text()
+  return { status: response.status, ...(text !== '' && { body: JSON.parse(text) as Required<RestAnswer>['body'] }) }
+}
