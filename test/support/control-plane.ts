@@ -1,5 +1,5 @@
 import { Writable } from 'node:stream'
-import { type ControlPlane, createControlPlane } from '../../src/control-plane.ts'
+import { type ControlPlane, type ControlPlaneDeps, createControlPlane } from '../../src/control-plane.ts'
 import { formatOrigin } from '../../src/errors.ts'
 import { createLog } from '../../src/log.ts'
 import { resolveOptions } from '../../src/options.ts'
@@ -20,9 +20,13 @@ export interface TestControlPlane extends ControlPlane {
  * The whole product in this process, with the options that `fairlead serve` would have: closed at the test's end; a failing
  * test shows the end of its log.
  * @param flags options by name, as the command line gives them; on free ports and with a history of its own by default
+ * @param sources in place of those that the options name
  * @throws Error for options that `serve` would refuse
  */
-export async function startControlPlane(flags: Readonly<Record<string, unknown>>): Promise<TestControlPlane> {
+export async function startControlPlane(
+  flags: Readonly<Record<string, unknown>>,
+  sources?: ControlPlaneDeps['sources'],
+): Promise<TestControlPlane> {
   const own = { listen: '127.0.0.1:0', admin: '127.0.0.1:0', snapshots: tempDir() }
   const { options, problems } = resolveOptions({ flags: { ...own, ...flags }, env: {} })
   if (options === undefined) throw new Error(problems.map(({ message }) => message).join('\n'))
@@ -35,6 +39,7 @@ export async function startControlPlane(flags: Readonly<Record<string, unknown>>
   })
   const controlPlane = await createControlPlane(options, {
     log: createLog({ level: options.logLevel, format: 'json', stream }),
+    ...(sources && { sources }),
   })
   atTestEnd(() => controlPlane.close())
   ifTestFails(() => console.error(`the end of the log of the control plane:\n${tail(text)}`))
