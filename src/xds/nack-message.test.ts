@@ -18,6 +18,15 @@ test('Other messages are shown as they are, up to 500 characters', () => {
   expect(nackMessage(route.typeUrl, 'x'.repeat(600))).toHaveLength(500)
 })
 
+test.each(['PRIVATE KEY', 'RSA PRIVATE KEY', 'ENCRYPTED PRIVATE KEY'])('A %s in a message is not shown', (kind) => {
+  const key = `-----BEGIN ${kind}-----\nMIGH\n-----END ${kind}-----`
+  expect(nackMessage(cluster.typeUrl, `cluster a: "${key}" does not fit "${key}"`)).toBe(
+    'cluster a: "***" does not fit "***"',
+  )
+  expect(nackMessage(cluster.typeUrl, `cluster a: ${key.slice(0, -10)}`)).toBe('cluster a: ***')
+  expect(nackMessage(secret.typeUrl, `a (bad: ${key})`)).toBe('bad: ***')
+})
+
 test('Of a rejected secret only the reason is shown', () => {
   expect(nackMessage(secret.typeUrl, 'PRIVATE (failed to load certificate chain)')).toBe(
     'failed to load certificate chain',
