@@ -43,7 +43,7 @@ export function receiveSotw(before: Subscription | undefined, request: SotwReque
   const newest = first.outstanding.filter(({ lastPart }) => lastPart === first.lastNonce)
   const sent = newest.find(({ nonce }) => nonce === request.responseNonce)
   if (sent !== undefined) {
-    const only = { ...asked, outstanding: newest }
+    const only = newest.length === first.outstanding.length ? asked : { ...asked, outstanding: newest }
     const { errorDetail } = request
     return errorDetail === undefined
       ? { subscription: noteAck(only, sent), verdict: { kind: 'ack', sent }, isChanged, isRepeated: false }
