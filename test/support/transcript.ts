@@ -14,7 +14,7 @@
  *       server.silent(),
  *     )
  *
- * Of every response these hold without being written: its nonce is new and greater than the last, its version is not
+ * Of every response these hold without being written: its nonce is new and greater than the last of its type, its version is not
  * empty, no name comes twice, every resource is of the response's type (rules 11, 33, 35, 36). When a transcript is
  * over, nothing more must have come than it says.
  */
@@ -184,7 +184,8 @@ export class ClientSide implements Memory {
   #names = new Map<string, readonly string[]>()
   #stream: WireStream | undefined
   #isFresh = true
-  #lastNonce = 0
+  /** Of the present stream, with their types. */
+  #nonces = new Map<string, string>()
 
   constructor(port: number, setting: Setting) {
     this.#port = port
@@ -197,7 +198,7 @@ export class ClientSide implements Memory {
       const { protocol, service } = this.#setting
       this.#stream = openStream({ port: this.#port, protocol, ...(service !== undefined && { service }) })
       this.#isFresh = true
-      this.#lastNonce = 0
+      this.#nonces = new Map()
       this.#names = new Map()
     }
     return this.#stream
@@ -209,7 +210,7 @@ export class ClientSide implements Memory {
 
   /** True once a response of the present stream was taken: its node is served. */
   get isServed(): boolean {
-    return this.#lastNonce > 0
+    return this.#nonces.size > 0
   }
 
   say(given: SaysOrAsks): void {
@@ -238,15 +239,15 @@ export class ClientSide implements Memory {
   async take(): Promise<WireResponse> {
     const response = await this.stream.next()
     this.#taken.push(response)
-    checkAlways(response, this.#setting.protocol, this.#lastNonce)
-    this.#lastNonce = Number(response.nonce)
+    checkAlways(response, this.#setting.protocol, this.#nonces)
+    this.#nonces.set(response.nonce, response.typeUrl)
     return response
   }
 
   /** Forgets the stream, so that the next line opens another. */
   leave(): void {
     this.#stream = undefined
-    this.#lastNonce = 0
+    this.#nonces = new Map()
   }
 
   last(type?: string): WireResponse {
@@ -285,9 +286,13 @@ export class ClientSide implements Memory {
 const defaultNode: WireNode = { id: 'envoy-1', cluster: 'edge' }
 
 /** What holds of every response, whatever the transcript. */
-function checkAlways(response: WireResponse, protocol: Protocol, lastNonce: number): void {
+function checkAlways(response: WireResponse, protocol: Protocol, nonces: ReadonlyMap<string, string>): void {
   const { typeUrl, nonce, version, resources, removed } = response
-  expect(Number(nonce), 'rule 11: nonces are never empty and strictly increase').toBeGreaterThan(lastNonce)
+  expect(nonce, 'rule 11: a nonce is never empty').not.toBe('')
+  expect(nonces.has(nonce), `rule 11: nonce ${nonce} came before`).toBe(false)
+  // A body is shared by streams in whatever order they ask for types, so nonces grow within a type alone.
+  const [last = '0'] = [...nonces].findLast(([, type]) => type === typeUrl) ?? []
+  expect(Number(nonce), 'rule 11: nonces of a type strictly increase').toBeGreaterThan(Number(last))
   if (protocol === 'sotw') expect(version, 'rule 33: a version is never empty').not.toBe('')
   const names = [...resources.map(({ name }) => name), ...removed]
   expect(new Set(names).size, `rule 35: no name comes twice: ${names.join(' ')}`).toBe(names.length)
