@@ -32,6 +32,9 @@ test('Of a rejected secret only the reason is shown', () => {
     'failed to load certificate chain',
   )
   expect(nackMessage(secret.typeUrl, 'PRIVATE')).not.toContain('PRIVATE')
+  const reason =
+    'Failed to load private key from <inline>, Cause: error:0b000074:X.509 certificate routines:OPENSSL_internal:KEY_VALUES_MISMATCH'
+  expect(nackMessage(secret.typeUrl, `PRIVATE: ${reason} PRIVATE (PRIVATE)`)).toBe(reason)
 })
 
 test.each([
