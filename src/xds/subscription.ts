@@ -105,23 +105,47 @@ export type Verdict =
   | { readonly kind: 'ack'; readonly sent: Sent }
   | { readonly kind: 'nack'; readonly sent: Sent; readonly message: string }
 
+type Draft = { -readonly [Key in keyof Subscription]: Subscription[Key] }
+
+/**
+ * A copy to change before anybody else sees it. With every push and ACK some are made: field by field V8 copies ten times
+ * as fast as by a spread with other values after it.
+ */
+function draftOf(subscription: Subscription): Draft {
+  return {
+    typeUrl: subscription.typeUrl,
+    isWildcard: subscription.isWildcard,
+    names: subscription.names,
+    hasNamed: subscription.hasNamed,
+    requested: subscription.requested,
+    owed: subscription.owed,
+    mustAnswer: subscription.mustAnswer,
+    lastNonce: subscription.lastNonce,
+    outstanding: subscription.outstanding,
+    sent: subscription.sent,
+    mayHold: subscription.mayHold,
+    initialVersions: subscription.initialVersions,
+    acked: subscription.acked,
+    nacked: subscription.nacked,
+    doubtful: subscription.doubtful,
+  }
+}
+
 /** After a response went out. Recorded before the write, or a fast ACK would look unknown (rule 12). */
 export function noteSent(subscription: Subscription, sent: Sent): Subscription {
   const { mayHold } = subscription
-  const outstanding =
-    subscription.outstanding.length === 0 ? [sent] : [...subscription.outstanding, sent].slice(-maxOutstanding)
   const held = mayHold.at(-1) === sent.set ? mayHold : [...mayHold.filter((set) => set !== sent.set), sent.set]
-  return {
-    ...subscription,
-    owed: noNames,
-    mustAnswer: false,
-    doubtful: sent.isComplete ? noNames : subscription.doubtful,
-    lastNonce: sent.nonce,
-    outstanding,
-    sent: sent.set,
-    // The oldest is what was accepted last; of the others the newest count.
-    mayHold: held.length <= maxHeld ? held : [held[0] as ResourceSet, ...held.slice(2)],
-  }
+  const noted = draftOf(subscription)
+  noted.owed = noNames
+  noted.mustAnswer = false
+  if (sent.isComplete) noted.doubtful = noNames
+  noted.lastNonce = sent.nonce
+  noted.outstanding =
+    subscription.outstanding.length === 0 ? [sent] : [...subscription.outstanding, sent].slice(-maxOutstanding)
+  noted.sent = sent.set
+  // The oldest is what was accepted last; of the others the newest count.
+  noted.mayHold = held.length <= maxHeld ? held : [held[0] as ResourceSet, ...held.slice(2)]
+  return noted
 }
 
 /** When nothing of what the client asked for differs between all that it may hold and `set`: it has `set`. */
@@ -135,37 +159,34 @@ const none: readonly Sent[] = []
 
 /** The response was accepted, and with it the older ones that it contained. Of a split push, the last part counts. */
 export function noteAck(subscription: Subscription, sent: Sent): Subscription {
-  const later =
-    subscription.outstanding.length === 1
-      ? none
-      : subscription.outstanding.slice(subscription.outstanding.indexOf(sent) + 1)
-  if (!sent.isComplete) return { ...subscription, outstanding: later }
-  const settled = settle({ ...subscription, outstanding: later }, sent)
+  const { outstanding, nacked } = subscription
+  const noted = draftOf(subscription)
+  noted.outstanding = outstanding.length === 1 ? none : outstanding.slice(outstanding.indexOf(sent) + 1)
+  if (!sent.isComplete) return noted
+  settle(noted, sent)
   // With another part rejected the client lacks that one's resources: they are doubtful.
-  if (subscription.nacked?.lastPart === sent.lastPart) return settled
-  return { ...settled, acked: sent.set, nacked: undefined }
+  if (nacked?.lastPart === sent.lastPart) return noted
+  noted.acked = sent.set
+  noted.nacked = undefined
+  return noted
 }
 
 /** The client has what `sent` brought it to, save what is doubtful. */
-function settle(subscription: Subscription, { set }: Sent): Subscription {
-  const later = subscription.outstanding.map((sent) => sent.set)
+function settle(noted: Draft, { set }: Sent): void {
+  const { outstanding } = noted
   // With nothing later, `sent` may be newer than what was acknowledged, without a difference that concerns the client.
-  return {
-    ...subscription,
-    mayHold: later.length > 0 ? [...new Set([set, ...later])] : [set],
-    initialVersions: undefined,
-  }
+  noted.mayHold = outstanding.length === 0 ? [set] : [...new Set([set, ...outstanding.map((later) => later.set)])]
+  noted.initialVersions = undefined
 }
 
 /** The response was rejected: of what it held the client may have some (rule 31), so nothing is forgotten. */
 export function noteNack(subscription: Subscription, sent: Sent, message: string): Subscription {
   const { set, lastPart, part } = sent
   const before = subscription.nacked
-  const rejected: Subscription = {
-    ...subscription,
-    outstanding: subscription.outstanding.filter((other) => other !== sent),
-    nacked: { set, lastPart, message: before?.lastPart === lastPart ? `${before.message}\n${message}` : message },
-    doubtful: addOwed(subscription.doubtful, part === undefined ? sent.owed : nameSetOf(part)),
-  }
-  return part !== undefined && sent.isComplete ? settle(rejected, sent) : rejected
+  const noted = draftOf(subscription)
+  noted.outstanding = subscription.outstanding.filter((other) => other !== sent)
+  noted.nacked = { set, lastPart, message: before?.lastPart === lastPart ? `${before.message}\n${message}` : message }
+  noted.doubtful = addOwed(subscription.doubtful, part === undefined ? sent.owed : nameSetOf(part))
+  if (part !== undefined && sent.isComplete) settle(noted, sent)
+  return noted
 }
