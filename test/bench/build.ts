@@ -1,8 +1,8 @@
 /** One mesh in a process of its own, and how long it takes from its documents to a snapshot. */
 
+import { answer } from './answer.ts'
 import { type BenchPipeline, createBenchPipeline } from './bench-pipeline.ts'
 import { createMetrics, createSnapshotCache, createWorld, nodeOfJson, silentLog } from './built.ts'
-import { answer } from './child.ts'
 import { changedService, meshDocuments } from './services.ts'
 
 export interface BuildTimes {

@@ -1,9 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
-
-/** What a child process can be asked: each command takes one plain value and gives one. */
-export type Commands = Readonly<Record<string, (argument: never) => unknown>>
+import type { Commands } from './answer.ts'
+import { compiledFile } from './compiled-file.ts'
 
 /** A process of the bench that is asked things one after another. */
 export interface Child<C extends Commands> {
@@ -17,10 +15,10 @@ interface Reply {
   readonly error?: string
 }
 
-/** Starts a file of this directory as a process of its own. */
+/** Starts a file of this directory as a process of its own, on plain Node: a loader would be measured with it. */
 export function startChild<C extends Commands>(file: string): Child<C> {
-  const path = fileURLToPath(new URL(file, import.meta.url))
-  const child: ChildProcess = fork(path, [], { execArgv: ['--import', 'tsx', '--expose-gc'] })
+  const path = compiledFile(file)
+  const child: ChildProcess = fork(path, [], { execArgv: ['--expose-gc'] })
   const waiting = new Map<number, (reply: Reply) => void>()
   let lastId = 0
   child.on('message', (reply: Reply) => {
@@ -48,17 +46,4 @@ export function startChild<C extends Commands>(file: string): Child<C> {
       await exited
     },
   }
-}
-
-/** In a child process: answers what the parent asks, until the parent is gone. */
-export function answer(commands: Commands): void {
-  process.on('disconnect', () => process.exit())
-  process.on('message', (message: { readonly id: number; readonly command: string; readonly argument: never }) => {
-    const { id, command, argument } = message
-    const run = async (): Promise<unknown> => await commands[command]?.(argument)
-    run().then(
-      (value) => process.send?.({ id, value }),
-      (error: unknown) => process.send?.({ id, error: error instanceof Error ? (error.stack ?? '') : String(error) }),
-    )
-  })
 }

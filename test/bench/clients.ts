@@ -3,18 +3,15 @@
  * then their endpoints; listeners, then their routes) and ACKs every response.
  */
 import { Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js'
-import { resourceTypes } from '../../src/resource/type-url.ts'
 import { adsMethods } from './ads-methods.ts'
-import { answer } from './child.ts'
+import { answer } from './answer.ts'
 import { ackOf, firstRequest, type Protocol, readResponse } from './envelope.ts'
-import { askedNames } from './services.ts'
-
-const { cluster, endpoint, listener, route } = resourceTypes
+import { askedNames, clusterType, endpointType, listenerType, routeType } from './services.ts'
 
 /** What a client asks for next, when it has a first answer. */
 const nextType: Readonly<Record<string, string>> = {
-  [cluster.typeUrl]: endpoint.typeUrl,
-  [listener.typeUrl]: route.typeUrl,
+  [clusterType]: endpointType,
+  [listenerType]: routeType,
 }
 
 /** A fleet: which server, which protocol, of how many services. */
@@ -71,8 +68,8 @@ function connect(fleet: Fleet): void {
     answered.add(typeUrl)
     call.write(fleet.firstRequests.get(next) as Buffer)
   })
-  call.write(firstRequest(protocol, cluster.typeUrl, [], `envoy-${++lastClient}`))
-  call.write(fleet.firstRequests.get(listener.typeUrl) as Buffer)
+  call.write(firstRequest(protocol, clusterType, [], `envoy-${++lastClient}`))
+  call.write(fleet.firstRequests.get(listenerType) as Buffer)
 }
 
 const commands = {

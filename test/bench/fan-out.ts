@@ -1,13 +1,12 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { resourceTypes } from '../../src/resource/type-url.ts'
 import { type Child, startChild } from './child.ts'
 import type { ClientsCommands } from './clients.ts'
 import type { Protocol } from './envelope.ts'
 import type { FloorCommands } from './floor.ts'
 import type { Memory, Usage } from './meter.ts'
 import type { ProductCommands } from './product.ts'
-import { benchTypes } from './services.ts'
+import { benchTypes, endpointType } from './services.ts'
 
 export interface FanOutOptions {
   readonly protocol: Protocol
@@ -110,7 +109,7 @@ class FanOutBench {
     await this.#connect(side, 1)
     const first = await product.ask('sizes')
     await this.#changeOnce(side, 1)
-    const { [resourceTypes.endpoint.typeUrl]: push = 0 } = await product.ask('sizes')
+    const { [endpointType]: push = 0 } = await product.ask('sizes')
     return { first, push }
   }
 

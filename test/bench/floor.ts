@@ -3,15 +3,13 @@
  * that it was given, as many as the product writes.
  */
 import { Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinition } from '@grpc/grpc-js'
-import { resourceTypes } from '../../src/resource/type-url.ts'
 import { adsMethods } from './ads-methods.ts'
-import { answer } from './child.ts'
+import { answer } from './answer.ts'
 import { type Protocol, readRequest, responseOfSize } from './envelope.ts'
 import { type Counts, type Memory, Meter, type Usage } from './meter.ts'
+import { endpointType } from './services.ts'
 
 type Call = ServerDuplexStream<Buffer, Buffer>
-
-const changedType = resourceTypes.endpoint.typeUrl
 
 const meter = new Meter()
 const calls = new Set<Call>()
@@ -68,7 +66,7 @@ const commands = {
   },
   mark: (): void => meter.mark(),
   change(): void {
-    const body = responseOfSize(changedType, String(++nonce), pushSize)
+    const body = responseOfSize(endpointType, String(++nonce), pushSize)
     for (const call of calls) call.write(body)
   },
   until: (acks: number): Promise<Usage> => meter.until(acks),

@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: what the server costs, against the least that a server on the same gRPC library can cost.
  * `--quick` is a smoke test of the bench itself, `--write` puts the result into docs/benchmarks.md, `--profile DIR`
- * takes CPU profiles of both servers.
+ * takes CPU profiles of both servers, `--only sotw-100` (or `delta-1000`, `build`) measures that alone.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
@@ -13,9 +13,15 @@ import { measureSnapshotBuild } from './snapshot-build.ts'
 import { isOver, type Row, textTable } from './table.ts'
 
 const { values: flags } = parseArgs({
-  options: { quick: { type: 'boolean' }, write: { type: 'boolean' }, profile: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean' },
+    write: { type: 'boolean' },
+    profile: { type: 'string' },
+    only: { type: 'string' },
+  },
 })
 const isQuick = flags.quick === true
+const isWanted = (part: string): boolean => flags.only === undefined || flags.only === part
 
 const plan = isQuick
   ? { clients: 40, clusters: [10, 20], repetitions: 2, changes: 2, sizes: [100, 200], builds: 2, buildChanges: 20 }
@@ -46,6 +52,7 @@ const rows: Row[] = []
 for (const protocol of ['sotw', 'delta'] as const) {
   const byClusters = new Map<number, FanOutFigures>()
   for (const clusters of plan.clusters) {
+    if (!isWanted(`${protocol}-${clusters}`)) continue
     const { clients, repetitions, changes } = plan
     const label = `${protocol}, ${clients} clients, ${clusters} clusters`
     const figures = await measureFanOut({
@@ -62,9 +69,11 @@ for (const protocol of ['sotw', 'delta'] as const) {
   }
   rows.push(...memoryRows(`${protocol}, ${plan.clients} clients`, byClusters, isQuick ? undefined : memoryGrowthLimit))
 }
-const { sizes, builds: repetitions, buildChanges: changes } = plan
-const meshes = await measureSnapshotBuild({ sizes, repetitions, changes, say })
-rows.push(...snapshotBuildRows(meshes, isQuick ? undefined : changeGrowthLimit))
+if (isWanted('build')) {
+  const { sizes, builds: repetitions, buildChanges: changes } = plan
+  const meshes = await measureSnapshotBuild({ sizes, repetitions, changes, say })
+  rows.push(...snapshotBuildRows(meshes, isQuick ? undefined : changeGrowthLimit))
+}
 
 console.log(textTable(rows))
 const over = rows.filter(isOver)
@@ -72,7 +81,7 @@ if (over.length > 0) {
   console.error(`over the limit: ${over.map(({ what }) => what).join('; ')}`)
   process.exitCode = 1
 }
-if (flags.write === true && !isQuick) {
+if (flags.write === true && !isQuick && flags.only === undefined) {
   const library = JSON.parse(
     readFileSync(new URL('../../node_modules/@grpc/grpc-js/package.json', import.meta.url), 'utf8'),
   ) as { readonly version: string }

@@ -83,6 +83,7 @@ export class Meter {
     this.#profiler = new Session()
     this.#profiler.connect()
     await this.#profiler.post('Profiler.enable')
+    await this.#profiler.post('Profiler.setSamplingInterval', { interval: 200 })
     await this.#profiler.post('Profiler.start')
   }
 

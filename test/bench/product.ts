@@ -1,10 +1,14 @@
 /** The product as it is built, in a process of its own: from documents over the pipeline to the streams. */
 import { createWriteStream } from 'node:fs'
+import { setImmediate as nextTick } from 'node:timers/promises'
+import { answer } from './answer.ts'
 import { createBenchPipeline } from './bench-pipeline.ts'
 import { createLog, createMetrics, createXdsServer } from './built.ts'
-import { answer } from './child.ts'
 import { type Counts, type Memory, Meter, type Usage } from './meter.ts'
 import { changedService, meshDocuments } from './services.ts'
+
+/** Enough for the compiler to know the pipeline. */
+const pastChanges = 200
 
 const meter = new Meter()
 const log = createLog({ level: 'info', format: 'json', stream: createWriteStream('/dev/null') })
@@ -34,12 +38,18 @@ const server = await createXdsServer(
 )
 
 const commands = {
-  /** Serves a mesh of so many services. Gives the port. */
+  /** Serves a mesh of so many services, as a server that has run for a while: some changes are behind it. Gives the port. */
   async serve(count: number): Promise<number> {
     services = count
     source.apply({ put: meshDocuments(count) })
     await pipeline.ready
     await pipeline.settled()
+    for (let past = 1; past <= pastChanges; past++) {
+      const { id, text } = changedService(count, -past)
+      source.put(id, text)
+      await nextTick()
+      await pipeline.settled()
+    }
     if (pipeline.problems.length > 0) throw new Error(JSON.stringify(pipeline.problems.slice(0, 3)))
     return server.port
   },

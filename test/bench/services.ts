@@ -1,16 +1,18 @@
-import { resourceTypes } from '../../src/resource/type-url.ts'
-
 /** Addresses per service. */
 const endpointsPerService = 10
 
 /** Services behind one listener and its route configuration. */
 const servicesPerListener = 100
 
-const { cluster, endpoint, listener, route } = resourceTypes
+const types = 'type.googleapis.com/envoy.config'
+export const clusterType: string = `${types}.cluster.v3.Cluster`
+export const endpointType: string = `${types}.endpoint.v3.ClusterLoadAssignment`
+export const listenerType: string = `${types}.listener.v3.Listener`
+export const routeType: string = `${types}.route.v3.RouteConfiguration`
 const network = 'type.googleapis.com/envoy.extensions.filters'
 
 /** The types that a client asks for, in the order in which its answers can come. */
-export const benchTypes: readonly string[] = [cluster.typeUrl, endpoint.typeUrl, listener.typeUrl, route.typeUrl]
+export const benchTypes: readonly string[] = [clusterType, endpointType, listenerType, routeType]
 
 export const serviceName = (index: number): string => `service-${String(index).padStart(5, '0')}`
 
@@ -18,10 +20,10 @@ export const serviceName = (index: number): string => `service-${String(index).p
 export function askedNames(services: number): Readonly<Record<string, readonly string[]>> {
   const listeners = Math.ceil(services / servicesPerListener)
   return {
-    [cluster.typeUrl]: [],
-    [endpoint.typeUrl]: Array.from({ length: services }, (_, index) => serviceName(index)),
-    [listener.typeUrl]: [],
-    [route.typeUrl]: Array.from({ length: listeners }, (_, index) => `routes-${index}`),
+    [clusterType]: [],
+    [endpointType]: Array.from({ length: services }, (_, index) => serviceName(index)),
+    [listenerType]: [],
+    [routeType]: Array.from({ length: listeners }, (_, index) => `routes-${index}`),
   }
 }
 
@@ -37,10 +39,10 @@ export function meshDocuments(services: number): Record<string, string> {
   return documents
 }
 
-/** One service, one of its endpoints moved: every `change` gives another text of the same length. */
+/** One service, one of its endpoints moved: every `change`, negative too, gives another text of the same length. */
 export function changedService(services: number, change: number): { readonly id: string; readonly text: string } {
-  const index = change % services
-  return { id: serviceId(index), text: serviceText(index, 1 + (change % 8000)) }
+  const index = Math.abs(change) % services
+  return { id: serviceId(index), text: serviceText(index, 4000 + (change % 4000)) }
 }
 
 const serviceId = (index: number): string => `services/${serviceName(index)}.yaml`
@@ -53,13 +55,13 @@ function serviceText(index: number, change: number): string {
     return `  - endpoint: {address: {socket_address: {address: ${address}, port_value: ${port}}}}`
   })
   return [
-    `'@type': ${cluster.typeUrl}`,
+    `'@type': ${clusterType}`,
     `name: ${name}`,
     'type: EDS',
     'connect_timeout: 1s',
     'eds_cluster_config: {eds_config: {ads: {}, resource_api_version: V3}}',
     '---',
-    `'@type': ${endpoint.typeUrl}`,
+    `'@type': ${endpointType}`,
     `cluster_name: ${name}`,
     'endpoints:',
     '- lb_endpoints:',
@@ -74,7 +76,7 @@ function listenerText(index: number, services: readonly number[]): string {
     return `- {name: ${name}, domains: [${name}], routes: [{match: {prefix: /}, route: {cluster: ${name}}}]}`
   })
   return [
-    `'@type': ${listener.typeUrl}`,
+    `'@type': ${listenerType}`,
     `name: listener-${index}`,
     `address: {socket_address: {address: 127.0.0.1, port_value: ${20_000 + index}}}`,
     'filter_chains:',
@@ -88,7 +90,7 @@ function listenerText(index: number, services: readonly number[]): string {
     '      - name: router',
     `        typed_config: {'@type': ${network}.http.router.v3.Router}`,
     '---',
-    `'@type': ${route.typeUrl}`,
+    `'@type': ${routeType}`,
     `name: routes-${index}`,
     'virtual_hosts:',
     ...hosts,
