@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client'
 
 /** Everything that `/metrics` shows. One per control plane; docs/operations.md says what each is good for. */
 export interface Metrics {
@@ -13,7 +13,7 @@ export interface Metrics {
   /** Rejections by clients: any increase wants a look at `fairlead nodes`. */
   readonly nacks: Tally<'type'>
   /** From the newest response of a type to its ACK. */
-  readonly ackSeconds: Histogram<'type'>
+  readonly ackSeconds: Times<'type'>
   /** From the change that a source saw to the snapshot that holds it, the debounce included. */
   readonly buildSeconds: Histogram
   /** Builds that changed what is in force. */
@@ -68,6 +68,85 @@ function createTally<Label extends string>(config: {
   }
 }
 
+/** One row of `Times`. */
+export interface TimesCell {
+  observe(seconds: number): void
+}
+
+/** A histogram that is added to for every ACK, which is too often for prom-client's, that looks for the row by its labels. */
+export interface Times<Label extends string> {
+  /** The same object for equal labels. */
+  cell(labels: Readonly<Record<Label, string>>): TimesCell
+}
+
+class TimesRow implements TimesCell {
+  readonly #bounds: readonly number[]
+  /** Of each bucket alone; the last is of all above the highest bound. */
+  readonly #counts: number[]
+  #sum = 0
+
+  constructor(bounds: readonly number[]) {
+    this.#bounds = bounds
+    this.#counts = Array.from({ length: bounds.length + 1 }, () => 0)
+  }
+
+  observe(seconds: number): void {
+    let bucket = 0
+    while (bucket < this.#bounds.length && seconds > (this.#bounds[bucket] as number)) bucket++
+    this.#counts[bucket] = (this.#counts[bucket] as number) + 1
+    this.#sum += seconds
+  }
+
+  /** As Prometheus wants them: each bucket counts all below it. */
+  values(name: string, labels: Readonly<Record<string, string>>): object[] {
+    let count = 0
+    const buckets = this.#counts.map((own, index) => {
+      count += own
+      const le = this.#bounds[index] ?? '+Inf'
+      return { labels: { le, ...labels }, value: count, metricName: `${name}_bucket` }
+    })
+    return [
+      ...buckets,
+      { labels, value: this.#sum, metricName: `${name}_sum` },
+      { labels, value: count, metricName: `${name}_count` },
+    ]
+  }
+}
+
+function createTimes<Label extends string>(config: {
+  readonly name: string
+  readonly help: string
+  readonly labelNames: readonly Label[]
+  readonly buckets: readonly number[]
+  readonly registers: readonly Registry[]
+}): Times<Label> {
+  const { name, help, labelNames, buckets } = config
+  const rows = new Map<string, { readonly labels: Readonly<Record<Label, string>>; readonly row: TimesRow }>()
+  const metric = {
+    name,
+    get: () => ({
+      name,
+      help,
+      type: 'histogram',
+      aggregator: 'sum',
+      values: [...rows.values()].flatMap(({ labels, row }) => row.values(name, labels)),
+    }),
+  }
+  // The declared type is that of the library's own classes; of one of them it calls no more than this.
+  for (const register of config.registers) register.registerMetric(metric as unknown as Metric)
+  return {
+    cell(labels) {
+      const key = labelNames.map((label) => labels[label]).join('\0')
+      let known = rows.get(key)
+      if (known === undefined) {
+        known = { labels, row: new TimesRow(buckets) }
+        rows.set(key, known)
+      }
+      return known.row
+    },
+  }
+}
+
 export function createMetrics(): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
@@ -94,7 +173,7 @@ export function createMetrics(): Metrics {
       labelNames: ['type'],
       registers,
     }),
-    ackSeconds: new Histogram({
+    ackSeconds: createTimes({
       name: 'fairlead_ack_seconds',
       help: 'Time from a response to its ACK',
       labelNames: ['type'],

@@ -164,15 +164,12 @@ describe('/api/nodes', () => {
   test('lists who is connected, with what each was sent, accepted and rejected, in the words of the Envoy', async () => {
     const { get, status } = await bed()
     expect((await get('/api/nodes')).json).toEqual({ nodes: [] })
-    const told = { streamId: 1, typeUrl: resourceTypes.cluster.typeUrl }
-    const response = { ...told, version: 'v1', nonce: '1' }
-    const method = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'
-    const size = { resources: 2, removed: 0, bytes: 9 }
-    status.record({ kind: 'open', streamId: 1, protocol: 'delta', method, peer: '127.0.0.1:5' })
-    status.record({ kind: 'node', streamId: 1, node: edge, group: 'cluster=edge' })
-    status.record({ kind: 'request', ...told, names: 0, isWildcard: true })
-    status.record({ kind: 'sent', ...response, ...size, isAnswer: true })
-    status.record({ kind: 'nack', ...response, message: 'ring hash: too small', ms: 1 })
+    const stream = status.open({ streamId: 1, protocol: 'delta', peer: '127.0.0.1:5' })
+    stream.joined(edge, 'cluster=edge')
+    const type = stream.typeOf(resourceTypes.cluster.typeUrl)
+    type.asked(0, true)
+    type.sent('v1', 2, 9)
+    type.nacked('v1', 'ring hash: too small')
     expect((await get('/api/nodes')).json).toMatchObject({
       nodes: [
         {

@@ -7,15 +7,15 @@ import { type CommandResult, runCommand } from '../../test/support/command.ts'
 import { freePorts } from '../../test/support/free-ports.ts'
 import { nodeOfJson } from '../resource/node.ts'
 import { type ResourceWord, resourceTypes } from '../resource/type-url.ts'
-import type { StatusRecorder } from '../xds/status.ts'
+import type { StatusRecorder, StreamRecord } from '../xds/status.ts'
 
 const version = (letter: string): string => letter.repeat(32)
-const method = '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources'
 
-function connect(status: StatusRecorder, streamId: number, id: string): void {
+function connect(status: StatusRecorder, streamId: number, id: string): StreamRecord {
+  const stream = status.open({ streamId, protocol: 'sotw', peer: '127.0.0.1:5000' })
   const node = nodeOfJson({ id, cluster: 'edge', user_agent_name: 'envoy', user_agent_version: '1.40.0' })
-  status.record({ kind: 'open', streamId, protocol: 'sotw', method, peer: '127.0.0.1:5000' })
-  status.record({ kind: 'node', streamId, node, group: 'cluster=edge' })
+  stream.joined(node, 'cluster=edge')
+  return stream
 }
 
 interface Exchange {
@@ -24,19 +24,13 @@ interface Exchange {
   readonly nacked?: string
 }
 
-function exchange(
-  status: StatusRecorder,
-  streamId: number,
-  word: ResourceWord,
-  { sent, acked, nacked }: Exchange,
-): void {
-  const of = { streamId, typeUrl: resourceTypes[word].typeUrl, nonce: '1' }
-  const { isFullState: isWildcard } = resourceTypes[word]
-  status.record({ kind: 'request', ...of, names: isWildcard ? 0 : 2, isWildcard })
-  if (acked !== undefined) status.record({ kind: 'ack', ...of, version: acked, ms: 1 })
-  const size = { resources: 2, removed: 0, bytes: 9, isAnswer: true }
-  if (sent !== undefined) status.record({ kind: 'sent', ...of, ...size, version: sent })
-  if (nacked !== undefined) status.record({ kind: 'nack', ...of, version: sent ?? '', message: nacked, ms: 1 })
+function exchange(stream: StreamRecord, word: ResourceWord, { sent, acked, nacked }: Exchange): void {
+  const { isFullState: isWildcard, typeUrl } = resourceTypes[word]
+  const type = stream.typeOf(typeUrl)
+  type.asked(isWildcard ? 0 : 2, isWildcard)
+  if (acked !== undefined) type.acked(acked, 1, false)
+  if (sent !== undefined) type.sent(sent, 2, 9)
+  if (nacked !== undefined) type.nacked(sent ?? '', nacked)
 }
 
 const nodes = async (url: string, ...args: readonly string[]): Promise<CommandResult> =>
@@ -56,10 +50,10 @@ describe('fairlead nodes', () => {
 
   test('shows what each node was sent and accepted, type by type', async () => {
     const { url, status } = await startAdmin()
-    connect(status, 1, 'edge-1')
-    exchange(status, 1, 'cluster', { sent: version('a'), acked: version('a') })
-    exchange(status, 1, 'listener', { sent: version('b'), acked: version('a') })
-    exchange(status, 1, 'runtime', {})
+    const edge = connect(status, 1, 'edge-1')
+    exchange(edge, 'cluster', { sent: version('a'), acked: version('a') })
+    exchange(edge, 'listener', { sent: version('b'), acked: version('a') })
+    exchange(edge, 'runtime', {})
     connect(status, 2, 'edge-2')
     expect((await nodes(url)).out).toBe(
       [
@@ -75,9 +69,9 @@ describe('fairlead nodes', () => {
 
   test('says of what was rejected why, in the words of Envoy, what it goes on with, and what to do', async () => {
     const { url, status } = await startAdmin()
-    connect(status, 1, 'edge-1')
-    exchange(status, 1, 'cluster', { sent: version('b'), acked: version('a'), nacked: 'ring hash:\ntoo small' })
-    exchange(status, 1, 'listener', { sent: version('c'), nacked: 'no such filter' })
+    const edge = connect(status, 1, 'edge-1')
+    exchange(edge, 'cluster', { sent: version('b'), acked: version('a'), nacked: 'ring hash:\ntoo small' })
+    exchange(edge, 'listener', { sent: version('c'), nacked: 'no such filter' })
     const { code, out } = await nodes(url)
     expect(code).toBe(0)
     expect(out).toMatch(/cluster +bbbbbbbb +aaaaaaaa +REJECTED\n/)
@@ -90,19 +84,17 @@ describe('fairlead nodes', () => {
 
   test('says each warning about a client once', async () => {
     const { url, status } = await startAdmin()
-    connect(status, 1, 'edge-1')
-    for (let index = 0; index < 2; index++) {
-      status.record({ kind: 'warning', streamId: 1, typeUrl: undefined, message: 'it changed its node' })
-    }
+    const edge = connect(status, 1, 'edge-1')
+    for (let index = 0; index < 2; index++) edge.warned('it changed its node')
     expect((await nodes(url)).out).toMatch(/\n\nedge-1: it changed its node\n$/)
   })
 
   test('shows one node in full', async () => {
     const { url, status } = await startAdmin()
-    connect(status, 1, 'edge-1')
+    const edge = connect(status, 1, 'edge-1')
     connect(status, 2, 'edge-2')
-    exchange(status, 1, 'cluster', { sent: version('a'), acked: version('a') })
-    exchange(status, 1, 'route', { sent: version('c'), acked: version('b') })
+    exchange(edge, 'cluster', { sent: version('a'), acked: version('a') })
+    exchange(edge, 'route', { sent: version('c'), acked: version('b') })
     const { out } = await nodes(url, 'edge-1')
     expect(out.replace(/since \S+ \S+/, 'since NOW')).toBe(
       [

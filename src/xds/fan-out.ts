@@ -1,5 +1,9 @@
+import type { Clock, Timer } from '../clock.ts'
+
 /** Something that has news for its client and can say it now. */
 export interface Sender {
+  /** The fan-out's own mark: it waits for its turn. */
+  isQueued: boolean
   /** Says what is to be said at this moment. */
   advance(): void
 }
@@ -18,6 +22,9 @@ export interface FanOutOptions {
   readonly maxUnflushedBytes: number
   /** How long one turn of the event loop may take. */
   readonly sliceMs: number
+  readonly clock: Clock
+  /** Calls `act` in a turn of the event loop of its own. */
+  readonly defer: (act: () => void) => void
 }
 
 /**
@@ -27,11 +34,13 @@ export interface FanOutOptions {
  */
 export class FanOut {
   readonly #options: FanOutOptions
-  readonly #waiting = new Set<Sender>()
-  readonly #writing = new Set<Writer>()
+  /** In turn; of a sender that no longer waits, its place only. */
+  #queue: Sender[] = []
+  /** Open, whether they write or not. */
+  readonly #writers = new Set<Writer>()
   #unflushedBytes = 0
-  #stall: NodeJS.Timeout | undefined
-  #turn: NodeJS.Immediate | undefined
+  #stall: Timer | undefined
+  #isDeferred = false
 
   constructor(options: FanOutOptions) {
     this.#options = options
@@ -47,32 +56,39 @@ export class FanOut {
   }
 
   schedule(sender: Sender): void {
-    this.#waiting.add(sender)
+    if (sender.isQueued) return
+    sender.isQueued = true
+    this.#queue.push(sender)
     this.#arm()
   }
 
-  forget(sender: Sender): void {
-    this.#waiting.delete(sender)
+  open(writer: Writer): void {
+    this.#writers.add(writer)
+  }
+
+  /** It gave back what it reserved. */
+  close(writer: Writer, sender: Sender): void {
+    this.#writers.delete(writer)
+    sender.isQueued = false
   }
 
   /** Counts bytes handed to a socket until `release`. */
-  reserve(writer: Writer, bytes: number): void {
-    this.#writing.add(writer)
+  reserve(bytes: number): void {
     this.#unflushedBytes += bytes
   }
 
-  /** `isLast`: the writer has no more bytes on their way. */
-  release(writer: Writer, bytes: number, isLast: boolean): void {
-    if (isLast) this.#writing.delete(writer)
+  release(bytes: number): void {
+    if (bytes === 0) return
     this.#unflushedBytes -= bytes
-    if (bytes > 0) this.#arm()
+    this.#arm()
   }
 
   #arm(): void {
-    if (this.#turn !== undefined || this.#waiting.size === 0) return
+    if (this.#isDeferred || this.#queue.length === 0) return
     if (this.isFull) return this.#watchStalls()
-    this.#turn = setImmediate(() => {
-      this.#turn = undefined
+    this.#isDeferred = true
+    this.#options.defer(() => {
+      this.#isDeferred = false
       this.#run()
     })
   }
@@ -80,22 +96,29 @@ export class FanOut {
   /** While the streams wait for room, sockets that take nothing must not hold it. */
   #watchStalls(): void {
     if (this.#stall !== undefined) return
-    this.#stall = setTimeout(() => {
+    const { clock } = this.#options
+    this.#stall = clock.after(stallMs, () => {
       this.#stall = undefined
-      const sinceMs = performance.now() - stallMs
-      for (const writer of this.#writing) writer.releaseIfStalled(sinceMs)
+      const sinceMs = clock.now() - stallMs
+      for (const writer of this.#writers) writer.releaseIfStalled(sinceMs)
       this.#arm()
-    }, stallMs).unref()
+    })
   }
 
   #run(): void {
-    const end = performance.now() + this.#options.sliceMs
-    for (const sender of this.#waiting) {
+    const { clock, sliceMs } = this.#options
+    const end = clock.now() + sliceMs
+    // Whoever waits again while this runs stands behind the others.
+    let taken = 0
+    for (let sender = this.#queue[0]; sender !== undefined; sender = this.#queue[taken]) {
       if (this.isFull) break
-      this.#waiting.delete(sender)
+      taken++
+      if (!sender.isQueued) continue
+      sender.isQueued = false
       sender.advance()
-      if (performance.now() >= end) break
+      if (clock.now() >= end) break
     }
+    this.#queue = this.#queue.slice(taken)
     this.#arm()
   }
 }

@@ -1,18 +1,15 @@
+import type { Clock } from '../clock.ts'
+import type { Call } from './call.ts'
 import type { FanOut, Sender, Writer } from './fan-out.ts'
-
-/** The part of a gRPC call that takes responses. */
-export interface Socket {
-  /** `onTaken` is called when the bytes have left for the socket; never, when the call ends first. */
-  write(bytes: Buffer, onTaken: () => void): unknown
-}
 
 /** Bytes on their way to one socket above which its stream says nothing more until they are gone. */
 const maxBytes = 64 * 1024
 
 /** Writes one stream's responses, and knows when it must hold its tongue: nothing queues here but what was just said. */
 export class Outbox implements Writer {
-  readonly #socket: Socket
+  readonly #call: Pick<Call, 'write'>
   readonly #fanOut: FanOut
+  readonly #clock: Clock
   readonly #sender: Sender
   /** Handed to the socket and not taken by it. */
   #unflushedBytes = 0
@@ -22,10 +19,12 @@ export class Outbox implements Writer {
   #isWaiting = false
   #isClosed = false
 
-  constructor(socket: Socket, fanOut: FanOut, sender: Sender) {
-    this.#socket = socket
+  constructor(call: Pick<Call, 'write'>, fanOut: FanOut, clock: Clock, sender: Sender) {
+    this.#call = call
     this.#fanOut = fanOut
+    this.#clock = clock
     this.#sender = sender
+    fanOut.open(this)
   }
 
   /** False when nothing may be written now; then the sender gets its turn when that has changed. */
@@ -43,23 +42,24 @@ export class Outbox implements Writer {
 
   write(bytes: Buffer): void {
     const size = bytes.length
-    if (this.#unflushedBytes === 0) this.#lastTakenAtMs = performance.now()
+    if (this.#unflushedBytes === 0) this.#lastTakenAtMs = this.#clock.now()
     this.#unflushedBytes += size
     this.#reservedBytes += size
-    this.#fanOut.reserve(this, size)
-    this.#socket.write(bytes, () => this.#take(size))
+    this.#fanOut.reserve(size)
+    this.#call.write(bytes, () => this.#take(size))
   }
 
   close(): void {
     this.#isClosed = true
-    this.#fanOut.forget(this.#sender)
     this.#release(this.#reservedBytes)
+    this.#fanOut.close(this, this.#sender)
   }
 
   #take(size: number): void {
     if (this.#isClosed) return
     this.#unflushedBytes -= size
-    this.#lastTakenAtMs = performance.now()
+    // With nothing more on its way there is nothing that could stall.
+    if (this.#unflushedBytes > 0) this.#lastTakenAtMs = this.#clock.now()
     this.#release(Math.min(size, this.#reservedBytes))
     if (this.#isWaiting && this.#unflushedBytes < maxBytes) {
       this.#isWaiting = false
@@ -73,6 +73,6 @@ export class Outbox implements Writer {
 
   #release(size: number): void {
     this.#reservedBytes -= size
-    this.#fanOut.release(this, size, this.#reservedBytes === 0)
+    this.#fanOut.release(size)
   }
 }

@@ -1,17 +1,29 @@
 import { hostname } from 'node:os'
-import { logVerbosity, Server, ServerCredentials, setLogVerbosity, status, type UntypedHandleCall } from '@grpc/grpc-js'
+import {
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  setLogVerbosity,
+  status,
+  type UntypedHandleCall,
+} from '@grpc/grpc-js'
 import type { SnapshotCache } from '../cache/cache.ts'
+import { systemClock } from '../clock.ts'
 import { ControlPlaneError, listenFailure } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
 import { aggregatedDiscoveryService, discoveryServices } from '../resource/service-definition.ts'
-import { resourceTypes } from '../resource/type-url.ts'
+import { type ResourceType, resourceTypes } from '../resource/type-url.ts'
 import { BodyCache } from './body.ts'
+import { type CallHandler, callInterceptor } from './call.ts'
 import { FanOut } from './fan-out.ts'
+import { ReplyMemo } from './reply.ts'
+import { RequestReader } from './request-reader.ts'
 import { type StatusReader, StatusRecorder } from './status.ts'
-import { type Call, Stream, type StreamDeps, type StreamKind } from './stream.ts'
-import type { StreamEvent } from './stream-event.ts'
+import { Stream, type StreamDeps, type StreamKind } from './stream.ts'
+import type { Protocol, StreamEvent } from './stream-event.ts'
 
 export interface XdsServerOptions {
   /** `host:port`; port 0 takes a free one. */
@@ -93,7 +105,9 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
   const options = { ...defaultXdsServerOptions, ...given }
   // What it would write to stderr by itself comes as an error, too, and is told from there.
   setLogVerbosity(logVerbosity.NONE)
+  const handlers = new Map<string, CallHandler>()
   const server = new Server({
+    interceptors: [callInterceptor(handlers)],
     'grpc.keepalive_time_ms': options.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
     'grpc.keepalive_permit_without_calls': 1,
@@ -112,20 +126,27 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
       maxBytes: options.maxSharedBytes,
       maxResponseBytes: options.maxResponseBytes,
     }),
-    fanOut: new FanOut({ maxUnflushedBytes: options.maxUnflushedBytes, sliceMs }),
+    replies: new ReplyMemo(),
+    requests: { sotw: new RequestReader('sotw'), delta: new RequestReader('delta') },
+    fanOut: new FanOut({
+      maxUnflushedBytes: options.maxUnflushedBytes,
+      sliceMs,
+      clock: systemClock,
+      defer: setImmediate,
+    }),
+    clock: systemClock,
     log: deps.log,
-    onEvent: (event) => {
-      recorder.record(event)
-      deps.onEvent?.(event)
-    },
+    status: recorder,
+    onEvent: deps.onEvent,
     options: { ...options, canSendSecrets: options.isSecure || options.allowPlaintextSecrets },
   }
-  const handlerOf = (kind: StreamKind): UntypedHandleCall => {
-    return (call: Call): void => {
-      streams.add(new Stream(call, kind, streamDeps, (stream) => streams.delete(stream)))
-    }
-  }
-  addServices(server, deps.api, handlerOf)
+  addServices(server, deps.api, (path, kind) => {
+    handlers.set(path, (call) => {
+      const stream = new Stream(call, kind, streamDeps, (closed) => streams.delete(closed))
+      streams.add(stream)
+      return stream
+    })
+  })
   deps.extraServices?.(server)
   const port = await listen(server, options)
   const address = options.listen.replace(/:\d+$/, `:${port}`)
@@ -169,24 +190,33 @@ function listen(server: Server, options: XdsServerOptions): Promise<number> {
   })
 }
 
-function addServices(server: Server, api: EnvoyApi, handlerOf: (kind: StreamKind) => UntypedHandleCall): void {
+function addServices(server: Server, api: EnvoyApi, answer: (path: string, kind: StreamKind) => void): void {
   const services = discoveryServices(api)
   const aggregated = services.get(aggregatedDiscoveryService)
   if (aggregated === undefined) throw new ControlPlaneError('api', `${api.label} lacks ${aggregatedDiscoveryService}`)
-  server.addService(aggregated, {
-    StreamAggregatedResources: handlerOf({ protocol: 'sotw', typeUrl: undefined }),
-    DeltaAggregatedResources: handlerOf({ protocol: 'delta', typeUrl: undefined }),
-  })
-  for (const { grpc, typeUrl, rest } of Object.values(resourceTypes)) {
-    const definition = grpc && services.get(grpc.service)
-    if (grpc === undefined || definition === undefined) continue
+  const add = (
+    service: ServiceDefinition,
+    protocols: Readonly<Record<string, Protocol>>,
+    type?: ResourceType,
+  ): void => {
     const methods: Record<string, UntypedHandleCall> = {}
-    for (const method of Object.keys(definition)) {
-      if (method === grpc.sotw) methods[method] = handlerOf({ protocol: 'sotw', typeUrl })
-      else if (method === grpc.delta) methods[method] = handlerOf({ protocol: 'delta', typeUrl })
-      else methods[method] = refuseFetch(rest)
+    for (const [method, { path }] of Object.entries(service)) {
+      const protocol = protocols[method]
+      // Streams are answered before they come to their methods.
+      methods[method] = protocol === undefined ? refuseFetch(type?.rest) : () => {}
+      if (protocol !== undefined) answer(path, { protocol, typeUrl: type?.typeUrl })
     }
-    server.addService(definition, methods)
+    server.addService(service, methods)
+  }
+  add(aggregated, { StreamAggregatedResources: 'sotw', DeltaAggregatedResources: 'delta' })
+  for (const type of Object.values(resourceTypes)) {
+    const { grpc } = type
+    const service = grpc && services.get(grpc.service)
+    if (grpc === undefined || service === undefined) continue
+    const protocols: Record<string, Protocol> = {}
+    if (grpc.sotw !== undefined) protocols[grpc.sotw] = 'sotw'
+    if (grpc.delta !== undefined) protocols[grpc.delta] = 'delta'
+    add(service, protocols, type)
   }
 }
 

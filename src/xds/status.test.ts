@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createMetrics } from '../metrics.ts'
 import type { Node } from '../resource/node.ts'
 import { resourceTypes } from '../resource/type-url.ts'
-import { StatusRecorder } from './status.ts'
+import { StatusRecorder, type StreamRecord, type TypeRecord } from './status.ts'
 
 const { typeUrl } = resourceTypes.cluster
 const node: Node = {
@@ -15,72 +15,76 @@ const node: Node = {
   staticNames: {},
 }
 
-function connected(): StatusRecorder {
-  const recorder = new StatusRecorder()
-  recorder.record({ kind: 'open', streamId: 1, protocol: 'sotw', method: '/ads', peer: '127.0.0.1:1' })
-  recorder.record({ kind: 'node', streamId: 1, node, group: 'cluster=edge' })
-  return recorder
-}
+const opened = { streamId: 1, protocol: 'sotw', peer: '127.0.0.1:1' } as const
 
-const sent = (version: string, nonce: string) =>
-  ({
-    kind: 'sent',
-    streamId: 1,
-    typeUrl,
-    version,
-    nonce,
-    resources: 2,
-    removed: 0,
-    bytes: 10,
-    isAnswer: false,
-  }) as const
+function connected(): { readonly recorder: StatusRecorder; readonly stream: StreamRecord; readonly type: TypeRecord } {
+  const recorder = new StatusRecorder()
+  const stream = recorder.open(opened)
+  stream.joined(node, 'cluster=edge')
+  return { recorder, stream, type: stream.typeOf(typeUrl) }
+}
 
 describe('StatusRecorder', () => {
   test('does not show a stream before it has named its node', () => {
     const recorder = new StatusRecorder()
-    recorder.record({ kind: 'open', streamId: 1, protocol: 'sotw', method: '/ads', peer: '127.0.0.1:1' })
+    recorder.open(opened)
     expect(recorder.nodes()).toEqual([])
   })
 
   test('shows the group that the node is in now', () => {
-    const recorder = connected()
+    const { recorder, stream } = connected()
     expect(recorder.nodes()[0]?.group).toBe('cluster=edge')
-    recorder.record({ kind: 'group', streamId: 1, group: 'every node' })
+    stream.movedTo('every node')
     expect(recorder.nodes()[0]?.group).toBe('every node')
   })
 
   test('shows the version sent and the version accepted apart', () => {
-    const recorder = connected()
-    recorder.record(sent('v1', '1'))
-    recorder.record({ kind: 'ack', streamId: 1, typeUrl, version: 'v1', nonce: '1', ms: 3 })
-    recorder.record(sent('v2', '2'))
-    expect(recorder.nodes()[0]?.types['cluster']).toMatchObject({ sent: 'v2', acked: 'v1', responses: 2 })
+    const { recorder, type } = connected()
+    type.sent('v1', 2, 10)
+    type.acked('v1', 3, false)
+    type.sent('v2', 2, 10)
+    expect(recorder.nodes()[0]?.types['cluster']).toMatchObject({ sent: 'v2', acked: 'v1', responses: 2, resources: 4 })
+  })
+
+  test('does not take a part for the whole', () => {
+    const { recorder, type } = connected()
+    type.sent('v1', 2, 10)
+    type.acked('v1', 3, true)
+    expect(recorder.nodes()[0]?.types['cluster']?.acked).toBeUndefined()
   })
 
   test('keeps the last rejection with its message until something is accepted', () => {
-    const recorder = connected()
-    recorder.record(sent('v1', '1'))
-    recorder.record({ kind: 'nack', streamId: 1, typeUrl, version: 'v1', nonce: '1', message: 'bad cluster', ms: 3 })
+    const { recorder, type } = connected()
+    type.sent('v1', 2, 10)
+    type.nacked('v1', 'bad cluster')
     expect(recorder.nodes()[0]?.types['cluster']?.nacked).toMatchObject({ version: 'v1', message: 'bad cluster' })
-    recorder.record({ kind: 'ack', streamId: 1, typeUrl, version: 'v2', nonce: '2', ms: 3 })
+    type.acked('v2', 3, false)
     expect(recorder.nodes()[0]?.types['cluster']?.nacked).toBeUndefined()
   })
 
   test('forgets a stream that closed', () => {
-    const recorder = connected()
-    recorder.record({ kind: 'close', streamId: 1, reason: 'client closed' })
+    const { recorder, stream } = connected()
+    stream.closed()
     expect(recorder.nodes()).toEqual([])
   })
 
-  test('counts streams, responses, acceptances and rejections', async () => {
+  test('counts streams, responses, acceptances and rejections, and times the acceptances', async () => {
     const metrics = createMetrics()
-    const recorder = new StatusRecorder(metrics)
-    recorder.record({ kind: 'open', streamId: 1, protocol: 'delta', method: '/ads', peer: '127.0.0.1:1' })
-    recorder.record(sent('v1', '1'))
-    recorder.record({ kind: 'nack', streamId: 1, typeUrl, version: 'v1', nonce: '1', message: 'bad', ms: 1 })
+    const stream = new StatusRecorder(metrics).open({ ...opened, protocol: 'delta' })
+    const type = stream.typeOf(typeUrl)
+    type.sent('v1', 2, 10)
+    type.nacked('v1', 'bad')
+    for (const ms of [3, 4, 90_000]) type.acked('v2', ms, false)
     const text = await metrics.registry.metrics()
     expect(text).toContain('fairlead_streams{protocol="delta"} 1')
     expect(text).toContain('fairlead_responses_total{type="cluster",protocol="delta"} 1')
     expect(text).toContain('fairlead_nacks_total{type="cluster"} 1')
+    expect(text).toContain('# TYPE fairlead_ack_seconds histogram')
+    expect(text).toContain('fairlead_ack_seconds_bucket{le="0.001",type="cluster"} 0')
+    expect(text).toContain('fairlead_ack_seconds_bucket{le="0.005",type="cluster"} 2')
+    expect(text).toContain('fairlead_ack_seconds_bucket{le="60",type="cluster"} 2')
+    expect(text).toContain('fairlead_ack_seconds_bucket{le="+Inf",type="cluster"} 3')
+    expect(text).toContain('fairlead_ack_seconds_sum{type="cluster"} 90.007')
+    expect(text).toContain('fairlead_ack_seconds_count{type="cluster"} 3')
   })
 })

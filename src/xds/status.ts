@@ -1,7 +1,7 @@
-import type { Metrics, TallyCell } from '../metrics.ts'
+import type { Metrics, TallyCell, TimesCell } from '../metrics.ts'
 import type { Node } from '../resource/node.ts'
 import { type TypeUrl, wordOf } from '../resource/type-url.ts'
-import type { Protocol, StreamEvent } from './stream-event.ts'
+import type { Protocol } from './stream-event.ts'
 
 /** What one client has of one type. */
 export interface TypeStatus {
@@ -40,15 +40,60 @@ export interface StatusReader {
   nodes(): readonly NodeStatus[]
 }
 
-interface MutableTypeStatus {
-  names: number
-  isWildcard: boolean
-  sent: string | undefined
-  acked: string | undefined
-  nacked: TypeStatus['nacked']
-  responses: number
-  resources: number
-  readonly tallies: Tallies
+/** What happens to one type of a stream, told where it happens. */
+export class TypeRecord {
+  readonly #tallies: Tallies
+  #names = 0
+  #isWildcard = false
+  #sent: string | undefined
+  #acked: string | undefined
+  #nacked: TypeStatus['nacked']
+  #responses = 0
+  #resources = 0
+
+  constructor(tallies: Tallies) {
+    this.#tallies = tallies
+  }
+
+  asked(names: number, isWildcard: boolean): void {
+    this.#names = names
+    this.#isWildcard = isWildcard
+  }
+
+  sent(version: string, resources: number, bytes: number): void {
+    this.#sent = version
+    this.#responses++
+    this.#resources += resources
+    this.#tallies.responses.value++
+    this.#tallies.bytes.value += bytes
+  }
+
+  /** `ms`: from the response. `isPartial`: the client does not have all of `version`. */
+  acked(version: string, ms: number, isPartial: boolean): void {
+    if (!isPartial) {
+      this.#acked = version
+      this.#nacked = undefined
+    }
+    this.#tallies.acks.value++
+    this.#tallies.ackSeconds.observe(ms / 1000)
+  }
+
+  nacked(version: string, message: string): void {
+    this.#nacked = { version, at: new Date().toISOString(), message }
+    this.#tallies.nacks.value++
+  }
+
+  get status(): TypeStatus {
+    return {
+      names: this.#names,
+      isWildcard: this.#isWildcard,
+      ...(this.#sent !== undefined && { sent: this.#sent }),
+      ...(this.#acked !== undefined && { acked: this.#acked }),
+      ...(this.#nacked !== undefined && { nacked: this.#nacked }),
+      responses: this.#responses,
+      resources: this.#resources,
+    }
+  }
 }
 
 /** Looked up once for a type of a stream, for they are added to with every response. */
@@ -57,152 +102,117 @@ interface Tallies {
   readonly bytes: TallyCell
   readonly acks: TallyCell
   readonly nacks: TallyCell
-}
-
-interface StreamStatus {
-  readonly protocol: Protocol
-  readonly peer: string
-  readonly connectedAtMs: number
-  node: Node | undefined
-  group: string
-  readonly types: Map<TypeUrl, MutableTypeStatus>
-  warnings: string[]
+  readonly ackSeconds: TimesCell
 }
 
 const maxWarnings = 10
 
-/** Keeps the state of every open stream, told event by event: the end of the one direction of data (DESIGN.md 1). */
+/** What is known of one stream. */
+export class StreamRecord {
+  readonly streamId: number
+  readonly protocol: Protocol
+  readonly #peer: string
+  readonly #metrics: Metrics | undefined
+  readonly #onClosed: () => void
+  readonly #connectedAtMs = Date.now()
+  readonly #types = new Map<TypeUrl, TypeRecord>()
+  #node: Node | undefined
+  #group = ''
+  #warnings: readonly string[] = []
+
+  constructor(open: OpenStream, metrics: Metrics | undefined, onClosed: () => void) {
+    this.streamId = open.streamId
+    this.protocol = open.protocol
+    this.#peer = open.peer
+    this.#metrics = metrics
+    this.#onClosed = onClosed
+    metrics?.streams.inc({ protocol: open.protocol })
+  }
+
+  joined(node: Node, group: string): void {
+    this.#node = node
+    this.#group = group
+  }
+
+  movedTo(group: string): void {
+    this.#group = group
+  }
+
+  typeOf(typeUrl: TypeUrl): TypeRecord {
+    let type = this.#types.get(typeUrl)
+    if (type === undefined) {
+      type = new TypeRecord(talliesOf(this.#metrics, wordOf(typeUrl), this.protocol))
+      this.#types.set(typeUrl, type)
+    }
+    return type
+  }
+
+  warned(message: string): void {
+    this.#warnings = [...this.#warnings, message].slice(-maxWarnings)
+  }
+
+  closed(): void {
+    this.#metrics?.streams.dec({ protocol: this.protocol })
+    this.#onClosed()
+  }
+
+  /** Undefined until the stream has named its node. */
+  get status(): NodeStatus | undefined {
+    const node = this.#node
+    if (node === undefined) return undefined
+    return {
+      streamId: this.streamId,
+      id: node.id,
+      cluster: node.cluster,
+      group: this.#group,
+      protocol: this.protocol,
+      userAgent: `${node.userAgentName} ${node.userAgentVersion}`.trim(),
+      peer: this.#peer,
+      connectedAt: new Date(this.#connectedAtMs).toISOString(),
+      types: Object.fromEntries([...this.#types].map(([typeUrl, type]) => [wordOf(typeUrl), type.status])),
+      warnings: this.#warnings,
+    }
+  }
+}
+
+/** A stream that was just opened. */
+export interface OpenStream {
+  readonly streamId: number
+  readonly protocol: Protocol
+  /** The client's address and port. */
+  readonly peer: string
+}
+
+/** Keeps the state of every open stream: the end of the one direction of data (DESIGN.md 1). */
 export class StatusRecorder implements StatusReader {
-  readonly #streams = new Map<number, StreamStatus>()
+  readonly #streams = new Set<StreamRecord>()
   readonly #metrics: Metrics | undefined
 
   constructor(metrics?: Metrics) {
     this.#metrics = metrics
   }
 
-  record(event: StreamEvent): void {
-    if (event.kind === 'open') {
-      this.#metrics?.streams.inc({ protocol: event.protocol })
-      this.#streams.set(event.streamId, {
-        protocol: event.protocol,
-        peer: event.peer,
-        connectedAtMs: Date.now(),
-        node: undefined,
-        group: '',
-        types: new Map(),
-        warnings: [],
-      })
-      return
-    }
-    const stream = this.#streams.get(event.streamId)
-    if (stream === undefined) return
-    switch (event.kind) {
-      case 'node':
-        stream.node = event.node
-        stream.group = event.group
-        break
-      case 'group':
-        stream.group = event.group
-        break
-      case 'request': {
-        const type = this.#typeOf(stream, event.typeUrl)
-        type.names = event.names
-        type.isWildcard = event.isWildcard
-        break
-      }
-      case 'sent': {
-        const type = this.#typeOf(stream, event.typeUrl)
-        type.sent = event.version
-        type.responses++
-        type.resources += event.resources
-        type.tallies.responses.value++
-        type.tallies.bytes.value += event.bytes
-        break
-      }
-      case 'ack': {
-        const type = this.#typeOf(stream, event.typeUrl)
-        if (event.isPartial !== true) {
-          type.acked = event.version
-          type.nacked = undefined
-        }
-        type.tallies.acks.value++
-        this.#metrics?.ackSeconds.observe({ type: wordOf(event.typeUrl) }, event.ms / 1000)
-        break
-      }
-      case 'nack': {
-        const type = this.#typeOf(stream, event.typeUrl)
-        type.nacked = { version: event.version, at: new Date().toISOString(), message: event.message }
-        type.tallies.nacks.value++
-        break
-      }
-      case 'warning':
-        stream.warnings = [...stream.warnings, event.message].slice(-maxWarnings)
-        break
-      case 'close':
-        this.#metrics?.streams.dec({ protocol: stream.protocol })
-        this.#streams.delete(event.streamId)
-        break
-    }
-  }
-
-  #typeOf(stream: StreamStatus, typeUrl: TypeUrl): MutableTypeStatus {
-    let type = stream.types.get(typeUrl)
-    if (type === undefined) {
-      type = {
-        names: 0,
-        isWildcard: false,
-        sent: undefined,
-        acked: undefined,
-        nacked: undefined,
-        responses: 0,
-        resources: 0,
-        tallies: this.#talliesOf(wordOf(typeUrl), stream.protocol),
-      }
-      stream.types.set(typeUrl, type)
-    }
-    return type
-  }
-
-  #talliesOf(type: string, protocol: Protocol): Tallies {
-    const nobodysCell = { value: 0 }
-    return {
-      responses: this.#metrics?.responses.cell({ type, protocol }) ?? nobodysCell,
-      bytes: this.#metrics?.responseBytes.cell({ type, protocol }) ?? nobodysCell,
-      acks: this.#metrics?.acks.cell({ type }) ?? nobodysCell,
-      nacks: this.#metrics?.nacks.cell({ type }) ?? nobodysCell,
-    }
+  /** A record that its stream writes to until it is closed. */
+  open(open: OpenStream): StreamRecord {
+    const record: StreamRecord = new StreamRecord(open, this.#metrics, () => this.#streams.delete(record))
+    this.#streams.add(record)
+    return record
   }
 
   nodes(): readonly NodeStatus[] {
     const nodes: NodeStatus[] = []
-    for (const [streamId, stream] of this.#streams) {
-      const { node } = stream
-      if (node === undefined) continue
-      nodes.push({
-        streamId,
-        id: node.id,
-        cluster: node.cluster,
-        group: stream.group,
-        protocol: stream.protocol,
-        userAgent: `${node.userAgentName} ${node.userAgentVersion}`.trim(),
-        peer: stream.peer,
-        connectedAt: new Date(stream.connectedAtMs).toISOString(),
-        types: Object.fromEntries([...stream.types].map(([typeUrl, type]) => [wordOf(typeUrl), snapshotOf(type)])),
-        warnings: stream.warnings,
-      })
-    }
+    for (const { status } of this.#streams) if (status !== undefined) nodes.push(status)
     return nodes.sort((a, b) => (a.id === b.id ? a.streamId - b.streamId : a.id < b.id ? -1 : 1))
   }
 }
 
-function snapshotOf(type: MutableTypeStatus): TypeStatus {
+function talliesOf(metrics: Metrics | undefined, type: string, protocol: Protocol): Tallies {
+  const nobodysCell = { value: 0 }
   return {
-    names: type.names,
-    isWildcard: type.isWildcard,
-    ...(type.sent !== undefined && { sent: type.sent }),
-    ...(type.acked !== undefined && { acked: type.acked }),
-    ...(type.nacked !== undefined && { nacked: type.nacked }),
-    responses: type.responses,
-    resources: type.resources,
+    responses: metrics?.responses.cell({ type, protocol }) ?? nobodysCell,
+    bytes: metrics?.responseBytes.cell({ type, protocol }) ?? nobodysCell,
+    acks: metrics?.acks.cell({ type }) ?? nobodysCell,
+    nacks: metrics?.nacks.cell({ type }) ?? nobodysCell,
+    ackSeconds: metrics?.ackSeconds.cell({ type }) ?? { observe: () => {} },
   }
 }

@@ -1,16 +1,20 @@
-import { EventEmitter } from 'node:events'
 import { create, type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { SnapshotCache } from '../cache/cache.ts'
+import { systemClock } from '../clock.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { buildResource, type Resource } from '../resource/resource.ts'
 import { type ResourceWord, resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
 import { setOfResources } from '../snapshot/resource-set.ts'
 import { buildSnapshot, type Snapshot } from '../snapshot/snapshot.ts'
 import { BodyCache } from './body.ts'
+import type { Call } from './call.ts'
 import { FanOut } from './fan-out.ts'
-import { type Call, Stream, type StreamKind, type StreamOptions } from './stream.ts'
+import { ReplyMemo } from './reply.ts'
+import { RequestReader } from './request-reader.ts'
+import { StatusRecorder } from './status.ts'
+import { Stream, type StreamKind, type StreamOptions } from './stream.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
 
 const { registry } = loadEnvoyApi()
@@ -59,19 +63,20 @@ function snapshot(...texts: readonly string[]): Snapshot {
 }
 
 /** What a stream writes to; its socket takes everything at once, or nothing while it is blocked. */
-class FakeCall extends EventEmitter {
+class FakeCall implements Call {
+  readonly path = '/test'
+  readonly peer = 'peer'
   readonly written: Buffer[] = []
   isBlocked = false
-  isEnded = false
+  ended: { readonly code: number; readonly details: string } | undefined
   onWrite: (() => void) | undefined
   #callbacks: (() => void)[] = []
 
-  write(bytes: Buffer, callback: () => void): boolean {
+  write(bytes: Buffer, onTaken: () => void): void {
     this.written.push(bytes)
     this.onWrite?.()
-    if (this.isBlocked) this.#callbacks.push(callback)
-    else setImmediate(callback)
-    return true
+    if (this.isBlocked) this.#callbacks.push(onTaken)
+    else setImmediate(onTaken)
   }
 
   unblock(): void {
@@ -79,16 +84,8 @@ class FakeCall extends EventEmitter {
     for (const callback of this.#callbacks.splice(0)) callback()
   }
 
-  end(): void {
-    this.isEnded = true
-  }
-
-  getPath(): string {
-    return '/test'
-  }
-
-  getPeer(): string {
-    return 'peer'
+  end(code: number, details: string): void {
+    this.ended = { code, details }
   }
 }
 
@@ -101,7 +98,14 @@ interface Answer {
 
 class World {
   readonly bodies = new BodyCache({ identifier: '', maxBodies: 100, maxBytes: 10_000_000, maxResponseBytes: 20_000 })
-  readonly fanOut = new FanOut({ maxUnflushedBytes: 10_000_000, sliceMs: 1000 })
+  readonly fanOut = new FanOut({
+    maxUnflushedBytes: 10_000_000,
+    sliceMs: 1000,
+    clock: systemClock,
+    defer: setImmediate,
+  })
+  readonly requests = { sotw: new RequestReader('sotw'), delta: new RequestReader('delta') }
+  readonly status = new StatusRecorder()
   readonly events: StreamEvent[] = []
   readonly logged: Record<string, unknown>[] = []
   group = 'every node'
@@ -140,12 +144,16 @@ class World {
     const call = new FakeCall()
     const destination = { write: (line: string) => void this.logged.push(JSON.parse(line) as Record<string, unknown>) }
     const stream = new Stream(
-      call as unknown as Call,
+      call,
       { protocol, typeUrl: undefined, ...kind },
       {
         cache,
         bodies: this.bodies,
+        replies: new ReplyMemo(),
+        requests: this.requests,
         fanOut: this.fanOut,
+        clock: systemClock,
+        status: this.status,
         log: pino({ level: 'warn' }, destination),
         onEvent: (event) => this.events.push(event),
         options: {
@@ -197,7 +205,7 @@ class Client {
 
   send(request: object): void {
     const [type] = envelopes[this.#protocol]
-    this.call.emit('data', Buffer.from(toBinary(type, create(type, request as never))))
+    this.stream.receive(Buffer.from(toBinary(type, create(type, request as never))))
   }
 
   /** What came since the last look. */
@@ -519,7 +527,7 @@ describe('a socket that takes nothing', () => {
     expect(other.texts()).toEqual([])
     await vi.advanceTimersByTimeAsync(1100)
     expect(other.texts()).toEqual(['cluster: b=1'])
-    dead.call.emit('cancelled')
+    dead.stream.cancel('cancelled')
     expect(world.fanOut.unflushedBytes).toBe(0)
   })
 })
@@ -623,20 +631,21 @@ describe('a stream', () => {
     expect(client.texts()).toEqual(['cluster: a=2'])
   })
 
-  test.each(['end', 'cancelled', 'close', 'error'])(
-    'that ends by %s lets go of everything, once (rule 16)',
-    async (event) => {
-      const world = new World()
-      const client = await settled(world)
-      await world.serve(...moved)
-      client.call.emit(event, new Error('gone'))
-      client.call.emit('close')
-      expect(world.watches).toBe(0)
-      expect(world.events.filter(({ kind }) => kind === 'close')).toHaveLength(1)
-      await world.serve(...old)
-      expect(vi.getTimerCount()).toBe(0)
-    },
-  )
+  test.each<[title: string, end: (stream: Stream) => void]>([
+    ['its client', (stream) => stream.halfClose()],
+    ['a reset', (stream) => stream.cancel('cancelled')],
+    ['the server', (stream) => stream.end('enough')],
+  ])('that is ended by %s lets go of everything, once (rule 16)', async (_, end) => {
+    const world = new World()
+    const client = await settled(world)
+    await world.serve(...moved)
+    end(client.stream)
+    client.stream.cancel('closed')
+    expect(world.watches).toBe(0)
+    expect(world.events.filter(({ kind }) => kind === 'close')).toHaveLength(1)
+    await world.serve(...old)
+    expect(vi.getTimerCount()).toBe(0)
+  })
 
   test.each<[title: string, request: object, kind: Partial<StreamKind>, message: string]>([
     ['without a node', { typeUrl: 'x' }, {}, 'node is missing'],
@@ -646,20 +655,16 @@ describe('a stream', () => {
   ])('%s is refused with INVALID_ARGUMENT (rules 2, 4)', (_, request, kind, message) => {
     const world = new World()
     const client = world.connect('sotw', kind)
-    const errors: { code?: number; message: string }[] = []
-    client.call.on('error', (error: Error) => errors.push(error))
     client.send(request)
-    expect(errors).toEqual([expect.objectContaining({ code: 3, message: expect.stringContaining(message) })])
+    expect(client.call.ended).toEqual({ code: 3, details: expect.stringContaining(message) })
     expect(world.watches).toBe(0)
   })
 
   test('of broken bytes is refused, alone (rule 106)', () => {
     const world = new World()
     const client = world.connect()
-    const errors: (Error & { code?: number })[] = []
-    client.call.on('error', (error: Error) => errors.push(error))
-    client.call.emit('data', Buffer.from('0aff', 'hex'))
-    expect(errors).toEqual([expect.objectContaining({ code: 3 })])
+    client.stream.receive(Buffer.from('0aff', 'hex'))
+    expect(client.call.ended).toMatchObject({ code: 3 })
   })
 
   test('tells when its node is in another group than at first', async () => {

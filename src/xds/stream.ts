@@ -1,18 +1,14 @@
-import { type ServerDuplexStream, status } from '@grpc/grpc-js'
+import { status } from '@grpc/grpc-js'
 import type { SnapshotCache, Watch } from '../cache/cache.ts'
+import type { Clock, Timer } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { decodeNode, decodeNodeId } from '../resource/decode-node.ts'
-import {
-  type DeltaRequest,
-  type SotwRequest,
-  scanDeltaRequest,
-  scanSotwRequest,
-} from '../resource/discovery-envelope.ts'
 import type { Node } from '../resource/node.ts'
-import { resourceTypeOf, resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
+import { type ResourceType, resourceTypeOf, resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
 import { diffSets, type ResourceSet } from '../snapshot/resource-set.ts'
-import type { Body, BodyCache, Message } from './body.ts'
+import type { BodyCache, Encoding, Message } from './body.ts'
+import type { Call, CallListener } from './call.ts'
 import { clustersAfterNack, followersOf } from './cluster-news.ts'
 import {
   type CanSend,
@@ -23,7 +19,6 @@ import {
   questionOf,
   sotwContent,
 } from './content.ts'
-import { receiveDelta } from './delta.ts'
 import type { FanOut, Sender } from './fan-out.ts'
 import { nackMessage } from './nack-message.ts'
 import { type NameSet, noNames } from './names.ts'
@@ -38,19 +33,12 @@ import {
   type View,
 } from './order.ts'
 import { Outbox } from './outbox.ts'
-import { type Received, receiveSotw } from './sotw.ts'
+import { type Reply, type ReplyMemo, replyOf } from './reply.ts'
+import type { ReadRequest, RequestReader } from './request-reader.ts'
+import type { EmptyListRule } from './sotw.ts'
+import type { StatusRecorder, StreamRecord, TypeRecord } from './status.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
-import {
-  addOwed,
-  isOwing,
-  noteSent,
-  noteUnchanged,
-  type Sent,
-  type Subscription,
-  type Verdict,
-} from './subscription.ts'
-
-export type Call = ServerDuplexStream<Buffer, Buffer>
+import { addOwed, isOwing, noteUnchanged, type Sent, type Subscription, type Verdict } from './subscription.ts'
 
 export interface StreamOptions {
   /** How long a push waits for the verdict on the last push of its type. Answers to requests never wait. */
@@ -65,10 +53,16 @@ export interface StreamOptions {
 
 export interface StreamDeps {
   readonly cache: SnapshotCache
+  /** What streams of one kind share, so that what is equal for many is computed once. */
   readonly bodies: BodyCache
+  readonly replies: ReplyMemo
+  readonly requests: Readonly<Record<Protocol, RequestReader>>
   readonly fanOut: FanOut
+  readonly clock: Clock
   readonly log: Log
-  readonly onEvent: (event: StreamEvent) => void
+  readonly status: StatusRecorder
+  /** For tests and measurements. */
+  readonly onEvent?: ((event: StreamEvent) => void) | undefined
   readonly options: StreamOptions
 }
 
@@ -86,17 +80,32 @@ const hostType = resourceTypes.virtualHost.typeUrl
 
 let lastStreamId = 0
 
+/** The two rules are two objects, for requests are remembered with theirs. */
+const emptyIsWildcard: EmptyListRule = { isWildcardWhenEmpty: true }
+const emptyIsNothing: EmptyListRule = { isWildcardWhenEmpty: false }
+
+/** One type of a stream. */
+interface TypeState {
+  readonly type: ResourceType | undefined
+  readonly rule: EmptyListRule
+  readonly record: TypeRecord
+  subscription: Subscription
+}
+
 /**
  * One gRPC call of one client: what it asked, what it has, and what it is to be told next. It reads requests through the
  * protocol's pure functions, follows one watch, takes its steps from `order.ts` and writes shared bodies.
  */
-export class Stream implements Sender {
+export class Stream implements Sender, CallListener {
+  isQueued = false
   readonly #call: Call
   readonly #kind: StreamKind
   readonly #deps: StreamDeps
   readonly #id = ++lastStreamId
   readonly #canSend: CanSend
+  readonly #isDebugging: boolean
   readonly #outbox: Outbox
+  readonly #record: StreamRecord
   #log: Log
   #node: Node | undefined
   #watch: Watch | undefined
@@ -107,7 +116,8 @@ export class Stream implements Sender {
   /** What it is to have now. */
   #view: View | undefined
   #order = additionOrder
-  readonly #subscriptions = new Map<TypeUrl, Subscription>()
+  /** Those that the client asked for, in the order in which it did. */
+  readonly #types = new Map<TypeUrl, TypeState>()
   /** Counts changes of what the client has: with one, the plan may lead further. */
   #updates = 0
   /** The clusters that it accepted: those that routes may name (rule 71). */
@@ -126,7 +136,7 @@ export class Stream implements Sender {
   /** It was so when the stream last looked, and no request has changed it since. */
   #hadAll = false
   #wakeAtMs = Number.POSITIVE_INFINITY
-  #wake: NodeJS.Timeout | undefined
+  #wake: Timer | undefined
   #isClosed = false
   readonly #onClosed: (stream: Stream) => void
 
@@ -135,26 +145,33 @@ export class Stream implements Sender {
     this.#kind = kind
     this.#deps = deps
     this.#onClosed = onClosed
-    this.#outbox = new Outbox(call, deps.fanOut, this)
+    this.#outbox = new Outbox(call, deps.fanOut, deps.clock, this)
     const { canSendSecrets } = deps.options
     this.#canSend = (resource) => resource.isReady && (canSendSecrets || !resource.isSensitive)
     this.#log = deps.log.child({ stream: this.#id })
-    deps.onEvent({
-      kind: 'open',
-      streamId: this.#id,
-      protocol: kind.protocol,
-      method: call.getPath(),
-      peer: call.getPeer(),
-    })
-    call.on('data', (bytes: Buffer) => this.#guard(() => this.#receive(bytes)))
-    call.on('end', () => {
-      this.#release('client closed')
-      call.end()
-    })
-    call.on('cancelled', () => this.#release('cancelled'))
-    call.on('close', () => this.#release('closed'))
-    call.on('error', (error: Error) => this.#release(messageOf(error)))
+    this.#isDebugging = this.#log.isLevelEnabled('debug')
+    const { protocol } = kind
+    this.#record = deps.status.open({ streamId: this.#id, protocol, peer: call.peer })
+    deps.onEvent?.({ kind: 'open', streamId: this.#id, protocol, method: call.path, peer: call.peer })
   }
+
+  // ---- what the call tells
+
+  receive(bytes: Buffer): void {
+    this.#guard(() => this.#receive(bytes))
+  }
+
+  halfClose(): void {
+    if (this.#isClosed) return
+    this.#release('client closed')
+    this.#call.end(status.OK, 'OK')
+  }
+
+  cancel(reason: string): void {
+    this.#release(reason)
+  }
+
+  // ---- what the server tells
 
   /** Ends the stream with a status that its client tries again after, elsewhere (rule 89). */
   end(reason: string): void {
@@ -179,14 +196,15 @@ export class Stream implements Sender {
   // ---- requests
 
   #receive(bytes: Buffer): void {
-    let request: SotwRequest | DeltaRequest
+    let read: ReadRequest
     try {
-      request = this.#kind.protocol === 'sotw' ? scanSotwRequest(bytes, this.#knownNames()) : scanDeltaRequest(bytes)
-      if (!this.#meetNode(request.node)) return
+      read = this.#deps.requests[this.#kind.protocol].read(bytes, () => this.#knownNames())
+      if (!this.#meetNode(read.request.node)) return
     } catch (error) {
       this.#fail(status.INVALID_ARGUMENT, `the request cannot be read: ${messageOf(error)}`)
       return
     }
+    const { request } = read
     const typeUrl = request.typeUrl || (this.#kind.typeUrl ?? '')
     if (typeUrl === '') {
       this.#fail(status.INVALID_ARGUMENT, 'type_url is missing: on an aggregated stream every request must have it')
@@ -196,14 +214,15 @@ export class Stream implements Sender {
       this.#fail(status.INVALID_ARGUMENT, `type_url is ${typeUrl}, but this service is for ${this.#kind.typeUrl}`)
       return
     }
-    const isSettled = this.#subscribe(typeUrl, request.typeUrl === '' ? { ...request, typeUrl } : request)
-    if (isSettled) return
+    if (this.#subscribe(typeUrl, read)) return
     this.#hadAll = false
     this.#advance()
   }
 
   *#knownNames(): Generator<Uint8Array> {
-    for (const { requested } of this.#subscriptions.values()) if (requested !== undefined) yield requested.bytes
+    for (const { subscription } of this.#types.values()) {
+      if (subscription.requested !== undefined) yield subscription.requested.bytes
+    }
   }
 
   /** Takes the node of the first request (rules 1–3). False when the stream had to end. */
@@ -235,8 +254,9 @@ export class Stream implements Sender {
     this.#target = this.#watch.snapshot
     this.#group = this.#watch.group.label
     this.#log = this.#deps.log.child({ stream: this.#id, node: node.id, group: this.#group })
-    this.#log.info({ peer: this.#call.getPeer(), protocol: this.#kind.protocol }, 'client connected')
-    this.#deps.onEvent({ kind: 'node', streamId: this.#id, node, group: this.#group })
+    this.#log.info({ peer: this.#call.peer, protocol: this.#kind.protocol }, 'client connected')
+    this.#record.joined(node, this.#group)
+    this.#deps.onEvent?.({ kind: 'node', streamId: this.#id, node, group: this.#group })
     return true
   }
 
@@ -246,47 +266,62 @@ export class Stream implements Sender {
     if (group === this.#group) return
     this.#group = group
     this.#log = this.#deps.log.child({ stream: this.#id, node: node.id, group })
-    this.#deps.onEvent({ kind: 'group', streamId: this.#id, group })
+    this.#record.movedTo(group)
+    this.#deps.onEvent?.({ kind: 'group', streamId: this.#id, group })
   }
 
   /** True when nothing can follow from the request: an ACK by a client that has everything. */
-  #subscribe(typeUrl: TypeUrl, request: SotwRequest | DeltaRequest): boolean {
-    const before = this.#subscriptions.get(typeUrl)
-    const type = resourceTypeOf(typeUrl)
-    if (type === undefined)
-      this.#warn(typeUrl, `type ${typeUrl} is not known here: it is served if there are resources of it`)
-    const rule = { isWildcardWhenEmpty: (type?.isWildcardByDefault ?? true) && !this.#isGrpcClient }
-    let received: Received
-    if ('nameBytes' in request) {
-      if (type?.isDeltaOnly === true) {
-        this.#warn(typeUrl, `${type.service} exists in the delta protocol only: set api_type DELTA_GRPC; not answered`)
-        return true
-      }
-      received = receiveSotw(before, request, rule)
-      if (before === undefined && request.versionInfo !== '') this.#resumeVersions.set(typeUrl, request.versionInfo)
-    } else {
-      received = receiveDelta(before, request, rule)
+  #subscribe(typeUrl: TypeUrl, read: ReadRequest): boolean {
+    const known = this.#types.get(typeUrl)
+    const type = known === undefined ? this.#meetType(typeUrl) : known.type
+    const { request } = read
+    if (type?.isDeltaOnly === true && this.#kind.protocol === 'sotw') {
+      this.#warn(typeUrl, `${type.service} exists in the delta protocol only: set api_type DELTA_GRPC; not answered`)
+      return true
     }
+    const before = known?.subscription
+    const rule = known?.rule ?? this.#ruleOf(type)
+    const received = read.receive(typeUrl, before, rule)
     let { subscription } = received
-    if (received.isRepeated && !this.#mayRepeat(typeUrl))
+    if (received.isRepeated && !this.#mayRepeat(typeUrl)) {
       subscription = { ...subscription, owed: before?.owed ?? noNames }
-    const followUp = before === undefined ? this.#followUps.get(typeUrl) : undefined
-    if (followUp !== undefined) {
-      this.#followUps.delete(typeUrl)
-      subscription = { ...subscription, owed: addOwed(subscription.owed, followUp) }
     }
-    this.#subscriptions.set(typeUrl, subscription)
-    if (received.verdict !== undefined) this.#takeVerdict(subscription, received.verdict)
-    if (received.isChanged) {
+    let state = known
+    if (state === undefined) {
+      if ('versionInfo' in request && request.versionInfo !== '') this.#resumeVersions.set(typeUrl, request.versionInfo)
+      const followUp = this.#followUps.get(typeUrl)
+      if (followUp !== undefined) {
+        this.#followUps.delete(typeUrl)
+        subscription = { ...subscription, owed: addOwed(subscription.owed, followUp) }
+      }
+      state = { type, rule, record: this.#record.typeOf(typeUrl), subscription }
+      this.#types.set(typeUrl, state)
+    } else state.subscription = subscription
+    const { verdict, isChanged } = received
+    if (verdict !== undefined) this.#takeVerdict(state, verdict)
+    if (isChanged) {
       const { isWildcard, names } = subscription
-      this.#deps.onEvent({ kind: 'request', streamId: this.#id, typeUrl, names: names.names.length, isWildcard })
+      state.record.asked(names.names.length, isWildcard)
+      this.#deps.onEvent?.({ kind: 'request', streamId: this.#id, typeUrl, names: names.names.length, isWildcard })
     }
-    return this.#isSettled && received.verdict?.kind === 'ack' && !received.isChanged && !isOwing(subscription)
+    return this.#isSettled && verdict?.kind === 'ack' && !isChanged && !isOwing(subscription)
+  }
+
+  #meetType(typeUrl: TypeUrl): ResourceType | undefined {
+    const type = resourceTypeOf(typeUrl)
+    if (type === undefined) {
+      this.#warn(typeUrl, `type ${typeUrl} is not known here: it is served if there are resources of it`)
+    }
+    return type
+  }
+
+  #ruleOf(type: ResourceType | undefined): EmptyListRule {
+    return (type?.isWildcardByDefault ?? true) && !this.#isGrpcClient ? emptyIsWildcard : emptyIsNothing
   }
 
   /** A client that asks the same over and over must not make a loop of it. */
   #mayRepeat(typeUrl: TypeUrl): boolean {
-    const now = performance.now()
+    const now = this.#deps.clock.now()
     if (now - this.#repeats.sinceMs >= 1000) this.#repeats = { sinceMs: now, count: 0 }
     this.#repeats.count++
     if (this.#repeats.count <= maxRepeatsPerSecond) return true
@@ -294,25 +329,26 @@ export class Stream implements Sender {
     return false
   }
 
-  /** `subscription` is that after the verdict. */
-  #takeVerdict({ typeUrl, nacked }: Subscription, verdict: Verdict): void {
+  #takeVerdict({ subscription, record }: TypeState, verdict: Verdict): void {
+    const { typeUrl, nacked } = subscription
     const { nonce, set, atMs, isComplete, lastPart, part } = verdict.sent
-    const about = { streamId: this.#id, typeUrl, version: set.version, nonce, ms: performance.now() - atMs }
+    const { version } = set
+    const ms = this.#deps.clock.now() - atMs
     // Of a split push the last part's verdict is that of the set (rule 19).
     if (typeUrl === clusterType && (isComplete || (verdict.kind === 'nack' && part === undefined))) {
       const isRejected = nacked?.lastPart === lastPart
       this.#clusters = isRejected ? clustersAfterNack(this.#clusters, set, nacked.message) : set
     }
     if (verdict.kind === 'ack') {
-      this.#deps.onEvent({ kind: 'ack', ...about, isPartial: !isComplete || nacked !== undefined })
+      const isPartial = !isComplete || nacked !== undefined
+      record.acked(version, ms, isPartial)
+      this.#deps.onEvent?.({ kind: 'ack', streamId: this.#id, typeUrl, version, nonce, ms, isPartial })
       return
     }
     const message = nackMessage(typeUrl, verdict.message)
-    this.#log.warn(
-      { type: wordOf(typeUrl), version: set.version, nonce, reason: message },
-      'client rejected a response',
-    )
-    this.#deps.onEvent({ kind: 'nack', ...about, message })
+    this.#log.warn({ type: wordOf(typeUrl), version, nonce, reason: message }, 'client rejected a response')
+    record.nacked(version, message)
+    this.#deps.onEvent?.({ kind: 'nack', streamId: this.#id, typeUrl, version, nonce, ms, message })
   }
 
   // ---- answers and pushes
@@ -357,16 +393,16 @@ export class Stream implements Sender {
 
   /** What the plan must know of this client. Sets the time to look again where an ACK is awaited. */
   #progress(): Progress {
-    const now = performance.now()
+    const now = this.#deps.clock.now()
     const { transitionTimeoutMs } = this.#deps.options
     const view = this.#view as View
-    const clusters = this.#subscriptions.get(clusterType)
+    const clusters = this.#types.get(clusterType)?.subscription
     for (const sent of clusters?.outstanding ?? []) {
       if (now - sent.atMs >= transitionTimeoutMs) this.#goOnWithout(clusterType, sent)
       else this.#wakeAt(sent.atMs + transitionTimeoutMs)
     }
     let hasUsers = true
-    for (const [typeUrl, subscription] of this.#subscriptions) {
+    for (const [typeUrl, { subscription }] of this.#types) {
       if (!userTypes.has(typeUrl)) continue
       if (subscription.sent?.version !== setIn(view, typeUrl).version || subscription.nacked !== undefined)
         hasUsers = false
@@ -400,15 +436,16 @@ export class Stream implements Sender {
   #sendAll(view: View, types: readonly TypeUrl[] | undefined): boolean {
     if (types !== undefined) return types.every((typeUrl) => this.#sendIfRoom(view, typeUrl))
     for (const typeUrl of this.#order) if (!this.#sendIfRoom(view, typeUrl)) return false
-    for (const typeUrl of this.#subscriptions.keys()) {
-      if (resourceTypeOf(typeUrl) === undefined && !this.#sendIfRoom(view, typeUrl)) return false
+    for (const [typeUrl, { type }] of this.#types) {
+      if (type === undefined && !this.#sendIfRoom(view, typeUrl)) return false
     }
     return true
   }
 
   #sendIfRoom(view: View, typeUrl: TypeUrl): boolean {
-    const subscription = this.#subscriptions.get(typeUrl)
-    if (subscription === undefined) return true
+    const state = this.#types.get(typeUrl)
+    if (state === undefined) return true
+    const { subscription } = state
     const set = setIn(view, typeUrl)
     const isAnswer = isOwing(subscription)
     if (!isAnswer) {
@@ -419,40 +456,32 @@ export class Stream implements Sender {
       if (last !== undefined) {
         const { cluster, other } = this.#deps.options.ackWaitMs
         const dueMs = last.atMs + (typeUrl === clusterType ? cluster : other)
-        if (performance.now() < dueMs) {
+        if (this.#deps.clock.now() < dueMs) {
           this.#wakeAt(dueMs)
           return true
         }
       }
     }
     if (!this.#outbox.hasRoom()) return false
-    this.#send(subscription, set, isAnswer)
+    this.#send(state, set, isAnswer)
     return true
   }
 
-  #send(subscription: Subscription, set: ResourceSet, isAnswer: boolean): void {
+  #send(state: TypeState, set: ResourceSet, isAnswer: boolean): void {
+    const { subscription, record } = state
     const { typeUrl } = subscription
-    const question = questionOf(subscription, set)
-    const body = this.#bodyOf(subscription, question)
-    const { content } = body
+    const { content, messages, question, after } = this.#replyTo(state, set)
     if (content.unsendable.length > 0) this.#warnUnsendable(typeUrl, content.unsendable, content.isWithheld)
     if (content.isWithheld) return
     const isResumed = this.#resumes(subscription, set)
-    if (isResumed || (!subscription.mustAnswer && this.#isSilent(question, content))) {
-      this.#update({ ...noteUnchanged(subscription, set), ...(isResumed && { mustAnswer: false }) })
-      if (isResumed && typeUrl === clusterType) this.#clusters ??= set
+    if (isResumed) {
+      this.#update(state, { ...noteUnchanged(subscription, set), mustAnswer: false })
+      if (typeUrl === clusterType) this.#clusters ??= set
       return
     }
-    const messages = body.messages(Number(subscription.lastNonce))
-    const lastPart = String(messages.at(-1)?.nonce)
-    let noted = subscription
-    for (const { nonce: number, part } of messages) {
-      const nonce = String(number)
-      const isComplete = question.isComplete && nonce === lastPart
-      const sent = { nonce, set, isComplete, lastPart, owed: question.owed, atMs: performance.now() }
-      noted = noteSent(noted, part === undefined ? sent : { ...sent, part })
-    }
-    this.#update(noted)
+    // Recorded before the write, or a fast ACK would look unknown (rule 12).
+    this.#update(state, after)
+    if (messages.length === 0) return
     if (typeUrl === clusterType) {
       // Of its first clusters a client says nothing more by its ACK: nothing waits for it.
       this.#clusters ??= set
@@ -461,15 +490,17 @@ export class Stream implements Sender {
     for (const message of messages) {
       if (this.#isClosed) return
       this.#outbox.write(message.bytes)
+      record.sent(set.version, message.resources, message.bytes.length)
       this.#noteWritten(typeUrl, set.version, message, isAnswer)
     }
   }
 
+  /** For those who look on: the books are kept already. */
   #noteWritten(typeUrl: TypeUrl, version: string, message: Message, isAnswer: boolean): void {
     const { resources, removed } = message
-    const nonce = String(message.nonce)
     const bytes = message.bytes.length
-    this.#deps.onEvent({
+    const nonce = String(message.nonce)
+    this.#deps.onEvent?.({
       kind: 'sent',
       streamId: this.#id,
       typeUrl,
@@ -480,9 +511,7 @@ export class Stream implements Sender {
       bytes,
       isAnswer,
     })
-    if (this.#log.isLevelEnabled('debug')) {
-      this.#log.debug({ type: wordOf(typeUrl), version, nonce, bytes }, 'response sent')
-    }
+    if (this.#isDebugging) this.#log.debug({ type: wordOf(typeUrl), version, nonce, bytes }, 'response sent')
     if (bytes > 4 * 1024 * 1024 && this.#isGrpcClient) {
       this.#warn(
         typeUrl,
@@ -491,33 +520,35 @@ export class Stream implements Sender {
     }
   }
 
-  #update(subscription: Subscription): void {
-    this.#subscriptions.set(subscription.typeUrl, subscription)
+  #update(state: TypeState, subscription: Subscription): void {
+    state.subscription = subscription
     this.#updates++
   }
 
-  #bodyOf(subscription: Subscription, question: Question): Body {
-    const { typeUrl } = subscription
-    const { bodies } = this.#deps
-    if (this.#kind.protocol === 'delta') {
-      if (
-        typeUrl === hostType &&
-        subscription.mustAnswer &&
-        !subscription.isWildcard &&
-        subscription.names === noNames
-      ) {
-        return bodies.bodyForOne(question, 'delta', this.#noHosts())
-      }
-      return bodies.bodyOf(question, 'delta', () => deltaContent(question, this.#canSend))
+  #replyTo({ type, subscription }: TypeState, set: ResourceSet): Reply {
+    const { bodies, replies, clock } = this.#deps
+    const { protocol } = this.#kind
+    const now = clock.now()
+    const isDelta = protocol === 'delta'
+    const { typeUrl, mustAnswer, isWildcard, names } = subscription
+    if (isDelta && typeUrl === hostType && mustAnswer && !isWildcard && names === noNames) {
+      const question = questionOf(subscription, set)
+      return replyOf(subscription, question, bodies.bodyForOne(question, 'delta', this.#noHosts()), false, now)
     }
-    const type = resourceTypeOf(typeUrl)
-    const encoding = this.#isWrapped ? 'sotw-wrapped' : 'sotw'
-    return bodies.bodyOf(question, encoding, () => sotwContent(question, type, this.#canSend, this.#isWrapped))
+    const encoding: Encoding = isDelta ? 'delta' : this.#isWrapped ? 'sotw-wrapped' : 'sotw'
+    return replies.replyTo(subscription, set, encoding, now, () => {
+      const question = questionOf(subscription, set)
+      const body = bodies.bodyOf(question, encoding, () =>
+        isDelta ? deltaContent(question, this.#canSend) : sotwContent(question, type, this.#canSend, this.#isWrapped),
+      )
+      const isSilent = !mustAnswer && this.#isSilent(question, body.content)
+      return replyOf(subscription, question, body, isSilent, now)
+    })
   }
 
   /** To the empty first request of VHDS: no virtual host yet, which ends the listeners' wait (rule 46). */
   #noHosts(): Content {
-    const routes = this.#subscriptions.get(resourceTypes.route.typeUrl)?.names ?? noNames
+    const routes = this.#types.get(resourceTypes.route.typeUrl)?.subscription.names ?? noNames
     return {
       resources: [],
       frames: [],
@@ -553,9 +584,11 @@ export class Stream implements Sender {
           ? diffSets(only, question.to).changed
           : question.from.flatMap((set) => diffSets(set, question.to).changed)
     for (const [typeUrl, names] of followersOf(clusters)) {
-      const follower = this.#subscriptions.get(typeUrl)
-      if (follower !== undefined) this.#update({ ...follower, owed: addOwed(follower.owed, names) })
-      else if (isFirst) this.#followUps.set(typeUrl, names)
+      const follower = this.#types.get(typeUrl)
+      if (follower !== undefined) {
+        const { subscription: before } = follower
+        this.#update(follower, { ...before, owed: addOwed(before.owed, names) })
+      } else if (isFirst) this.#followUps.set(typeUrl, names)
     }
   }
 
@@ -567,20 +600,21 @@ export class Stream implements Sender {
 
   #arm(): void {
     if (this.#wake !== undefined) {
-      clearTimeout(this.#wake)
+      this.#wake.cancel()
       this.#wake = undefined
     }
     if (this.#wakeAtMs === Number.POSITIVE_INFINITY) return
     // A millisecond more, for timers may fire early by a fraction of one.
-    const delayMs = Math.max(1, Math.ceil(this.#wakeAtMs - performance.now()) + 1)
-    this.#wake = setTimeout(() => this.advance(), delayMs).unref()
+    const delayMs = Math.max(1, Math.ceil(this.#wakeAtMs - this.#deps.clock.now()) + 1)
+    this.#wake = this.#deps.clock.after(delayMs, () => this.advance())
   }
 
   #warn(typeUrl: TypeUrl | undefined, message: string): void {
     if (this.#warned.has(message)) return
     this.#warned.add(message)
     this.#log.warn({ ...(typeUrl !== undefined && { type: wordOf(typeUrl) }), reason: message }, 'client warning')
-    this.#deps.onEvent({ kind: 'warning', streamId: this.#id, typeUrl, message })
+    this.#record.warned(message)
+    this.#deps.onEvent?.({ kind: 'warning', streamId: this.#id, typeUrl, message })
   }
 
   #warnUnsendable(typeUrl: TypeUrl, names: readonly string[], isWithheld: boolean): void {
@@ -598,7 +632,7 @@ export class Stream implements Sender {
     if (this.#isClosed) return
     if (code !== status.UNAVAILABLE) this.#log.warn({ reason: details }, 'stream refused')
     this.#release(details)
-    this.#call.emit('error', Object.assign(new Error(details), { code, details }))
+    this.#call.end(code, details)
   }
 
   /** Exactly once, whichever way the stream ends (rule 16). */
@@ -606,11 +640,12 @@ export class Stream implements Sender {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#watch?.close()
-    clearTimeout(this.#wake)
+    this.#wake?.cancel()
     this.#outbox.close()
-    this.#subscriptions.clear()
+    this.#types.clear()
     if (this.#node !== undefined) this.#log.info({ reason }, 'client gone')
-    this.#deps.onEvent({ kind: 'close', streamId: this.#id, reason })
+    this.#record.closed()
+    this.#deps.onEvent?.({ kind: 'close', streamId: this.#id, reason })
     this.#onClosed(this)
   }
 }

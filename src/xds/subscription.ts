@@ -179,6 +179,47 @@ function settle(noted: Draft, { set }: Sent): void {
   noted.initialVersions = undefined
 }
 
+const settledStates = new WeakMap<ResourceSet, Subscription[]>()
+
+/** States of one set that are kept to be shared: as many as there are ways to ask for it, in a fleet of one kind. */
+const maxSettled = 32
+
+/**
+ * The same state as one object for all clients that are in it: what each of them is told and what it answers is then
+ * the same, too, and computed once. Only of states in which nothing is under way.
+ */
+export function sharedSubscription(subscription: Subscription): Subscription {
+  const { sent, outstanding } = subscription
+  if (sent === undefined || outstanding.length > 0) return subscription
+  let states = settledStates.get(sent)
+  if (states === undefined) {
+    states = []
+    settledStates.set(sent, states)
+  }
+  for (const state of states) if (isSameState(state, subscription)) return state
+  states.unshift(subscription)
+  if (states.length > maxSettled) states.pop()
+  return subscription
+}
+
+function isSameState(a: Subscription, b: Subscription): boolean {
+  return (
+    a.lastNonce === b.lastNonce &&
+    a.names === b.names &&
+    a.requested === b.requested &&
+    a.owed === b.owed &&
+    a.acked === b.acked &&
+    a.isWildcard === b.isWildcard &&
+    a.hasNamed === b.hasNamed &&
+    a.mustAnswer === b.mustAnswer &&
+    a.nacked === b.nacked &&
+    a.doubtful === b.doubtful &&
+    a.initialVersions === b.initialVersions &&
+    a.mayHold.length === b.mayHold.length &&
+    a.mayHold.every((set, index) => set === b.mayHold[index])
+  )
+}
+
 /** The response was rejected: of what it held the client may have some (rule 31), so nothing is forgotten. */
 export function noteNack(subscription: Subscription, sent: Sent, message: string): Subscription {
   const { set, lastPart, part } = sent

@@ -1,0 +1,104 @@
+import type { ServerInterceptingCallInterface, ServerInterceptor, status } from '@grpc/grpc-js'
+
+/** One gRPC call, as little of it as a stream of xDS needs. */
+export interface Call {
+  /** The client's address and port. */
+  readonly peer: string
+  /** `/service/method`. */
+  readonly path: string
+  /** `onTaken` is called when the bytes have left for the socket; never, when the call ends first. */
+  write(bytes: Buffer, onTaken: () => void): void
+  end(code: status, details: string): void
+}
+
+/** Who speaks on a call. */
+export interface CallListener {
+  receive(bytes: Buffer): void
+  /** The client will say nothing more. */
+  halfClose(): void
+  /** The call is over, whoever ended it. */
+  cancel(reason: string): void
+}
+
+/** Answers one call. */
+export type CallHandler = (call: Call) => CallListener
+
+type GrpcStatus = Parameters<ServerInterceptingCallInterface['sendStatus']>[0]
+
+/**
+ * Gives the calls of some methods to their handlers, message by message. grpc-js would put a Duplex stream between, whose
+ * two queues and events cost a push more than the rest of its way to the socket: nothing here needs them, for what is
+ * said next is computed when there is room for it.
+ */
+export function callInterceptor(handlers: ReadonlyMap<string, CallHandler>): ServerInterceptor {
+  return ({ path }, call) => {
+    const handler = handlers.get(path)
+    // The declared type is the library's class, of which it uses the interface alone.
+    return (handler === undefined
+      ? call
+      : new GrpcCall(path, call, handler)) as unknown as ReturnType<ServerInterceptor>
+  }
+}
+
+/** Stands where grpc-js expects an interceptor's call, and answers instead of the method's own handler. */
+class GrpcCall implements Call {
+  readonly path: string
+  readonly #call: ServerInterceptingCallInterface
+  readonly #handler: CallHandler
+  #listener: CallListener | undefined
+  #isReading = false
+  #isReadDue = false
+
+  constructor(path: string, call: ServerInterceptingCallInterface, handler: CallHandler) {
+    this.path = path
+    this.#call = call
+    this.#handler = handler
+  }
+
+  // ---- what grpc-js calls
+
+  start(): void {
+    this.#call.start({
+      onReceiveMetadata: () => {
+        this.#listener = this.#handler(this)
+        this.#read()
+      },
+      onReceiveMessage: (bytes: Buffer) => {
+        this.#listener?.receive(bytes)
+        this.#read()
+      },
+      onReceiveHalfClose: () => this.#listener?.halfClose(),
+      onCancel: () => this.#listener?.cancel('cancelled'),
+    })
+  }
+
+  sendStatus(given: GrpcStatus): void {
+    this.#call.sendStatus(given)
+  }
+
+  /** A waiting message is given within `startRead`: a loop, so that many of them do not nest. */
+  #read(): void {
+    this.#isReadDue = true
+    if (this.#isReading) return
+    this.#isReading = true
+    while (this.#isReadDue) {
+      this.#isReadDue = false
+      this.#call.startRead()
+    }
+    this.#isReading = false
+  }
+
+  // ---- what a stream calls
+
+  get peer(): string {
+    return this.#call.getPeer()
+  }
+
+  write(bytes: Buffer, onTaken: () => void): void {
+    this.#call.sendMessage(bytes, onTaken)
+  }
+
+  end(code: status, details: string): void {
+    this.#call.sendStatus({ code, details, metadata: null })
+  }
+}
