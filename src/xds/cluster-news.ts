@@ -1,7 +1,7 @@
 import type { Resource } from '../resource/resource.ts'
 import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
 import { diffSets, internSet, type ResourceSet } from '../snapshot/resource-set.ts'
-import { rejectedNames } from './nack-message.ts'
+import { blame } from './blame.ts'
 import { type NameSet, nameSetOf } from './names.ts'
 
 /**
@@ -13,10 +13,10 @@ export function clustersAfterNack(
   sent: ResourceSet,
   message: string,
 ): ResourceSet | undefined {
-  const names = diffSets(before, sent).changed.map(({ name }) => name)
-  const rejected = rejectedNames(message, names)
-  if (rejected.length === 0) return before
-  return internSet(sent.with(new Map(rejected.map((name) => [name, before?.get(name)]))))
+  const suspects = diffSets(before, sent).changed.map(({ name }) => name)
+  const found = blame(message, { typeUrl: sent.typeUrl, sent: new Set(suspects), suspects })
+  if (found.kind !== 'named') return before
+  return internSet(sent.with(new Map([...found.reasons.keys()].map((name) => [name, before?.get(name)]))))
 }
 
 const followers = new WeakMap<readonly Resource[], ReadonlyMap<TypeUrl, NameSet>>()

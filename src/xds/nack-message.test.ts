@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { resourceTypes } from '../resource/type-url.ts'
-import { nackMessage, rejectedNames } from './nack-message.ts'
+import { nackMessage } from './nack-message.ts'
 
 const { cluster, secret, route } = resourceTypes
 
@@ -37,11 +37,16 @@ test('Of a rejected secret only the reason is shown', () => {
   expect(nackMessage(secret.typeUrl, `PRIVATE: ${reason} PRIVATE (PRIVATE)`)).toBe(reason)
 })
 
-test.each([
-  ['Error adding/updating cluster(s) bad: no such thing, worse: neither', ['bad', 'worse']],
-  ['Error adding/updating cluster(s) very-bad: no such thing', []],
-  ['Error adding/updating cluster(s) a.b: no such thing', []],
-  ['something else about bad: no', []],
-])('Of %s the rejected names are %s', (message, expected) => {
-  expect(rejectedNames(message, ['bad', 'worse', 'good', 'a+b', 'axb'])).toEqual(expected)
-})
+const failure =
+  'Proto constraint validation failed (ClusterValidationError.ConnectTimeout: value must be greater than 0s)'
+
+test.each([['goo.gle/debugproto   '], ['goo.gle/debugstr  ']])(
+  'A resource that is dumped before the failure, after %s, is not shown',
+  (mark) => {
+    const dump = `${mark}\nname: "c"\nweight: 12\nratio: 0.5\nisolate: true\n5: "x"\nload {\n  [type.googleapis.com/x.Y] {\n    inline_string: "PRIVATE \\" {\\n"\n    inline_bytes: [REDACTED]\n  }\n}\n`
+    expect(nackMessage(cluster.typeUrl, `${dump}: ${failure}`)).toBe(failure)
+    expect(nackMessage(cluster.typeUrl, `Error adding/updating cluster(s) c: ${dump}: ${failure}, d: ${dump}`)).toBe(
+      `Error adding/updating cluster(s) c: ${failure}, d:`,
+    )
+  },
+)
