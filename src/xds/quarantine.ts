@@ -1,0 +1,118 @@
+import { emptyAssignment } from '../resource/empty-assignment.ts'
+import type { Resource } from '../resource/resource.ts'
+import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
+import type { ResourceSet } from '../snapshot/resource-set.ts'
+import { buildSnapshot } from '../snapshot/snapshot.ts'
+import { IdentityMemo } from './identity-memo.ts'
+import { keyOf, type Named } from './named.ts'
+import { reachedBy } from './removal.ts'
+import { setIn, usersIn, type View } from './view.ts'
+
+/** One version of a resource that a node rejected. */
+export interface Rejection {
+  readonly typeUrl: TypeUrl
+  readonly name: string
+  readonly version: string
+  /** What the node accepted of that name before; undefined: nothing. */
+  readonly accepted: Resource | undefined
+}
+
+/** What a node rejected. Immutable; nodes that rejected the same should hold the same object, to share their views. */
+export type Quarantine = readonly Rejection[]
+
+const clusterType = resourceTypes.cluster.typeUrl
+const endpointType = resourceTypes.endpoint.typeUrl
+
+const targets = new IdentityMemo<View>()
+
+/**
+ * What a node should have in the end while some versions stand rejected: the snapshot, but each of those at what the node
+ * accepted before (rule 103). What names a resource that the node never accepted waits with it, as it is in `current`, what
+ * the client has now; and what an old version names stays too, if the snapshot has dropped it. Without a rejection that
+ * concerns the snapshot it is the snapshot itself.
+ */
+export function targetFor(snapshot: View, quarantine: Quarantine, current: View): View {
+  const concerned = quarantine.filter(
+    ({ typeUrl, name, version }) => snapshot.sets.get(typeUrl)?.get(name)?.version === version,
+  )
+  if (concerned.length === 0) return snapshot
+  return targets.get([snapshot, quarantine, current], () => buildTarget(snapshot, concerned, current))
+}
+
+type Substitutes = Map<TypeUrl, Map<string, Resource | undefined>>
+
+function buildTarget(snapshot: View, rejections: Quarantine, current: View): View {
+  const substitutes: Substitutes = new Map()
+  for (const { typeUrl, name, accepted } of rejections) {
+    // Without any assignment its cluster would warm for ever (rule 24).
+    const instead = accepted ?? (typeUrl === endpointType ? emptyOf(snapshot, name) : undefined)
+    substitute(substitutes, typeUrl, name, instead)
+  }
+  holdDependents(substitutes, snapshot, current)
+  const old: Named[] = []
+  for (const ofType of substitutes.values()) {
+    for (const resource of ofType.values()) if (resource !== undefined) old.push(...resource.references)
+  }
+  for (const resource of reachedBy(old, current, snapshot)) {
+    substitute(substitutes, resource.typeUrl, resource.name, resource)
+  }
+  const sets = new Map(snapshot.sets)
+  for (const [typeUrl, ofType] of substitutes) sets.set(typeUrl, setIn(snapshot, typeUrl).with(ofType))
+  return buildSnapshot(sets.values())
+}
+
+function substitute(into: Substitutes, typeUrl: TypeUrl, name: string, resource: Resource | undefined): void {
+  const ofType = into.get(typeUrl) ?? new Map<string, Resource | undefined>()
+  into.set(typeUrl, ofType.set(name, resource))
+}
+
+function emptyOf(snapshot: View, name: string): Resource | undefined {
+  const rejected = setIn(snapshot, endpointType).get(name)
+  return rejected && emptyAssignment(name, rejected.origin)
+}
+
+/** Adds what names a resource that this node cannot have: at its current version, or not at all and then its own users too. */
+function holdDependents(substitutes: Substitutes, snapshot: View, current: View): void {
+  for (const typeUrl of [clusterType, ...usersIn(snapshot, snapshot)]) {
+    const set = setIn(snapshot, typeUrl)
+    for (const [neededType, names] of substitutes) {
+      // An aggregate cluster does without one of its members.
+      if (typeUrl === clusterType && neededType === clusterType) continue
+      for (const [needed, instead] of names) {
+        if (instead !== undefined) continue
+        for (const name of namersIn(set).get(keyOf({ typeUrl: neededType, name: needed })) ?? []) {
+          if (substitutes.get(typeUrl)?.has(name)) continue
+          const before = setIn(current, typeUrl).get(name)
+          substitute(substitutes, typeUrl, name, before !== undefined && !lacks(before) ? before : undefined)
+        }
+      }
+    }
+  }
+  function lacks({ references }: Resource): boolean {
+    return references.some(({ typeUrl, name }) => {
+      const ofType = substitutes.get(typeUrl)
+      return ofType?.has(name) === true && ofType.get(name) === undefined
+    })
+  }
+}
+
+const namers = new WeakMap<ResourceSet, ReadonlyMap<string, readonly string[]>>()
+
+/** By what they name, the names of a set's resources. */
+function namersIn(set: ResourceSet): ReadonlyMap<string, readonly string[]> {
+  let index = namers.get(set)
+  if (index === undefined) {
+    const built = new Map<string, string[]>()
+    for (const { name, references } of set.values()) {
+      for (const reference of references) {
+        const key = keyOf(reference)
+        const names = built.get(key)
+        if (names === undefined) built.set(key, [name])
+        else names.push(name)
+      }
+    }
+    index = built
+    namers.set(set, index)
+  }
+  return index
+}
