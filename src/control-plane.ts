@@ -181,6 +181,7 @@ async function openXds(options: ServeOptions, rooms: Opened, opened: Closer[]): 
       maxReceiveBytes: options.maxReceiveBytes,
       ackWaitMs: { cluster: options.ackWaitClusters, other: options.ackWait },
       transitionTimeoutMs: options.transitionTimeout,
+      drainTimeMs: options.drainTime,
       maxUnflushedBytes: options.maxUnflushedBytes,
       sotwResume: options.sotwResume,
     },

@@ -26,6 +26,7 @@ export interface ServeOptions {
   readonly ackWait: number
   readonly ackWaitClusters: number
   readonly transitionTimeout: number
+  readonly drainTime: number
   readonly drainTimeout: number
   readonly keepaliveTime: number
   readonly keepaliveTimeout: number
@@ -264,6 +265,15 @@ export const optionTable: readonly OptionSpec[] = [
     default: 10_000,
     placeholder: 'TIME',
     description: 'how long a route or listener waits at most for a new cluster that it names to be answered',
+  },
+  {
+    name: 'drainTime',
+    group: 'Timing',
+    type: 'duration',
+    default: 600_000,
+    placeholder: 'TIME',
+    description:
+      'how long an Envoy drains a listener that was replaced (its --drain-time-s): what the old version names stays so long',
   },
   {
     name: 'drainTimeout',

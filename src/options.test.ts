@@ -86,6 +86,7 @@ describe('the layers', () => {
       ackWait: 5000,
       ackWaitClusters: 1000,
       transitionTimeout: 10_000,
+      drainTime: 600_000,
       drainTimeout: 10_000,
       keepaliveTime: 30_000,
       keepaliveTimeout: 10_000,

@@ -43,6 +43,8 @@ export interface XdsServerOptions {
   readonly ackWaitMs: { readonly cluster: number; readonly other: number }
   /** How long a transition waits for an ACK before it goes on without (rule 71). */
   readonly transitionTimeoutMs: number
+  /** How long a client serves connections with a listener that it replaced (rules 74, 76); 0: not at all. */
+  readonly drainTimeMs: number
   /** Bytes that may be on their way to sockets, over all streams. */
   readonly maxUnflushedBytes: number
   /** Encoded answers kept for other streams in the same state. */
@@ -64,6 +66,7 @@ export const defaultXdsServerOptions: XdsServerOptions = {
   maxReceiveBytes: 64 * 1024 * 1024,
   ackWaitMs: { cluster: 1000, other: 5000 },
   transitionTimeoutMs: 10_000,
+  drainTimeMs: 600_000,
   maxUnflushedBytes: 64 * 1024 * 1024,
   maxSharedBytes: 64 * 1024 * 1024,
   maxResponseBytes: 4 * 1024 * 1024,

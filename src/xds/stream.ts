@@ -9,7 +9,7 @@ import { type ResourceType, resourceTypeOf, resourceTypes, type TypeUrl, wordOf 
 import { diffSets, type ResourceSet } from '../snapshot/resource-set.ts'
 import type { BodyCache, Encoding, Message } from './body.ts'
 import type { Call, CallListener } from './call.ts'
-import { clustersAfterNack, followersOf } from './cluster-news.ts'
+import { followersOf } from './cluster-news.ts'
 import {
   type CanSend,
   type Content,
@@ -22,29 +22,20 @@ import {
 import type { FanOut, Sender } from './fan-out.ts'
 import { nackMessage } from './nack-message.ts'
 import { type NameSet, noNames } from './names.ts'
-import {
-  additionOrder,
-  changeBetween,
-  type Progress,
-  plan,
-  removalOrder,
-  setIn,
-  userTypes,
-  type View,
-} from './order.ts'
 import { Outbox } from './outbox.ts'
+import { plan } from './planner.ts'
+import { Progress, type ProgressOptions } from './progress.ts'
 import { type Reply, type ReplyMemo, replyOf } from './reply.ts'
 import type { ReadRequest, RequestReader } from './request-reader.ts'
 import type { EmptyListRule } from './sotw.ts'
 import type { StatusRecorder, StreamRecord, TypeRecord } from './status.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
-import { addOwed, isOwing, noteUnchanged, type Sent, type Subscription, type Verdict } from './subscription.ts'
+import { addOwed, isOwing, noteUnchanged, type Subscription, type Verdict } from './subscription.ts'
+import { additionOrder, changeBetween, setIn, type View } from './view.ts'
 
-export interface StreamOptions {
+export interface StreamOptions extends ProgressOptions {
   /** How long a push waits for the verdict on the last push of its type. Answers to requests never wait. */
   readonly ackWaitMs: { readonly cluster: number; readonly other: number }
-  /** How long a transition waits for an ACK before it goes on without (rules 71, 77). */
-  readonly transitionTimeoutMs: number
   /** Skip the first answer of a pure wildcard LDS or CDS subscription that states the current version (rule 32). */
   readonly sotwResume: boolean
   /** Sensitive resources may be written to this server's clients. */
@@ -94,7 +85,7 @@ interface TypeState {
 
 /**
  * One gRPC call of one client: what it asked, what it has, and what it is to be told next. It reads requests through the
- * protocol's pure functions, follows one watch, takes its steps from `order.ts` and writes shared bodies.
+ * protocol's pure functions, follows one watch, takes its steps from `planner.ts` and writes shared bodies.
  */
 export class Stream implements Sender, CallListener {
   isQueued = false
@@ -115,19 +106,15 @@ export class Stream implements Sender, CallListener {
   #target: View | undefined
   /** What it is to have now. */
   #view: View | undefined
-  #order = additionOrder
   /** Those that the client asked for, in the order in which it did. */
   readonly #types = new Map<TypeUrl, TypeState>()
   /** Counts changes of what the client has: with one, the plan may lead further. */
   #updates = 0
-  /** The clusters that it accepted: those that routes may name (rule 71). */
-  #clusters: ResourceSet | undefined
+  readonly #progress: Progress
   /** Assignments and secrets to send with the first answer of their type, for their cluster was sent (rule 58). */
   readonly #followUps = new Map<TypeUrl, NameSet>()
   readonly #resumeVersions = new Map<TypeUrl, string>()
   readonly #warned = new Set<string>()
-  /** By type, the newest nonce whose ACK is no longer awaited. */
-  readonly #timedOut = new Map<TypeUrl, string>()
   #repeats = { sinceMs: 0, count: 0 }
   #isWrapped = false
   #isGrpcClient = false
@@ -146,6 +133,7 @@ export class Stream implements Sender, CallListener {
     this.#deps = deps
     this.#onClosed = onClosed
     this.#outbox = new Outbox(call, deps.fanOut, deps.clock, this)
+    this.#progress = new Progress(deps.options)
     const { canSendSecrets } = deps.options
     this.#canSend = (resource) => resource.isReady && (canSendSecrets || !resource.isSensitive)
     this.#log = deps.log.child({ stream: this.#id })
@@ -298,7 +286,10 @@ export class Stream implements Sender, CallListener {
       this.#types.set(typeUrl, state)
     } else state.subscription = subscription
     const { verdict, isChanged } = received
-    if (verdict !== undefined) this.#takeVerdict(state, verdict)
+    if (verdict !== undefined) {
+      if (before !== undefined) this.#progress.noteVerdict(before, subscription, verdict, this.#deps.clock.now())
+      this.#takeVerdict(state, verdict)
+    }
     if (isChanged) {
       const { isWildcard, names } = subscription
       state.record.asked(names.names.length, isWildcard)
@@ -331,14 +322,9 @@ export class Stream implements Sender, CallListener {
 
   #takeVerdict({ subscription, record }: TypeState, verdict: Verdict): void {
     const { typeUrl, nacked } = subscription
-    const { nonce, set, atMs, isComplete, lastPart, part } = verdict.sent
+    const { nonce, set, atMs, isComplete } = verdict.sent
     const { version } = set
     const ms = this.#deps.clock.now() - atMs
-    // Of a split push the last part's verdict is that of the set (rule 19).
-    if (typeUrl === clusterType && (isComplete || (verdict.kind === 'nack' && part === undefined))) {
-      const isRejected = nacked?.lastPart === lastPart
-      this.#clusters = isRejected ? clustersAfterNack(this.#clusters, set, nacked.message) : set
-    }
     if (verdict.kind === 'ack') {
       const isPartial = !isComplete || nacked !== undefined
       record.acked(version, ms, isPartial)
@@ -365,7 +351,6 @@ export class Stream implements Sender, CallListener {
       const change = changeBetween(this.#view, this.#target)
       if (change.isPlain) {
         this.#view = this.#target
-        this.#order = additionOrder
         // A client that had everything lacks just these. What follows a cluster is found by looking at every type.
         if (hadAll && !change.types.includes(clusterType)) types = change.types
       }
@@ -384,58 +369,21 @@ export class Stream implements Sender, CallListener {
 
   /** Takes the next step of the transition. False while it must wait. */
   #step(from: View, to: View): boolean {
-    const step = plan(from, to, this.#progress())
-    if (step.view === from) return false
-    this.#view = step.view
-    this.#order = step.isRemoval ? removalOrder : additionOrder
-    return true
-  }
-
-  /** What the plan must know of this client. Sets the time to look again where an ACK is awaited. */
-  #progress(): Progress {
     const now = this.#deps.clock.now()
-    const { transitionTimeoutMs } = this.#deps.options
-    const view = this.#view as View
-    const clusters = this.#types.get(clusterType)?.subscription
-    for (const sent of clusters?.outstanding ?? []) {
-      if (now - sent.atMs >= transitionTimeoutMs) this.#goOnWithout(clusterType, sent)
-      else this.#wakeAt(sent.atMs + transitionTimeoutMs)
-    }
-    let hasUsers = true
-    for (const [typeUrl, { subscription }] of this.#types) {
-      if (!userTypes.has(typeUrl)) continue
-      if (subscription.sent?.version !== setIn(view, typeUrl).version || subscription.nacked !== undefined)
-        hasUsers = false
-      for (const sent of subscription.outstanding) {
-        if (now - sent.atMs >= transitionTimeoutMs) this.#goOnWithout(typeUrl, sent)
-        else {
-          hasUsers = false
-          this.#wakeAt(sent.atMs + transitionTimeoutMs)
-        }
-      }
-    }
-    return { clusters: clusters === undefined ? undefined : this.#clusters, hasUsers }
+    const { client, lookAgainAtMs } = this.#progress.stateOf(this.#subscriptions(), now, this.#log)
+    this.#wakeAt(lookAgainAtMs)
+    this.#view = plan(from, to, client).view
+    return this.#view !== from
   }
 
-  #goOnWithout(typeUrl: TypeUrl, sent: Sent): void {
-    if (Number(this.#timedOut.get(typeUrl) ?? 0) >= Number(sent.nonce)) return
-    this.#timedOut.set(typeUrl, sent.nonce)
-    const names: string[] = []
-    if (typeUrl === clusterType) {
-      const before = this.#clusters
-      for (const { name } of diffSets(before, sent.set).changed) if (before?.get(name) === undefined) names.push(name)
-      this.#clusters = sent.set
-    }
-    this.#log.warn(
-      { type: wordOf(typeUrl), version: sent.set.version, nonce: sent.nonce, names: names.slice(0, 20) },
-      'no ACK within the transition timeout: going on without it',
-    )
+  *#subscriptions(): Generator<Subscription> {
+    for (const { subscription } of this.#types.values()) yield subscription
   }
 
   /** False when the socket or the fan-out is full: then the stream is called again. */
   #sendAll(view: View, types: readonly TypeUrl[] | undefined): boolean {
     if (types !== undefined) return types.every((typeUrl) => this.#sendIfRoom(view, typeUrl))
-    for (const typeUrl of this.#order) if (!this.#sendIfRoom(view, typeUrl)) return false
+    for (const typeUrl of additionOrder) if (!this.#sendIfRoom(view, typeUrl)) return false
     for (const [typeUrl, { type }] of this.#types) {
       if (type === undefined && !this.#sendIfRoom(view, typeUrl)) return false
     }
@@ -476,15 +424,17 @@ export class Stream implements Sender, CallListener {
     const isResumed = this.#resumes(subscription, set)
     if (isResumed) {
       this.#update(state, { ...noteUnchanged(subscription, set), mustAnswer: false })
-      if (typeUrl === clusterType) this.#clusters ??= set
+      this.#progress.noteUnchanged(subscription, set)
       return
     }
     // Recorded before the write, or a fast ACK would look unknown (rule 12).
     this.#update(state, after)
-    if (messages.length === 0) return
+    if (messages.length === 0) {
+      this.#progress.noteUnchanged(subscription, set)
+      return
+    }
     if (typeUrl === clusterType) {
-      // Of its first clusters a client says nothing more by its ACK: nothing waits for it.
-      this.#clusters ??= set
+      this.#progress.noteClusters(set)
       this.#followClusters(subscription, question, content)
     }
     for (const message of messages) {

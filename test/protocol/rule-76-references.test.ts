@@ -64,7 +64,8 @@ for (const protocol of protocols) {
     const after = resource(type, 'user', 2)
     transcript(
       `rule 76: a cluster that only ${what} names goes when its user has accepted to do without (${protocol})`,
-      protocol,
+      // That the old version of a listener drains meanwhile is a story of its own: rule 74.
+      { protocol, server: { drainTimeMs: 0 } },
       given(resource('cluster', 'x'), resource('cluster', 'm'), user),
       client({ type: 'cluster' }),
       accepted({ type: 'cluster', resources: ['x', 'm'] }),

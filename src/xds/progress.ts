@@ -1,0 +1,119 @@
+import type { Log } from '../log.ts'
+import { resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
+import { diffSets, type ResourceSet } from '../snapshot/resource-set.ts'
+import { clustersAfterNack } from './cluster-news.ts'
+import { type Drains, drainEnd, noDrains, withDrain, withoutEnded } from './drain.ts'
+import type { ClientState } from './planner.ts'
+import type { Sent, Subscription, Verdict } from './subscription.ts'
+import { canName } from './view.ts'
+
+export interface ProgressOptions {
+  /** How long a transition waits for an ACK before it goes on without (rules 71, 77). */
+  readonly transitionTimeoutMs: number
+  /** How long a client serves connections with a listener that it replaced (rules 74, 76); 0: not at all. */
+  readonly drainTimeMs: number
+}
+
+const clusterType = resourceTypes.cluster.typeUrl
+const listenerType = resourceTypes.listener.typeUrl
+
+/** Names in one line of the log. */
+const maxNames = 20
+
+/** How far the client of one stream has come, as the plan must know it: what its subscriptions do not say by themselves. */
+export class Progress {
+  readonly #options: ProgressOptions
+  /** The clusters that it accepted: those that routes may name (rule 71). */
+  #clusters: ResourceSet | undefined
+  #drains: Drains = noDrains
+  /** By type, the newest nonce whose ACK is no longer awaited. */
+  readonly #timedOut = new Map<TypeUrl, number>()
+
+  constructor(options: ProgressOptions) {
+    this.#options = options
+  }
+
+  /** The client was sent clusters. Of its first ones its ACK says nothing more: nothing waits for it. */
+  noteClusters(set: ResourceSet): void {
+    this.#clusters ??= set
+  }
+
+  /** Nothing that the client asked for differs between what it may have and `set`. */
+  noteUnchanged({ nacked }: Subscription, set: ResourceSet): void {
+    if (set.typeUrl === clusterType && nacked === undefined) this.#clusters = set
+  }
+
+  noteVerdict(before: Subscription, after: Subscription, { kind, sent }: Verdict, nowMs: number): void {
+    const { set, isComplete, lastPart, part } = sent
+    // Of a split push the last part's verdict is that of the set (rule 19).
+    if (set.typeUrl === clusterType && (isComplete || (kind === 'nack' && part === undefined))) {
+      const rejected = after.nacked?.lastPart === lastPart ? after.nacked : undefined
+      this.#clusters = rejected === undefined ? set : clustersAfterNack(this.#clusters, set, rejected.message)
+    }
+    if (set.typeUrl === listenerType && before.mayHold !== after.mayHold) {
+      this.#beginDrain(
+        before.mayHold.filter((old) => !after.mayHold.includes(old)),
+        set,
+        nowMs,
+      )
+    }
+  }
+
+  #beginDrain(before: readonly ResourceSet[], after: ResourceSet, nowMs: number): void {
+    const { drainTimeMs } = this.#options
+    if (drainTimeMs === 0) return
+    for (const old of before) {
+      this.#drains = withDrain(withoutEnded(this.#drains, nowMs), old, after, drainEnd(nowMs, drainTimeMs))
+    }
+  }
+
+  /**
+   * What the plan must know now, and when to look again though the client says nothing: where an ACK is awaited, or the end
+   * of a drain. An ACK that is overdue counts as given, which the log tells.
+   */
+  stateOf(
+    subscriptions: Iterable<Subscription>,
+    nowMs: number,
+    log: Log,
+  ): { readonly client: ClientState; readonly lookAgainAtMs: number } {
+    let clusters: readonly ResourceSet[] | undefined
+    const mayHold: ResourceSet[] = []
+    this.#drains = withoutEnded(this.#drains, nowMs)
+    let lookAgainAtMs = this.#drains.nextMs
+    for (const subscription of subscriptions) {
+      const { typeUrl, outstanding } = subscription
+      if (!canName(typeUrl)) continue
+      const awaited: ResourceSet[] = []
+      let last: Sent | undefined
+      for (const sent of outstanding) {
+        const dueMs = sent.atMs + this.#options.transitionTimeoutMs
+        if (nowMs < dueMs) {
+          awaited.push(sent.set)
+          lookAgainAtMs = Math.min(lookAgainAtMs, dueMs)
+        } else {
+          last = sent
+          this.#goOnWithout(subscription, sent, nowMs, log)
+        }
+      }
+      if (typeUrl === clusterType) clusters = this.#clusters === undefined ? awaited : [this.#clusters, ...awaited]
+      // What came before the overdue one counts as replaced.
+      const from = last === undefined ? 0 : Math.max(0, subscription.mayHold.lastIndexOf(last.set))
+      for (let at = from; at < subscription.mayHold.length; at++) mayHold.push(subscription.mayHold[at] as ResourceSet)
+    }
+    return { client: { clusters, mayHold, drains: this.#drains }, lookAgainAtMs }
+  }
+
+  #goOnWithout({ typeUrl, mayHold }: Subscription, { nonce, set }: Sent, nowMs: number, log: Log): void {
+    if ((this.#timedOut.get(typeUrl) ?? 0) >= Number(nonce)) return
+    this.#timedOut.set(typeUrl, Number(nonce))
+    const before = typeUrl === clusterType ? this.#clusters : mayHold[0]
+    if (typeUrl === clusterType) this.#clusters = set
+    if (typeUrl === listenerType) this.#beginDrain(mayHold.slice(0, Math.max(0, mayHold.lastIndexOf(set))), set, nowMs)
+    const { changed, removed } = diffSets(before, set)
+    const names = [...changed.map(({ name }) => name), ...removed]
+    log.warn(
+      { type: wordOf(typeUrl), version: set.version, nonce, names: names.slice(0, maxNames) },
+      'no ACK within the transition timeout: going on without it',
+    )
+  }
+}
