@@ -1,11 +1,13 @@
 import type { Log } from '../log.ts'
 import { resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
 import { diffSets, type ResourceSet } from '../snapshot/resource-set.ts'
+import type { Remembered } from './client-memory.ts'
 import { clustersAfterNack } from './cluster-news.ts'
 import { type Drains, drainEnd, noDrains, withDrain, withoutEnded } from './drain.ts'
 import type { ClientState } from './planner.ts'
+import type { Protocol } from './stream-event.ts'
 import type { Sent, Subscription, Verdict } from './subscription.ts'
-import { canName } from './view.ts'
+import { canName, type View } from './view.ts'
 
 export interface ProgressOptions {
   /** How long a transition waits for an ACK before it goes on without (rules 71, 77). */
@@ -28,9 +30,33 @@ export class Progress {
   #drains: Drains = noDrains
   /** By type, the newest nonce whose ACK is no longer awaited. */
   readonly #timedOut = new Map<TypeUrl, number>()
+  /** What the client had before this stream began, of types whose first answer here it has not accepted. */
+  readonly #earlier = new Map<TypeUrl, readonly ResourceSet[]>()
+  #earlierVersions: ReadonlyMap<TypeUrl, string> = new Map()
+  #earlierUntilMs = 0
 
   constructor(options: ProgressOptions) {
     this.#options = options
+  }
+
+  /** The client was here before, and goes on with what it had. */
+  resume({ mayHold, accepted, clusters, drains }: Remembered, nowMs: number): void {
+    this.#clusters = clusters
+    this.#drains = drains
+    for (const [typeUrl, sets] of mayHold) this.#earlier.set(typeUrl, sets)
+    this.#earlierVersions = accepted
+    this.#earlierUntilMs = nowMs + this.#options.transitionTimeoutMs
+  }
+
+  /** What is to be remembered of the client, for its next stream. */
+  leave(protocol: Protocol, view: View, subscriptions: Iterable<Subscription>): Remembered {
+    const mayHold = new Map(this.#earlier)
+    const accepted = new Map(this.#earlierVersions)
+    for (const { typeUrl, acked, mayHold: sets } of subscriptions) {
+      mayHold.set(typeUrl, [...(mayHold.get(typeUrl) ?? []), ...sets])
+      if (acked !== undefined) accepted.set(typeUrl, acked.version)
+    }
+    return { protocol, view, mayHold, accepted, clusters: this.#clusters, drains: this.#drains }
   }
 
   /** The client was sent clusters. Of its first ones its ACK says nothing more: nothing waits for it. */
@@ -40,6 +66,7 @@ export class Progress {
 
   /** Nothing that the client asked for differs between what it may have and `set`. */
   noteUnchanged({ nacked }: Subscription, set: ResourceSet): void {
+    this.#earlier.delete(set.typeUrl)
     if (set.typeUrl === clusterType && nacked === undefined) this.#clusters = set
   }
 
@@ -50,13 +77,12 @@ export class Progress {
       const rejected = after.nacked?.lastPart === lastPart ? after.nacked : undefined
       this.#clusters = rejected === undefined ? set : clustersAfterNack(this.#clusters, set, rejected.message)
     }
-    if (set.typeUrl === listenerType && before.mayHold !== after.mayHold) {
-      this.#beginDrain(
-        before.mayHold.filter((old) => !after.mayHold.includes(old)),
-        set,
-        nowMs,
-      )
+    if (before.mayHold === after.mayHold) return
+    if (set.typeUrl === listenerType) {
+      const replaced = before.mayHold.filter((old) => !after.mayHold.includes(old))
+      this.#beginDrain([...(this.#earlier.get(listenerType) ?? []), ...replaced], set, nowMs)
     }
+    this.#earlier.delete(set.typeUrl)
   }
 
   #beginDrain(before: readonly ResourceSet[], after: ResourceSet, nowMs: number): void {
@@ -80,6 +106,11 @@ export class Progress {
     const mayHold: ResourceSet[] = []
     this.#drains = withoutEnded(this.#drains, nowMs)
     let lookAgainAtMs = this.#drains.nextMs
+    if (this.#earlier.size > 0) {
+      if (nowMs >= this.#earlierUntilMs) this.#earlier.clear()
+      else lookAgainAtMs = Math.min(lookAgainAtMs, this.#earlierUntilMs)
+    }
+    for (const [typeUrl, sets] of this.#earlier) if (canName(typeUrl)) mayHold.push(...sets)
     for (const subscription of subscriptions) {
       const { typeUrl, outstanding } = subscription
       if (!canName(typeUrl)) continue
@@ -95,7 +126,10 @@ export class Progress {
           this.#goOnWithout(subscription, sent, nowMs, log)
         }
       }
-      if (typeUrl === clusterType) clusters = this.#clusters === undefined ? awaited : [this.#clusters, ...awaited]
+      if (typeUrl === clusterType) {
+        const accepted = this.#clusters === undefined ? [] : [this.#clusters]
+        clusters = [...accepted, ...(this.#earlier.get(clusterType) ?? []), ...awaited]
+      }
       // What came before the overdue one counts as replaced.
       const from = last === undefined ? 0 : Math.max(0, subscription.mayHold.lastIndexOf(last.set))
       for (let at = from; at < subscription.mayHold.length; at++) mayHold.push(subscription.mayHold[at] as ResourceSet)

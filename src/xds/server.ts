@@ -18,6 +18,7 @@ import { aggregatedDiscoveryService, discoveryServices } from '../resource/servi
 import { type ResourceType, resourceTypes } from '../resource/type-url.ts'
 import { BodyCache } from './body.ts'
 import { type CallHandler, callInterceptor } from './call.ts'
+import { ClientMemory } from './client-memory.ts'
 import { FanOut } from './fan-out.ts'
 import { ReplyMemo } from './reply.ts'
 import { RequestReader } from './request-reader.ts'
@@ -138,6 +139,7 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
       defer: setImmediate,
     }),
     clock: systemClock,
+    memory: new ClientMemory(),
     log: deps.log,
     status: recorder,
     onEvent: deps.onEvent,

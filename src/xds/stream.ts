@@ -4,11 +4,13 @@ import type { Clock, Timer } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { decodeNode, decodeNodeId } from '../resource/decode-node.ts'
+import type { DeltaRequest, SotwRequest } from '../resource/discovery-envelope.ts'
 import type { Node } from '../resource/node.ts'
 import { type ResourceType, resourceTypeOf, resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
 import { diffSets, type ResourceSet } from '../snapshot/resource-set.ts'
 import type { BodyCache, Encoding, Message } from './body.ts'
 import type { Call, CallListener } from './call.ts'
+import type { ClientMemory, LiveClient, Remembered } from './client-memory.ts'
 import { followersOf } from './cluster-news.ts'
 import {
   type CanSend,
@@ -52,6 +54,8 @@ export interface StreamDeps {
   readonly clock: Clock
   readonly log: Log
   readonly status: StatusRecorder
+  /** Remembers clients between two of their streams; without it each stream starts anew. */
+  readonly memory?: ClientMemory
   /** For tests and measurements. */
   readonly onEvent?: ((event: StreamEvent) => void) | undefined
   readonly options: StreamOptions
@@ -87,7 +91,7 @@ interface TypeState {
  * One gRPC call of one client: what it asked, what it has, and what it is to be told next. It reads requests through the
  * protocol's pure functions, follows one watch, takes its steps from `planner.ts` and writes shared bodies.
  */
-export class Stream implements Sender, CallListener {
+export class Stream implements Sender, CallListener, LiveClient {
   isQueued = false
   readonly #call: Call
   readonly #kind: StreamKind
@@ -269,6 +273,7 @@ export class Stream implements Sender, CallListener {
     }
     const before = known?.subscription
     const rule = known?.rule ?? this.#ruleOf(type)
+    if (this.#types.size === 0) this.#recall(typeUrl, request)
     const received = read.receive(typeUrl, before, rule)
     let { subscription } = received
     if (received.isRepeated && !this.#mayRepeat(typeUrl)) {
@@ -296,6 +301,21 @@ export class Stream implements Sender, CallListener {
       this.#deps.onEvent?.({ kind: 'request', streamId: this.#id, typeUrl, names: names.names.length, isWildcard })
     }
     return this.#isSettled && verdict?.kind === 'ack' && !isChanged && !isOwing(subscription)
+  }
+
+  /** A client that was here before goes on from where it was, not from what it should have: see `planner.ts`. */
+  #recall(typeUrl: TypeUrl, request: SotwRequest | DeltaRequest): void {
+    const { memory, clock } = this.#deps
+    if (memory === undefined || this.#node === undefined || this.#kind.typeUrl !== undefined) return
+    const left = memory.recall(this.#node.id, this.#kind.protocol, { ...request, typeUrl }, clock.now())
+    memory.enter(this.#node.id, this)
+    if (left === undefined) return
+    this.#view = left.view
+    this.#progress.resume(left, clock.now())
+  }
+
+  leave(): Remembered | undefined {
+    return this.#view && this.#progress.leave(this.#kind.protocol, this.#view, this.#subscriptions())
   }
 
   #meetType(typeUrl: TypeUrl): ResourceType | undefined {
@@ -592,6 +612,7 @@ export class Stream implements Sender, CallListener {
     this.#watch?.close()
     this.#wake?.cancel()
     this.#outbox.close()
+    if (this.#node !== undefined) this.#deps.memory?.forget(this.#node.id, this, this.#deps.clock.now())
     this.#types.clear()
     if (this.#node !== undefined) this.#log.info({ reason }, 'client gone')
     this.#record.closed()

@@ -1,0 +1,90 @@
+import type { TypeUrl } from '../resource/type-url.ts'
+import type { ResourceSet } from '../snapshot/resource-set.ts'
+import type { Drains } from './drain.ts'
+import type { Protocol } from './stream-event.ts'
+import type { View } from './view.ts'
+
+/** What a client had when its stream ended: it goes on with it, and finds its way from there when it comes back. */
+export interface Remembered {
+  readonly protocol: Protocol
+  readonly view: View
+  /** By type, the sets of which it may have any; the first is what it accepted last. */
+  readonly mayHold: ReadonlyMap<TypeUrl, readonly ResourceSet[]>
+  /** By type, the version that it accepted last as a whole. */
+  readonly accepted: ReadonlyMap<TypeUrl, string>
+  /** The clusters that it accepted. */
+  readonly clusters: ResourceSet | undefined
+  readonly drains: Drains
+}
+
+/** What the first request of a stream says that the client has. */
+export interface Stated {
+  readonly typeUrl: TypeUrl
+  /** SotW; '' says that it has nothing. */
+  readonly versionInfo?: string
+  /** Delta: versions by name; empty says that it has nothing. */
+  readonly initialVersions?: ReadonlyMap<string, string>
+}
+
+/** A stream whose client may come back on another one before this one is known to be dead. */
+export interface LiveClient {
+  /** Undefined while its client has nothing. */
+  leave(): Remembered | undefined
+}
+
+/** A client that was away for longer starts anew. Envoy tries again every 30 s or less. */
+const maxAgeMs = 10 * 60_000
+
+const maxClients = 20_000
+
+/** Remembers clients beyond their streams, by node. An entry holds references to sets that others mostly share. */
+export class ClientMemory {
+  readonly #clients = new Map<string, { readonly left: Remembered; readonly atMs: number }>()
+  /** The newest of each node. */
+  readonly #live = new Map<string, LiveClient>()
+
+  /** Entries of any kind. */
+  get size(): number {
+    return this.#clients.size + this.#live.size
+  }
+
+  enter(nodeId: string, client: LiveClient): void {
+    this.#live.set(nodeId, client)
+  }
+
+  /** The stream of `client` has ended. */
+  forget(nodeId: string, client: LiveClient, nowMs: number): void {
+    // A newer stream of the node knows better.
+    if (this.#live.get(nodeId) !== client) return
+    this.#live.delete(nodeId)
+    const left = client.leave()
+    if (left === undefined) return
+    this.#clients.delete(nodeId)
+    this.#clients.set(nodeId, { left, atMs: nowMs })
+    for (const [id, { atMs }] of this.#clients) {
+      if (this.#clients.size <= maxClients && nowMs - atMs < maxAgeMs) break
+      this.#clients.delete(id)
+    }
+  }
+
+  /** What a client had, if what it says fits to it: it may have restarted, or been with another server since. */
+  recall(nodeId: string, protocol: Protocol, stated: Stated, nowMs: number): Remembered | undefined {
+    const left = this.#live.get(nodeId)?.leave() ?? this.#takeLeft(nodeId, nowMs)
+    return left?.protocol === protocol && isTrueTo(left, stated) ? left : undefined
+  }
+
+  #takeLeft(nodeId: string, nowMs: number): Remembered | undefined {
+    const found = this.#clients.get(nodeId)
+    this.#clients.delete(nodeId)
+    return found !== undefined && nowMs - found.atMs < maxAgeMs ? found.left : undefined
+  }
+}
+
+function isTrueTo({ mayHold, accepted }: Remembered, { typeUrl, versionInfo, initialVersions }: Stated): boolean {
+  if (initialVersions === undefined) return versionInfo !== '' && accepted.get(typeUrl) === versionInfo
+  const sets = mayHold.get(typeUrl) ?? []
+  for (const [name, version] of initialVersions) {
+    if (!sets.some((set) => set.get(name)?.version === version)) return false
+  }
+  return initialVersions.size > 0
+}

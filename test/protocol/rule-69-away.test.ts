@@ -1,0 +1,89 @@
+import { protocols } from '../support/conversation.ts'
+import { edsCluster, resource, routeTo } from '../support/resource.ts'
+import { accepted, ack, apply, client, given, removed, type Step, server, transcript } from '../support/transcript.ts'
+import type { Protocol } from '../support/wire-client.ts'
+
+const world = given(edsCluster('x'), resource('endpoint', 'x'), routeTo('r', 'x'), resource('listener', 'l'))
+
+/** A first request: of a client with nothing, or of one that states what it has. */
+const asks = (protocol: Protocol, type: string, names: readonly string[], isBack: boolean): Step =>
+  client((memory) =>
+    protocol === 'sotw'
+      ? { type, names, version: isBack ? (memory.accepted(type)?.version ?? '') : '' }
+      : { type, subscribe: names, ...(isBack && { initialVersions: memory.versions(type) }) },
+  )
+
+const settled = (protocol: Protocol): readonly Step[] => [
+  asks(protocol, 'cluster', [], false),
+  ...accepted({ type: 'cluster', resources: ['x'] }),
+  asks(protocol, 'endpoint', ['x'], false),
+  ...accepted({ type: 'endpoint', resources: ['x'] }),
+  asks(protocol, 'listener', [], false),
+  ...accepted({ type: 'listener', resources: ['l'] }),
+  asks(protocol, 'route', ['r'], false),
+  ...accepted({ type: 'route', resources: ['r'] }),
+  server.silent(),
+]
+
+const moveToY = apply(
+  edsCluster('y'),
+  resource('endpoint', 'y'),
+  routeTo('r', 'y'),
+  removed('cluster', 'x'),
+  removed('endpoint', 'x'),
+)
+
+for (const protocol of protocols) {
+  const isSotw = protocol === 'sotw'
+
+  transcript(
+    `rule 69: what was moved while a client was away is moved over the union when it is back (${protocol})`,
+    protocol,
+    world,
+    settled(protocol),
+    client.resets(),
+    moveToY,
+    asks(protocol, 'cluster', [], true),
+    server({ type: 'cluster', resources: isSotw ? ['x', 'y'] : ['y'] }),
+    asks(protocol, 'listener', [], true),
+    accepted({ type: 'listener', resources: isSotw ? ['l'] : [] }),
+    asks(protocol, 'route', ['r'], true),
+    // The routes as it has them, for y may be warming.
+    isSotw ? accepted({ type: 'route', resources: [routeTo('r', 'x')] }) : [],
+    asks(protocol, 'endpoint', ['x', 'y'], true),
+    accepted({ type: 'endpoint', resources: isSotw ? ['x', 'y'] : ['y'] }),
+    server.silent(),
+    client(ack({ type: 'cluster' })),
+    accepted({ type: 'route', resources: [routeTo('r', 'y')] }),
+    isSotw
+      ? accepted({ type: 'cluster', resources: ['y'] })
+      : [...accepted({ type: 'cluster', removed: ['x'] }), ...accepted({ type: 'endpoint', removed: ['x'] })],
+    server.silent(),
+  )
+
+  transcript(
+    `rule 69: a client that has nothing is started with what is, not with what it had before (${protocol})`,
+    protocol,
+    world,
+    settled(protocol),
+    client.resets(),
+    moveToY,
+    asks(protocol, 'cluster', [], false),
+    accepted({ type: 'cluster', resources: ['y'] }),
+    asks(protocol, 'route', ['r'], false),
+    accepted({ type: 'route', resources: [routeTo('r', 'y')] }),
+    server.silent(),
+  )
+
+  transcript(
+    `rule 77: what a client never asks for again after it was away is not waited for (${protocol})`,
+    { protocol, server: { transitionTimeoutMs: 50 } },
+    world,
+    settled(protocol),
+    client.resets(),
+    moveToY,
+    asks(protocol, 'cluster', [], true),
+    accepted({ type: 'cluster', resources: isSotw ? ['x', 'y'] : ['y'] }),
+    accepted(isSotw ? { type: 'cluster', resources: ['y'] } : { type: 'cluster', removed: ['x'] }),
+  )
+}
