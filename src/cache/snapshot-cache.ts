@@ -213,8 +213,13 @@ class GroupedCache implements SnapshotCache {
 
   #notify(states: Iterable<GroupState>): void {
     const errors: unknown[] = []
-    for (const watch of [...states].flatMap((state) => [...state.watches])) {
-      const snapshot = this.#served(watch.state)
+    const told = [...states].flatMap((state) => [...state.watches])
+    let [state, snapshot]: [GroupState | undefined, Snapshot | undefined] = [undefined, undefined]
+    for (const watch of told) {
+      if (watch.state !== state) {
+        state = watch.state
+        snapshot = this.#served(state)
+      }
       if (watch.isClosed || snapshot === undefined || snapshot === watch.last) continue
       watch.last = snapshot
       try {

@@ -29,7 +29,7 @@ const plan = isQuick
       clients: 1000,
       clusters: [100, 1000],
       repetitions: 5,
-      changes: 4,
+      changes: 10,
       sizes: [1000, 10_000],
       builds: 5,
       buildChanges: 100,
