@@ -16,10 +16,13 @@ const emptyAddress =
   'Proto constraint validation failed (ListenerValidationError.Address: embedded message failed validation | caused by AddressValidationError.SocketAddress: embedded message failed validation)'
 const listenerDump = `goo.gle/debugproto   \nname: "zz"\naddress {\n  socket_address {\n    port_value: 1\n  }\n}\nfilter_chains {\n  filters {\n    name: "envoy.filters.network.http_connection_manager"\n    typed_config {\n      [type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager] {\n        stat_prefix: "good"\n        route_config {\n          virtual_hosts {\n            name: "good"\n            domains: "*"\n          }\n        }\n      }\n    }\n  }\n}\n: ${emptyAddress}`
 
-const named = (reasons: Readonly<Record<string, string>>): Blame => ({
+const named = (reasons: Readonly<Record<string, string>>, isRestApplied = false): Blame => ({
   kind: 'named',
   reasons: new Map(Object.entries(reasons)),
+  isRestApplied,
 })
+/** Envoy lists these, and takes the rest. */
+const listed = (reasons: Readonly<Record<string, string>>): Blame => named(reasons, true)
 const unknown: Blame = { kind: 'unknown' }
 
 type Row = readonly [why: string, word: ResourceWord, message: string, sent: string, expected: Blame]
@@ -30,14 +33,14 @@ test.each<Row>([
     'cluster',
     `Error adding/updating cluster(s) bad: ${ringHash}`,
     'good bad more',
-    named({ bad: ringHash }),
+    listed({ bad: ringHash }),
   ],
   [
     'two of them',
     'cluster',
     `Error adding/updating cluster(s) bad-a: ${ringHash}, bad-b: Missing config source specifier in envoy::config::core::v3::ConfigSource`,
     'good bad-a bad-b ring',
-    named({
+    listed({
       'bad-a': ringHash,
       'bad-b': 'Missing config source specifier in envoy::config::core::v3::ConfigSource',
     }),
@@ -47,7 +50,7 @@ test.each<Row>([
     'cluster',
     'Error adding/updating cluster(s) bad: goo.gle/debugstr  \nsni: "xx"\n: Proto constraint validation failed (UpstreamTlsContextValidationError.Sni: value length must be at most 255 bytes)',
     'good bad sni',
-    named({
+    listed({
       bad: 'Proto constraint validation failed (UpstreamTlsContextValidationError.Sni: value length must be at most 255 bytes)',
     }),
   ],
@@ -56,21 +59,21 @@ test.each<Row>([
     'listener',
     "Error adding/updating listener(s) bad: route: unknown cluster 'nope'\n",
     'bad route good',
-    named({ bad: "route: unknown cluster 'nope'" }),
+    listed({ bad: "route: unknown cluster 'nope'" }),
   ],
   [
     'two listeners, one with a dump',
     'listener',
     `Error adding/updating listener(s) bad-l1: route: unknown cluster 'nope'\nbad-l2: ${faultDump}\nbad-l3: malformed IP address: not-ip\n`,
     'bad-l1 bad-l2 bad-l3 good abort',
-    named({ 'bad-l1': "route: unknown cluster 'nope'", 'bad-l2': abort, 'bad-l3': 'malformed IP address: not-ip' }),
+    listed({ 'bad-l1': "route: unknown cluster 'nope'", 'bad-l2': abort, 'bad-l3': 'malformed IP address: not-ip' }),
   ],
   [
     'a listener that mentions another',
     'listener',
     "Error adding/updating listener(s) dup: error adding listener: 'dup' has duplicate address '127.0.0.1:80' as existing listener good: see\n",
     'good dup',
-    named({
+    listed({
       dup: "error adding listener: 'dup' has duplicate address '127.0.0.1:80' as existing listener good: see",
     }),
   ],
@@ -108,7 +111,7 @@ test('A name may hold commas, colons and spaces', () => {
       suspects: [odd, 'b:c'],
     }),
   ).toEqual(
-    named({ [odd]: `cluster provided LB specified but cluster '${odd}' did not provide one.`, 'b:c': ringHash }),
+    listed({ [odd]: `cluster provided LB specified but cluster '${odd}' did not provide one.`, 'b:c': ringHash }),
   )
 })
 

@@ -3,8 +3,11 @@ import { dumpsIn, nackMessage, withoutDumps } from './nack-message.ts'
 
 /** Whose fault a rejection is. */
 export type Blame =
-  /** The client says so; with the reason of each, fit for people (rule 102). */
-  | { readonly kind: 'named'; readonly reasons: ReadonlyMap<string, string> }
+  /**
+   * The client says so; with the reason of each, fit for people (rule 102). `isRestApplied`: it also says that it took
+   * the rest of the response.
+   */
+  | { readonly kind: 'named'; readonly reasons: ReadonlyMap<string, string>; readonly isRestApplied: boolean }
   /** Perhaps theirs: the message has their names, where it may mean something else. */
   | { readonly kind: 'suspected'; readonly names: readonly string[] }
   | { readonly kind: 'unknown' }
@@ -24,14 +27,16 @@ export interface Rejected {
  */
 export function blame(message: string, { typeUrl, sent, suspects }: Rejected): Blame {
   const listed = listedReasons(typeUrl, message, new Set(suspects))
-  if (listed.size > 0) return { kind: 'named', reasons: listed }
+  if (listed.size > 0) return { kind: 'named', reasons: listed, isRestApplied: true }
   const known = listedReasons(typeUrl, message, sent)
-  if (known.size > 0) return { kind: 'named', reasons: known }
+  if (known.size > 0) return { kind: 'named', reasons: known, isRestApplied: true }
   const [only, ...others] = suspects
   const dumped = dumpedNames(message).filter((name) => sent.has(name))
   const named = isDumpedWhole(typeUrl, message) && dumped.length === 1 ? dumped[0] : undefined
   const name = named ?? (others.length === 0 ? only : undefined)
-  if (name !== undefined) return { kind: 'named', reasons: new Map([[name, nackMessage(typeUrl, message)]]) }
+  if (name !== undefined) {
+    return { kind: 'named', reasons: new Map([[name, nackMessage(typeUrl, message)]]), isRestApplied: false }
+  }
   const text = withoutDumps(message)
   const names = suspects.filter((suspect) => dumped.includes(suspect) || mentions(text, suspect))
   // What all are suspected of is suspected of none.

@@ -13,7 +13,7 @@ export interface Reply {
 }
 
 /** How much older than its write a response may be in the books, in milliseconds. */
-const maxAgeMs = 5
+export const maxAgeMs = 5
 
 interface Known {
   readonly subscription: Subscription

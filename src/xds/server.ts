@@ -20,6 +20,7 @@ import { BodyCache } from './body.ts'
 import { type CallHandler, callInterceptor } from './call.ts'
 import { ClientMemory } from './client-memory.ts'
 import { FanOut } from './fan-out.ts'
+import { RejectionBook } from './rejection-book.ts'
 import { ReplyMemo } from './reply.ts'
 import { RequestReader } from './request-reader.ts'
 import { type StatusReader, StatusRecorder } from './status.ts'
@@ -46,6 +47,8 @@ export interface XdsServerOptions {
   readonly transitionTimeoutMs: number
   /** How long a client serves connections with a listener that it replaced (rules 74, 76); 0: not at all. */
   readonly drainTimeMs: number
+  /** How long a node may be gone until what it rejected is forgotten, and is sent to it again (rule 103). */
+  readonly forgetRejectionsMs: number
   /** Bytes that may be on their way to sockets, over all streams. */
   readonly maxUnflushedBytes: number
   /** Encoded answers kept for other streams in the same state. */
@@ -68,6 +71,7 @@ export const defaultXdsServerOptions: XdsServerOptions = {
   ackWaitMs: { cluster: 1000, other: 5000 },
   transitionTimeoutMs: 10_000,
   drainTimeMs: 600_000,
+  forgetRejectionsMs: 600_000,
   maxUnflushedBytes: 64 * 1024 * 1024,
   maxSharedBytes: 64 * 1024 * 1024,
   maxResponseBytes: 4 * 1024 * 1024,
@@ -97,6 +101,9 @@ export interface XdsServerDeps {
 
 /** How many answers are kept for other streams, whatever their size. */
 const maxBodies = 1024
+
+/** Nodes whose rejections are remembered while they are gone. */
+const maxRejectingNodes = 10_000
 
 /** How long one turn of a fan-out may hold the event loop. */
 const sliceMs = 5
@@ -142,6 +149,11 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
     memory: new ClientMemory(),
     log: deps.log,
     status: recorder,
+    rejections: new RejectionBook({
+      maxNodes: maxRejectingNodes,
+      forgetAfterMs: options.forgetRejectionsMs,
+      clock: systemClock,
+    }),
     onEvent: deps.onEvent,
     options: { ...options, canSendSecrets: options.isSecure || options.allowPlaintextSecrets },
   }

@@ -1,7 +1,10 @@
+import type { Origin } from '../errors.ts'
 import type { Metrics, TallyCell, TimesCell } from '../metrics.ts'
 import type { Node } from '../resource/node.ts'
 import { type TypeUrl, wordOf } from '../resource/type-url.ts'
+import type { StandingRejection } from './rejection-book.ts'
 import type { Protocol } from './stream-event.ts'
+import type { StreamRejections } from './stream-rejections.ts'
 
 /** What one client has of one type. */
 export interface TypeStatus {
@@ -32,6 +35,23 @@ export interface NodeStatus {
   /** By the type's short word, in the order in which the client asked. */
   readonly types: Readonly<Record<string, TypeStatus>>
   readonly warnings: readonly string[]
+  /** Resources that the node rejected and does not get until they change (rule 103). */
+  readonly rejected: readonly RejectedStatus[]
+}
+
+/** A resource as it is in force, and as one node rejected it. */
+export interface RejectedStatus {
+  readonly type: string
+  readonly name: string
+  /** The version that was rejected. */
+  readonly version: string
+  /** The version that the node has instead: null when it has none, `unknown` when it is not of this server. */
+  readonly keeps: string | null
+  readonly origin: Origin
+  /** RFC 3339. */
+  readonly since: string
+  /** The node's reason. */
+  readonly message: string
 }
 
 /** Reads who is connected; `admin/` and the CLI show it. */
@@ -118,6 +138,7 @@ export class StreamRecord {
   readonly #types = new Map<TypeUrl, TypeRecord>()
   #node: Node | undefined
   #group = ''
+  #rejections: Pick<StreamRejections, 'standing'> | undefined
   #warnings: readonly string[] = []
 
   constructor(open: OpenStream, metrics: Metrics | undefined, onClosed: () => void) {
@@ -151,6 +172,11 @@ export class StreamRecord {
     this.#warnings = [...this.#warnings, message].slice(-maxWarnings)
   }
 
+  /** From now on the client has some resources that it rejected. */
+  rejected(rejections: Pick<StreamRejections, 'standing'>): void {
+    this.#rejections = rejections
+  }
+
   closed(): void {
     this.#metrics?.streams.dec({ protocol: this.protocol })
     this.#onClosed()
@@ -171,8 +197,14 @@ export class StreamRecord {
       connectedAt: new Date(this.#connectedAtMs).toISOString(),
       types: Object.fromEntries([...this.#types].map(([typeUrl, type]) => [wordOf(typeUrl), type.status])),
       warnings: this.#warnings,
+      rejected: this.#rejections?.standing.map(rejectedStatus) ?? [],
     }
   }
+}
+
+function rejectedStatus({ resource, accepted, since, message }: StandingRejection): RejectedStatus {
+  const { typeUrl, name, version, origin } = resource
+  return { type: wordOf(typeUrl), name, version, keeps: accepted?.version ?? null, origin, since, message }
 }
 
 /** A stream that was just opened. */

@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js'
 import type { SnapshotCache, Watch } from '../cache/cache.ts'
 import type { Clock, Timer } from '../clock.ts'
-import { messageOf } from '../errors.ts'
+import { formatOrigin, messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { decodeNode, decodeNodeId } from '../resource/decode-node.ts'
 import type { DeltaRequest, SotwRequest } from '../resource/discovery-envelope.ts'
@@ -27,11 +27,13 @@ import { type NameSet, noNames } from './names.ts'
 import { Outbox } from './outbox.ts'
 import { plan } from './planner.ts'
 import { Progress, type ProgressOptions } from './progress.ts'
+import { type RejectionBook, RejectionRecord } from './rejection-book.ts'
 import { type Reply, type ReplyMemo, replyOf } from './reply.ts'
 import type { ReadRequest, RequestReader } from './request-reader.ts'
 import type { EmptyListRule } from './sotw.ts'
 import type { StatusRecorder, StreamRecord, TypeRecord } from './status.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
+import { StreamRejections } from './stream-rejections.ts'
 import { addOwed, isOwing, noteUnchanged, type Subscription, type Verdict } from './subscription.ts'
 import { additionOrder, changeBetween, setIn, type View } from './view.ts'
 
@@ -56,6 +58,8 @@ export interface StreamDeps {
   readonly status: StatusRecorder
   /** Remembers clients between two of their streams; without it each stream starts anew. */
   readonly memory?: ClientMemory
+  /** Remembers rejections over reconnections; without it they are known as long as the stream lasts. */
+  readonly rejections?: RejectionBook
   /** For tests and measurements. */
   readonly onEvent?: ((event: StreamEvent) => void) | undefined
   readonly options: StreamOptions
@@ -84,6 +88,8 @@ interface TypeState {
   readonly type: ResourceType | undefined
   readonly rule: EmptyListRule
   readonly record: TypeRecord
+  /** The client had something of it when the stream began. */
+  readonly hadBefore: boolean
   subscription: Subscription
 }
 
@@ -110,6 +116,10 @@ export class Stream implements Sender, CallListener, LiveClient {
   #target: View | undefined
   /** What it is to have now. */
   #view: View | undefined
+  /** What it had when it had last answered everything. */
+  #steadyView: View | undefined
+  #rejections: StreamRejections | undefined
+  #rejectionRecord: RejectionRecord | undefined
   /** Those that the client asked for, in the order in which it did. */
   readonly #types = new Map<TypeUrl, TypeState>()
   /** Counts changes of what the client has: with one, the plan may lead further. */
@@ -238,18 +248,42 @@ export class Stream implements Sender, CallListener, LiveClient {
     this.#isGrpcClient = node.userAgentName.startsWith('gRPC')
     this.#node = node
     this.#watch = this.#deps.cache.watch(node, (snapshot) => {
-      this.#target = snapshot
+      this.#follow(snapshot)
       this.#isSettled = false
       this.#followGroup(node)
       this.#deps.fanOut.schedule(this)
     })
     this.#target = this.#watch.snapshot
+    const rejected = this.#deps.rejections?.find(node)
+    if (rejected !== undefined) this.#goBy(rejected, node)
     this.#group = this.#watch.group.label
     this.#log = this.#deps.log.child({ stream: this.#id, node: node.id, group: this.#group })
     this.#log.info({ peer: this.#call.peer, protocol: this.#kind.protocol }, 'client connected')
     this.#record.joined(node, this.#group)
     this.#deps.onEvent?.({ kind: 'node', streamId: this.#id, node, group: this.#group })
     return true
+  }
+
+  #follow(snapshot: View): void {
+    if (this.#rejections !== undefined) {
+      this.#rejections.follow(snapshot, this.#deps.clock.now())
+      return
+    }
+    if (this.#isSettled && this.#hasAnsweredAll()) this.#steadyView = this.#view
+    this.#target = snapshot
+  }
+
+  #hasAnsweredAll(): boolean {
+    for (const { subscription } of this.#types.values()) if (subscription.outstanding.length > 0) return false
+    return true
+  }
+
+  #goBy(record: RejectionRecord, node: Node): StreamRejections {
+    this.#rejectionRecord = record
+    this.#deps.rejections?.join(node, record)
+    this.#rejections = new StreamRejections(record, this.#target)
+    this.#record.rejected(this.#rejections)
+    return this.#rejections
   }
 
   /** Selectors come and go, and a client that connected before the first read was in no group at all. */
@@ -287,7 +321,8 @@ export class Stream implements Sender, CallListener, LiveClient {
         this.#followUps.delete(typeUrl)
         subscription = { ...subscription, owed: addOwed(subscription.owed, followUp) }
       }
-      state = { type, rule, record: this.#record.typeOf(typeUrl), subscription }
+      const hadBefore = 'versionInfo' in request && request.versionInfo !== ''
+      state = { type, rule, record: this.#record.typeOf(typeUrl), hadBefore, subscription }
       this.#types.set(typeUrl, state)
     } else state.subscription = subscription
     const { verdict, isChanged } = received
@@ -340,7 +375,8 @@ export class Stream implements Sender, CallListener, LiveClient {
     return false
   }
 
-  #takeVerdict({ subscription, record }: TypeState, verdict: Verdict): void {
+  #takeVerdict(state: TypeState, verdict: Verdict): void {
+    const { subscription, record } = state
     const { typeUrl, nacked } = subscription
     const { nonce, set, atMs, isComplete } = verdict.sent
     const { version } = set
@@ -349,22 +385,44 @@ export class Stream implements Sender, CallListener, LiveClient {
       const isPartial = !isComplete || nacked !== undefined
       record.acked(version, ms, isPartial)
       this.#deps.onEvent?.({ kind: 'ack', streamId: this.#id, typeUrl, version, nonce, ms, isPartial })
+      if (this.#rejections !== undefined) this.#judge(this.#rejections, state, verdict)
       return
     }
     const message = nackMessage(typeUrl, verdict.message)
     this.#log.warn({ type: wordOf(typeUrl), version, nonce, reason: message }, 'client rejected a response')
     record.nacked(version, message)
     this.#deps.onEvent?.({ kind: 'nack', streamId: this.#id, typeUrl, version, nonce, ms, message })
+    const node = this.#node as Node
+    const rejections = this.#rejections ?? this.#goBy(this.#deps.rejections?.open(node) ?? new RejectionRecord(), node)
+    this.#judge(rejections, state, verdict)
+  }
+
+  /** Finds what a verdict is about, and tells of it once (rule 102). */
+  #judge(rejections: StreamRejections, state: TypeState, verdict: Verdict): void {
+    this.#isSettled = false
+    const { protocol } = this.#kind
+    const now = this.#deps.clock.now()
+    const { found, subscription } = rejections.note({ ...state, protocol, verdict }, now, new Date())
+    state.subscription = subscription
+    for (const { resource, accepted, message } of found) {
+      const { typeUrl, name, version, origin } = resource
+      const keeps = accepted === undefined ? 'nothing' : accepted.isReady ? accepted.version : 'unknown'
+      this.#log.warn(
+        { type: wordOf(typeUrl), name, version, origin: formatOrigin(origin), keeps, reason: message },
+        'client rejected a resource: it is not sent to this node again until it changes',
+      )
+    }
   }
 
   // ---- answers and pushes
 
   #advance(): void {
+    if (this.#rejections !== undefined) this.#target = this.#targetBeside(this.#rejections)
     if (this.#target === undefined) return
     const hadAll = this.#hadAll
     this.#isSettled = false
     this.#hadAll = false
-    this.#wakeAtMs = Number.POSITIVE_INFINITY
+    this.#wakeAtMs = this.#rejections?.dueMs ?? Number.POSITIVE_INFINITY
     this.#view ??= this.#target
     let types: readonly TypeUrl[] | undefined
     if (this.#view !== this.#target) {
@@ -385,6 +443,10 @@ export class Stream implements Sender, CallListener, LiveClient {
     this.#isSettled = this.#view === this.#target && this.#wakeAtMs === Number.POSITIVE_INFINITY
     this.#hadAll = this.#isSettled
     this.#arm()
+  }
+
+  #targetBeside(rejections: StreamRejections): View | undefined {
+    return rejections.target(this.#steadyView ?? this.#view, this.#deps.clock.now())
   }
 
   /** Takes the next step of the transition. False while it must wait. */
@@ -420,6 +482,8 @@ export class Stream implements Sender, CallListener, LiveClient {
       if (subscription.sent?.version === set.version) return true
       // Rejected content is not sent again: it waits for a change (rules 30, 61).
       if (subscription.nacked?.set.version === set.version) return true
+      // Nor is what the client had accepted before, as long as that is all there is to say.
+      if (subscription.nacked !== undefined && this.#rejections?.hasNews(subscription, set) === false) return true
       const last = subscription.outstanding.at(-1)
       if (last !== undefined) {
         const { cluster, other } = this.#deps.options.ackWaitMs
@@ -436,6 +500,9 @@ export class Stream implements Sender, CallListener, LiveClient {
   }
 
   #send(state: TypeState, set: ResourceSet, isAnswer: boolean): void {
+    if (state.subscription.nacked !== undefined && this.#rejections !== undefined) {
+      state.subscription = this.#rejections.withoutKept(state.subscription, set)
+    }
     const { subscription, record } = state
     const { typeUrl } = subscription
     const { content, messages, question, after } = this.#replyTo(state, set)
@@ -587,7 +654,17 @@ export class Stream implements Sender, CallListener, LiveClient {
     this.#deps.onEvent?.({ kind: 'warning', streamId: this.#id, typeUrl, message })
   }
 
-  #warnUnsendable(typeUrl: TypeUrl, names: readonly string[], isWithheld: boolean): void {
+  #warnUnsendable(typeUrl: TypeUrl, all: readonly string[], isWithheld: boolean): void {
+    const names = all.filter((name) => this.#rejections?.isUnknown(typeUrl, name) !== true)
+    if (names.length === 0) {
+      if (isWithheld) {
+        this.#warn(
+          typeUrl,
+          `nothing of type ${wordOf(typeUrl)} is sent until ${all.slice(0, 5).join(', ')} is mended: what the client has of it in place of what it rejected was not sent by this server, and would be lost`,
+        )
+      }
+      return
+    }
     const { canSendSecrets } = this.#deps.options
     const why = canSendSecrets
       ? 'their sensitive content was not kept and their source was not read yet'
@@ -614,6 +691,7 @@ export class Stream implements Sender, CallListener, LiveClient {
     this.#outbox.close()
     if (this.#node !== undefined) this.#deps.memory?.forget(this.#node.id, this, this.#deps.clock.now())
     this.#types.clear()
+    if (this.#rejectionRecord !== undefined) this.#deps.rejections?.leave(this.#rejectionRecord)
     if (this.#node !== undefined) this.#log.info({ reason }, 'client gone')
     this.#record.closed()
     this.#deps.onEvent?.({ kind: 'close', streamId: this.#id, reason })

@@ -220,6 +220,26 @@ function isSameState(a: Subscription, b: Subscription): boolean {
   )
 }
 
+/** The response was rejected, but the client says that it took all of it save some resources: `set` is what it has then. */
+export function noteTaken(subscription: Subscription, set: ResourceSet): Subscription {
+  const noted = draftOf(subscription)
+  noted.mayHold = [set, ...subscription.outstanding.map((later) => later.set)]
+  noted.initialVersions = undefined
+  noted.sent = set
+  noted.acked = set
+  noted.nacked = undefined
+  noted.doubtful = noNames
+  return noted
+}
+
+/** After it is known better what the client may have. */
+export function noteHeld(subscription: Subscription, mayHold: readonly ResourceSet[], doubtful: Owed): Subscription {
+  const noted = draftOf(subscription)
+  noted.mayHold = mayHold
+  noted.doubtful = doubtful
+  return noted
+}
+
 /** The response was rejected: of what it held the client may have some (rule 31), so nothing is forgotten. */
 export function noteNack(subscription: Subscription, sent: Sent, message: string): Subscription {
   const { set, lastPart, part } = sent

@@ -1,0 +1,284 @@
+import { buildUnreadyResource, type Resource } from '../resource/resource.ts'
+import { resourceTypeOf, type TypeUrl } from '../resource/type-url.ts'
+import { createInterner } from '../snapshot/interner.ts'
+import { diffSets, internSet, type ResourceSet } from '../snapshot/resource-set.ts'
+import { acquit, type Bisection, beginBisection, isHeldBack, judge, probe, suspect } from './bisection.ts'
+import { blame } from './blame.ts'
+import { nackMessage } from './nack-message.ts'
+import { nameSetOf, withoutNames } from './names.ts'
+import { type Quarantine, type Rejection, targetFor } from './quarantine.ts'
+import type { RejectionRecord, StandingRejection } from './rejection-book.ts'
+import { maxAgeMs } from './reply.ts'
+import type { Protocol } from './stream-event.ts'
+import { isAsked, noteHeld, noteTaken, type Sent, type Subscription, type Verdict } from './subscription.ts'
+import { setIn, type View } from './view.ts'
+
+/** Of a subscription, what a verdict on it may mean. */
+export interface Judged {
+  /** After the verdict. */
+  readonly subscription: Subscription
+  readonly protocol: Protocol
+  /** At the start of the stream it said that it has something of this type. */
+  readonly hadBefore: boolean
+  readonly verdict: Verdict
+}
+
+export interface Finding {
+  readonly found: readonly StandingRejection[]
+  readonly subscription: Subscription
+}
+
+/** A search, and what is sent of the suspects meanwhile. */
+interface Search {
+  readonly bisection: Bisection
+  readonly fallbackOf: (resource: Resource) => Resource | undefined
+}
+
+/**
+ * What one stream makes of its client's rejections: finds the resources that they are about (rule 102), and keeps them as
+ * the client accepted them, while all others go on (rules 30, 61, 103). Exists on streams of clients that rejected something.
+ */
+export class StreamRejections {
+  readonly #record: RejectionRecord
+  readonly #searches = new Map<TypeUrl, Search>()
+  #snapshot: View | undefined
+  /** What is kept from the client now. */
+  #kept: Quarantine = []
+
+  /** `snapshot`: what the client should have, were nothing rejected; undefined while there is nothing to serve. */
+  constructor(record: RejectionRecord, snapshot: View | undefined) {
+    this.#record = record
+    this.#snapshot = snapshot
+  }
+
+  /** Of the snapshot, what the client rejected. */
+  get standing(): readonly StandingRejection[] {
+    return this.#record.rejections.filter(({ resource: { typeUrl, name, version } }) => {
+      return this.#snapshot?.sets.get(typeUrl)?.get(name)?.version === version
+    })
+  }
+
+  /** It was rejected, and what the client has in its place was not sent by this server. */
+  isUnknown(typeUrl: TypeUrl, name: string): boolean {
+    return this.#record.rejections.some(
+      ({ resource, accepted }) => resource.typeUrl === typeUrl && resource.name === name && accepted?.isReady === false,
+    )
+  }
+
+  /** When the stream must look again though its client says nothing. */
+  get dueMs(): number {
+    let dueMs = Number.POSITIVE_INFINITY
+    for (const { bisection } of this.#searches.values()) {
+      if (bisection.tried.size === 0) dueMs = Math.min(dueMs, bisection.dueMs)
+    }
+    return dueMs
+  }
+
+  /** Takes a newer snapshot. */
+  follow(snapshot: View, nowMs: number): void {
+    for (const [typeUrl, search] of this.#searches) {
+      const before = setIn(this.#snapshot ?? snapshot, typeUrl)
+      this.#keep(typeUrl, search, this.#followed(search.bisection, before, snapshot, nowMs))
+    }
+    this.#snapshot = snapshot
+  }
+
+  /** What the client should have in the end. `current`: what it had when all was well, or has. */
+  target(current: View | undefined, nowMs: number): View | undefined {
+    const snapshot = this.#snapshot
+    if (snapshot === undefined) return undefined
+    for (const [typeUrl, search] of this.#searches) {
+      this.#searches.set(typeUrl, { ...search, bisection: probe(search.bisection, nowMs) })
+    }
+    this.#kept = this.#quarantine()
+    const target = targetFor(snapshot, this.#kept, this.#record.view ?? current ?? snapshot)
+    this.#record.view = target
+    return target
+  }
+
+  /** After a rejection: is there anything to say but what is kept from the client? */
+  hasNews(rejected: Subscription, set: ResourceSet): boolean {
+    const subscription = this.withoutKept(rejected, set)
+    if (subscription === rejected) return true
+    const isNews = (name: string): boolean => isAsked(subscription, name)
+    const { mayHold, doubtful } = subscription
+    for (const held of mayHold) {
+      const { changed, removed } = diffSets(held, set)
+      if (changed.some(({ name }) => isNews(name)) || removed.some(isNews)) return true
+    }
+    const again = doubtful === 'all' ? [...set.values()].map(({ name }) => name) : doubtful.names
+    return again.some((name) => isNews(name) && set.get(name) !== undefined)
+  }
+
+  /** A subscription with a rejected response, as if that had not held what is kept from the client. `set`: what it is to have. */
+  withoutKept(subscription: Subscription, set: ResourceSet): Subscription {
+    const ofType = this.#kept.filter(({ typeUrl }) => typeUrl === subscription.typeUrl)
+    const wanted = new Set(ofType.filter((one) => this.#isWanted(one)).map(({ name }) => name))
+    if (wanted.size === 0) return subscription
+    const kept = ofType.filter(({ name }) => wanted.has(name))
+    const mayHold = subscription.mayHold.map((held) => {
+      const rejected = kept.filter(({ name, version }) => held.get(name)?.version === version)
+      return rejected.length === 0 ? held : held.with(new Map(rejected.map(({ name }) => [name, set.get(name)])))
+    })
+    const { doubtful } = subscription
+    const names = nameSetOf(wanted)
+    return noteHeld(subscription, mayHold, doubtful === 'all' ? doubtful : withoutNames(doubtful, names))
+  }
+
+  #isWanted({ typeUrl, name, version }: Rejection): boolean {
+    return this.#snapshot?.sets.get(typeUrl)?.get(name)?.version === version
+  }
+
+  /** Takes a verdict; returns what was found to be rejected by it, and the subscription as it is then. */
+  note(judged: Judged, nowMs: number, at: Date): Finding {
+    const { verdict, subscription } = judged
+    if (verdict.kind === 'nack') return this.#noteNack(judged, verdict.message, nowMs, at)
+    const { sent } = verdict
+    const search = this.#searches.get(subscription.typeUrl)
+    if (search === undefined || !sent.isComplete || subscription.nacked !== undefined) {
+      return { found: [], subscription }
+    }
+    return { found: this.#judge(search, sent, undefined, nowMs, at), subscription }
+  }
+
+  #noteNack(judged: Judged, message: string, nowMs: number, at: Date): Finding {
+    const { subscription, verdict } = judged
+    const { typeUrl } = subscription
+    const { sent } = verdict
+    const held = heldIn(judged)
+    const search = this.#searches.get(typeUrl)
+    const suspects = held.new.filter((resource) => !this.#record.has(resource))
+    const found = blame(message, { typeUrl, sent: held.names, suspects: suspects.map(({ name }) => name) })
+    if (found.kind === 'named') {
+      const instead = new Map<string, Resource | undefined>()
+      const rejected = [...found.reasons].flatMap(([name, reason]) => {
+        const resource = sent.set.get(name)
+        if (resource === undefined) return []
+        const accepted = this.#fallback(judged, resource)
+        instead.set(name, accepted)
+        return this.#reject(resource, accepted, reason, at)
+      })
+      if (search !== undefined) {
+        this.#keep(typeUrl, search, acquit(search.bisection, new Set(found.reasons.keys()), nowMs))
+      }
+      const isTaken = found.isRestApplied && sent.part === undefined && sent.isComplete
+      const taken = isTaken ? noteTaken(subscription, internSet(sent.set.with(instead))) : subscription
+      return { found: rejected, subscription: taken }
+    }
+    if (search !== undefined) return { found: this.#judge(search, sent, message, nowMs, at), subscription }
+    const fallbackOf = (resource: Resource): Resource | undefined => this.#fallback(judged, resource)
+    // Where nobody knows what the client has, nothing can be left out to see what it says: then the type stays as it is.
+    const isKnown = suspects.every((resource) => fallbackOf(resource)?.isReady !== false)
+    if (suspects.length > 1 && isKnown) {
+      const bisection = beginBisection(suspects, found.kind === 'suspected' ? found.names : [], message, nowMs)
+      this.#keep(typeUrl, { bisection, fallbackOf }, this.#followed(bisection, sent.set, this.#snapshot, nowMs))
+    }
+    return { found: [], subscription }
+  }
+
+  #judge(
+    search: Search,
+    { set, atMs }: Sent,
+    message: string | undefined,
+    nowMs: number,
+    at: Date,
+  ): readonly StandingRejection[] {
+    const step = judge(search.bisection, { set, sentAtMs: atMs + maxAgeMs, message }, nowMs)
+    this.#keep(set.typeUrl, search, step.bisection)
+    return step.found.flatMap((one) => {
+      const reason = nackMessage(set.typeUrl, one.message)
+      return this.#reject(one.resource, search.fallbackOf(one.resource), reason, at)
+    })
+  }
+
+  #keep(typeUrl: TypeUrl, search: Search, bisection: Bisection | undefined): void {
+    if (bisection === undefined) this.#searches.delete(typeUrl)
+    else this.#searches.set(typeUrl, { ...search, bisection })
+  }
+
+  #reject(resource: Resource, accepted: Resource | undefined, message: string, at: Date): readonly StandingRejection[] {
+    const rejection = { resource, accepted, message, since: at.toISOString() }
+    this.#record.add(rejection)
+    return [rejection]
+  }
+
+  /** What the client has of a rejected resource: what it accepted last, or else what it was sent before and did not reject. */
+  #fallback({ subscription, protocol, hadBefore }: Judged, rejected: Resource): Resource | undefined {
+    const { acked, mayHold, initialVersions } = subscription
+    const { name, version } = rejected
+    for (const set of acked === undefined ? mayHold.toReversed() : [acked, ...mayHold.toReversed()]) {
+      const before = set.get(name)
+      if (before !== undefined && before.version !== version && !this.#record.has(before)) return before
+    }
+    const mayHave = protocol === 'delta' ? initialVersions?.has(name) === true : hadBefore && acked === undefined
+    if (!mayHave && acked?.get(name) === undefined) return undefined
+    // It has one that is not known here: it must keep that, and absence could take it away.
+    return buildUnreadyResource({ ...rejected, version: 'unknown' })
+  }
+
+  /** What is suspected and changes is suspected in its new form; so is what changes beside it, for it would blur the verdicts. */
+  #followed(
+    bisection: Bisection,
+    before: ResourceSet,
+    snapshot: View | undefined,
+    nowMs: number,
+  ): Bisection | undefined {
+    if (snapshot === undefined) return bisection
+    const { changed, removed } = diffSets(before, setIn(snapshot, before.typeUrl))
+    const news = changed.filter((resource) => !this.#record.has(resource))
+    const left = removed.length === 0 ? bisection : acquit(bisection, new Set(removed), nowMs)
+    return left === undefined || news.length === 0 ? left : suspect(left, news, nowMs)
+  }
+
+  #quarantine(): Quarantine {
+    const rejections = this.#record.rejections.map(({ resource, accepted }) =>
+      asRejection(resource, this.#record.standIn(accepted)),
+    )
+    for (const { bisection, fallbackOf } of this.#searches.values()) {
+      for (const resource of bisection.suspects.values()) {
+        if (isHeldBack(bisection, resource.name)) rejections.push(asRejection(resource, fallbackOf(resource)))
+      }
+    }
+    const key = rejections.map((one) => `${one.typeUrl}\0${one.name}\0${one.version}\0${one.accepted?.version ?? ''}\0`)
+    return intern(key.sort().join(''), rejections)
+  }
+}
+
+const intern = createInterner<Quarantine>()
+
+function asRejection({ typeUrl, name, version }: Resource, accepted: Resource | undefined): Rejection {
+  return { typeUrl, name, version, accepted }
+}
+
+interface Held {
+  /** Of all that a response held. */
+  readonly names: ReadonlySet<string>
+  /** Those that the client had not accepted before. */
+  readonly new: readonly Resource[]
+}
+
+/** What a rejected response held. */
+function heldIn({ subscription, protocol, verdict }: Judged): Held {
+  const { acked, typeUrl } = subscription
+  const { set, owed, part, isComplete } = verdict.sent
+  const only = part === undefined ? undefined : new Set(part)
+  const isThere = ({ name }: Resource): boolean => isAsked(subscription, name) && (only?.has(name) ?? true)
+  const wasOwed = (name: string): boolean => owed === 'all' || owed.matches(name)
+  const all = [...set.values()].filter(isThere)
+  // Beside an older rejection only names newly asked for are sent.
+  const isOnlyOwed = part === undefined && !isComplete
+  const isFull = protocol === 'sotw' && resourceTypeOf(typeUrl)?.isFullState === true
+  const fresh = isOnlyOwed || acked === undefined ? all : [...changedIn(acked, set, all, wasOwed)]
+  const news = isOnlyOwed ? fresh.filter(({ name }) => wasOwed(name)) : fresh
+  return { names: new Set((isFull ? all : news).map(({ name }) => name)), new: news.filter(({ isReady }) => isReady) }
+}
+
+function* changedIn(
+  acked: ResourceSet,
+  set: ResourceSet,
+  all: readonly Resource[],
+  wasOwed: (name: string) => boolean,
+): Generator<Resource> {
+  const changed = new Set(diffSets(acked, set).changed.map(({ name }) => name))
+  for (const resource of all) if (changed.has(resource.name) || wasOwed(resource.name)) yield resource
+}
