@@ -17,7 +17,13 @@ const config: ViteUserConfig = defineConfig({
         test: {
           ...shared,
           name: 'fast',
-          include: ['src/**/*.test.ts', 'test/golden/**/*.test.ts', 'test/support/**/*.test.ts', 'test/*.test.ts'],
+          include: [
+            'src/**/*.test.ts',
+            'test/golden/**/*.test.ts',
+            'test/simulation/**/*.test.ts',
+            'test/support/**/*.test.ts',
+            'test/*.test.ts',
+          ],
           testTimeout: 10_000,
           hookTimeout: 20_000,
           maxWorkers: Math.max(2, availableParallelism()),

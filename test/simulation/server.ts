@@ -1,0 +1,82 @@
+import { createSnapshotCache } from '../../src/cache/snapshot-cache.ts'
+import { type Log, silentLog } from '../../src/log.ts'
+import { BodyCache } from '../../src/xds/body.ts'
+import type { Call } from '../../src/xds/call.ts'
+import { ClientMemory } from '../../src/xds/client-memory.ts'
+import { FanOut } from '../../src/xds/fan-out.ts'
+import { ReplyMemo } from '../../src/xds/reply.ts'
+import { RequestReader } from '../../src/xds/request-reader.ts'
+import { defaultXdsServerOptions } from '../../src/xds/server.ts'
+import { StatusRecorder } from '../../src/xds/status.ts'
+import { Stream, type StreamDeps } from '../../src/xds/stream.ts'
+import type { StreamEvent } from '../../src/xds/stream-event.ts'
+import { resourceOf } from './resources.ts'
+import type { Spec } from './scenario.ts'
+import type { VirtualTime } from './virtual-time.ts'
+
+/** The client's end of a line to the server. */
+export type Connection = Pick<Stream, 'receive' | 'cancel'>
+
+/** No virtual Envoy drains longer than this. */
+export const longestDrainMs = 30_000
+
+/** A drain begins when the new listener is warm, which is after the ACK from which the server counts. */
+const warmMarginMs = 16_000
+
+export const serverOptions: StreamDeps['options'] = {
+  ...defaultXdsServerOptions,
+  drainTimeMs: longestDrainMs + warmMarginMs,
+  canSendSecrets: true,
+}
+
+/**
+ * The server itself, without its sockets: the real streams, fan-out, bodies and snapshot cache, put together as
+ * src/xds/server.ts does it, on virtual time.
+ */
+export class SimulatedServer {
+  readonly #cache = createSnapshotCache()
+  readonly #deps: StreamDeps
+
+  constructor(time: VirtualTime, onEvent: (event: StreamEvent) => void) {
+    this.#deps = {
+      cache: this.#cache,
+      bodies: new BodyCache({
+        identifier: 'simulated',
+        maxBodies: 1024,
+        maxBytes: defaultXdsServerOptions.maxSharedBytes,
+        maxResponseBytes: defaultXdsServerOptions.maxResponseBytes,
+      }),
+      replies: new ReplyMemo(),
+      requests: { sotw: new RequestReader('sotw'), delta: new RequestReader('delta') },
+      fanOut: new FanOut({
+        maxUnflushedBytes: defaultXdsServerOptions.maxUnflushedBytes,
+        sliceMs: 5,
+        clock: time,
+        defer: (act) => time.defer(act),
+      }),
+      clock: time,
+      memory: new ClientMemory(),
+      log: quietLog,
+      status: new StatusRecorder(),
+      onEvent,
+      options: serverOptions,
+    }
+  }
+
+  /** From now on the nodes of a group are to have these resources. */
+  apply(group: number, specs: readonly Spec[]): void {
+    const key = `g${group}`
+    const selectors = [{ cluster: key }]
+    const unit = { key, origin: { name: `${key}.yaml` }, selectors, resources: specs.map(resourceOf) }
+    this.#cache.apply({ upserted: [unit], removed: [], withheld: [] })
+  }
+
+  connect(protocol: 'sotw' | 'delta', call: Call): Connection {
+    return new Stream(call, { protocol, typeUrl: undefined }, this.#deps, () => {})
+  }
+}
+
+/** pino makes a child for every stream, which takes longer than all that the stream does. */
+const quietLog: Log = new Proxy(silentLog, {
+  get: (log, key) => (key === 'child' ? () => quietLog : Reflect.get(log, key)),
+})
