@@ -80,7 +80,19 @@ export class StreamRejections {
       const before = setIn(this.#snapshot ?? snapshot, typeUrl)
       this.#keep(typeUrl, search, this.#followed(search.bisection, before, snapshot, nowMs))
     }
+    this.#noteReturns(snapshot)
     this.#snapshot = snapshot
+  }
+
+  /** What comes back to a rejected version stays as it was in between. */
+  #noteReturns(snapshot: View): void {
+    for (const rejection of this.#record.rejections) {
+      const { typeUrl, name, version } = rejection.resource
+      if (snapshot.sets.get(typeUrl)?.get(name)?.version !== version) continue
+      const before = this.#snapshot?.sets.get(typeUrl)?.get(name)
+      if (before === undefined || this.#record.has(before)) continue
+      this.#record.add({ ...rejection, accepted: before, since: new Date().toISOString() })
+    }
   }
 
   /** What the client should have in the end. `current`: what it had when all was well, or has. */

@@ -1,0 +1,196 @@
+import type { Resource } from '../../src/resource/resource.ts'
+import { asks, protocols, verdicts } from '../support/conversation.ts'
+import { resource, routeTo } from '../support/resource.ts'
+import {
+  accepted,
+  ack,
+  apply,
+  client,
+  given,
+  type Memory,
+  nack,
+  type Says,
+  type Step,
+  server,
+  step,
+  stream,
+  transcript,
+} from '../support/transcript.ts'
+import type { Protocol } from '../support/wire-client.ts'
+
+const other = stream('other', { id: 'envoy-2', cluster: 'edge' })
+
+/** As Envoy says it: the rest of the response was applied. */
+const listed = (type: string, name: string): string => `Error adding/updating ${type}(s) ${name}: no such thing`
+
+/** As Envoy says it when it rejects the whole response. */
+const dumped = (name: string): string =>
+  `goo.gle/debugstr  \nname: "${name}"\nconnect_timeout {\n}\n: Proto constraint validation failed (ClusterValidationError.ConnectTimeout: value must be greater than 0s)`
+
+/** Asks for a type as a client that comes back does. */
+const resumes =
+  (type: string) =>
+  (memory: Memory, protocol: Protocol): Says =>
+    protocol === 'sotw'
+      ? { type, version: memory.accepted(type)?.version ?? '' }
+      : { type, initialVersions: memory.versions(type) }
+
+for (const protocol of protocols) {
+  /** A full state has the others too. */
+  const beside = (...names: readonly string[]): readonly string[] => (protocol === 'sotw' ? names : [])
+
+  for (const type of ['cluster', 'listener'] as const) {
+    const [good, bad] = [resource(type, 'good'), resource(type, 'bad')]
+    const [good2, bad2, bad3] = [resource(type, 'good', 2), resource(type, 'bad', 2), resource(type, 'bad', 3)]
+    const full = (...resources: readonly Resource[]): readonly Resource[] => (protocol === 'sotw' ? resources : [])
+    const rejected: readonly Step[] = [
+      given(good, bad),
+      client({ type }),
+      ...accepted({ type, resources: ['good', 'bad'] }),
+      apply(bad2),
+      server({ type, resources: [bad2, ...beside('good')] }),
+      client(nack(listed(type, 'bad'))),
+      server.silent(),
+    ]
+
+    transcript(
+      `rule 103: a rejected ${type} stays as it was accepted, also when its neighbours change (${protocol})`,
+      protocol,
+      rejected,
+      apply(good2),
+      accepted({ type, resources: [good2, ...full(bad)] }),
+      apply(resource(type, 'new')),
+      accepted({ type, resources: ['new', ...full(good2, bad)] }),
+      server.silent(),
+      verdicts(`ack ${type}`, `nack ${type}`, `ack ${type}`, `ack ${type}`),
+    )
+
+    transcript(
+      `rule 103: a ${type} that was mended is sent (${protocol})`,
+      protocol,
+      rejected,
+      apply(bad3),
+      accepted({ type, resources: [bad3, ...beside('good')] }),
+      server.silent(),
+    )
+
+    transcript(
+      `rule 103: after the ${type} was mended the rejected content is known still (${protocol})`,
+      protocol,
+      rejected,
+      apply(bad3),
+      accepted({ type, resources: [bad3, ...beside('good')] }),
+      apply(bad2),
+      server.silent(),
+      apply(good2),
+      accepted({ type, resources: [good2, ...full(bad3)] }),
+    )
+
+    transcript(
+      `rule 103: a rejected ${type} is not sent to the node when it comes back (${protocol})`,
+      protocol,
+      rejected,
+      client.resets(),
+      client(resumes(type)),
+      accepted({ type, resources: full(good, bad) }),
+      server.silent(),
+      apply(good2),
+      accepted({ type, resources: [good2, ...full(bad)] }),
+    )
+
+    transcript(
+      `rule 103: other nodes get the ${type} that one has rejected (${protocol})`,
+      protocol,
+      rejected,
+      other.client({ type }),
+      other.server({ type, resources: ['good', bad2] }),
+    )
+
+    transcript(
+      `rule 103: a ${type} that was never accepted is left out (${protocol})`,
+      protocol,
+      given(good),
+      client({ type }),
+      accepted({ type, resources: ['good'] }),
+      apply(bad2),
+      server({ type, resources: [bad2, ...beside('good')] }),
+      client(nack(listed(type, 'bad'))),
+      server.silent(),
+      apply(good2),
+      accepted({ type, resources: [good2] }),
+      server.silent(),
+    )
+  }
+
+  transcript(
+    `rule 103: when a response was rejected as a whole, the others of it are sent again without the bad one (${protocol})`,
+    protocol,
+    given(resource('cluster', 'good'), resource('cluster', 'bad')),
+    client({ type: 'cluster' }),
+    accepted({ type: 'cluster', resources: ['good', 'bad'] }),
+    apply(resource('cluster', 'good', 2), resource('cluster', 'bad', 2), resource('cluster', 'new')),
+    server({ type: 'cluster', resources: ['good', 'bad', 'new'] }),
+    client(nack(dumped('bad'))),
+    accepted({
+      type: 'cluster',
+      resources: [resource('cluster', 'good', 2), 'new', ...(protocol === 'sotw' ? [resource('cluster', 'bad')] : [])],
+    }),
+    server.silent(),
+  )
+
+  transcript(
+    `rule 103: a route to a cluster that was rejected when it was new waits with it (${protocol})`,
+    protocol,
+    given(resource('cluster', 'x'), routeTo('r', 'x')),
+    client(asks('cluster')),
+    accepted({ type: 'cluster', resources: ['x'] }),
+    client(asks('route', 'r', 'q')),
+    accepted({ type: 'route', resources: ['r'], orAlso: [], removed: protocol === 'delta' ? ['q'] : [] }),
+    apply(resource('cluster', 'y'), routeTo('r', 'y'), routeTo('q', 'x')),
+    // The route that does not need it is not held up.
+    step('the cluster and the other route come', async (world) => {
+      const side = world.client('client')
+      const taken = [await side.take(), await side.take()]
+      const cluster = taken.find(({ typeUrl }) => typeUrl.endsWith('.Cluster'))
+      const route = taken.find(({ typeUrl }) => typeUrl.endsWith('.RouteConfiguration'))
+      if (cluster === undefined || route === undefined) throw new Error('one of them did not come')
+      const names = route.resources.map(({ name }) => name)
+      if (names.join() !== 'q') throw new Error(`routes ${names.join()}`)
+      side.say(ack({ type: 'route' })(side, protocol))
+      side.say(nack(listed('cluster', 'y'), { type: 'cluster' })(side, protocol))
+    }),
+    server.silent(),
+    apply(resource('cluster', 'y', 2)),
+    accepted({ type: 'cluster', resources: [resource('cluster', 'y', 2), ...beside('x')] }),
+    accepted({ type: 'route', resources: [routeTo('r', 'y')] }),
+    server.silent(),
+  )
+}
+
+transcript(
+  'rule 103: what a client has of an earlier server and rejects in a new form is not taken away (delta)',
+  'delta',
+  given(resource('listener', 'good'), resource('listener', 'bad', 2)),
+  client({ type: 'listener', initialVersions: { good: 'elsewhere', bad: 'elsewhere' } }),
+  server({ type: 'listener', resources: ['good', 'bad'] }),
+  client(nack(listed('listener', 'bad'))),
+  server.silent(),
+  apply(resource('listener', 'good', 2)),
+  accepted({ type: 'listener', resources: [resource('listener', 'good', 2)] }),
+  server.silent(),
+)
+
+transcript(
+  'rule 103: what a client has of an earlier server and rejects in a new form is not taken away: nothing of the type is sent until it is mended (sotw)',
+  'sotw',
+  given(resource('listener', 'good'), resource('listener', 'bad', 2)),
+  client({ type: 'listener', version: 'elsewhere' }),
+  server({ type: 'listener', resources: ['good', 'bad'] }),
+  client(nack(listed('listener', 'bad'))),
+  server.silent(),
+  apply(resource('listener', 'good', 2)),
+  server.silent(),
+  server.warns(/nothing of type listener is sent until bad is mended/),
+  apply(resource('listener', 'bad', 3)),
+  accepted({ type: 'listener', resources: [resource('listener', 'good', 2), resource('listener', 'bad', 3)] }),
+)
