@@ -100,7 +100,7 @@ export class Progress {
   stateOf(
     subscriptions: Iterable<Subscription>,
     nowMs: number,
-    log: Log,
+    log: () => Log,
   ): { readonly client: ClientState; readonly lookAgainAtMs: number } {
     let clusters: readonly ResourceSet[] | undefined
     const mayHold: ResourceSet[] = []
@@ -137,7 +137,7 @@ export class Progress {
     return { client: { clusters, mayHold, drains: this.#drains }, lookAgainAtMs }
   }
 
-  #goOnWithout({ typeUrl, mayHold }: Subscription, { nonce, set }: Sent, nowMs: number, log: Log): void {
+  #goOnWithout({ typeUrl, mayHold }: Subscription, { nonce, set }: Sent, nowMs: number, log: () => Log): void {
     if ((this.#timedOut.get(typeUrl) ?? 0) >= Number(nonce)) return
     this.#timedOut.set(typeUrl, Number(nonce))
     const before = typeUrl === clusterType ? this.#clusters : mayHold[0]
@@ -145,7 +145,7 @@ export class Progress {
     if (typeUrl === listenerType) this.#beginDrain(mayHold.slice(0, Math.max(0, mayHold.lastIndexOf(set))), set, nowMs)
     const { changed, removed } = diffSets(before, set)
     const names = [...changed.map(({ name }) => name), ...removed]
-    log.warn(
+    log().warn(
       { type: wordOf(typeUrl), version: set.version, nonce, names: names.slice(0, maxNames) },
       'no ACK within the transition timeout: going on without it',
     )

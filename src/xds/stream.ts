@@ -107,7 +107,6 @@ export class Stream implements Sender, CallListener, LiveClient {
   readonly #isDebugging: boolean
   readonly #outbox: Outbox
   readonly #record: StreamRecord
-  #log: Log
   #node: Node | undefined
   #watch: Watch | undefined
   /** The label of the node's group, for people. */
@@ -150,8 +149,7 @@ export class Stream implements Sender, CallListener, LiveClient {
     this.#progress = new Progress(deps.options)
     const { canSendSecrets } = deps.options
     this.#canSend = (resource) => resource.isReady && (canSendSecrets || !resource.isSensitive)
-    this.#log = deps.log.child({ stream: this.#id })
-    this.#isDebugging = this.#log.isLevelEnabled('debug')
+    this.#isDebugging = deps.log.isLevelEnabled('debug')
     const { protocol } = kind
     this.#record = deps.status.open({ streamId: this.#id, protocol, peer: call.peer })
     deps.onEvent?.({ kind: 'open', streamId: this.#id, protocol, method: call.path, peer: call.peer })
@@ -250,14 +248,13 @@ export class Stream implements Sender, CallListener, LiveClient {
     this.#watch = this.#deps.cache.watch(node, (snapshot) => {
       this.#follow(snapshot)
       this.#isSettled = false
-      this.#followGroup(node)
+      this.#followGroup()
       this.#deps.fanOut.schedule(this)
     })
     this.#target = this.#watch.snapshot
     const rejected = this.#deps.rejections?.find(node)
     if (rejected !== undefined) this.#goBy(rejected, node)
     this.#group = this.#watch.group.label
-    this.#log = this.#deps.log.child({ stream: this.#id, node: node.id, group: this.#group })
     this.#log.info({ peer: this.#call.peer, protocol: this.#kind.protocol }, 'client connected')
     this.#record.joined(node, this.#group)
     this.#deps.onEvent?.({ kind: 'node', streamId: this.#id, node, group: this.#group })
@@ -287,11 +284,10 @@ export class Stream implements Sender, CallListener, LiveClient {
   }
 
   /** Selectors come and go, and a client that connected before the first read was in no group at all. */
-  #followGroup(node: Node): void {
+  #followGroup(): void {
     const group = this.#watch?.group.label ?? ''
     if (group === this.#group) return
     this.#group = group
-    this.#log = this.#deps.log.child({ stream: this.#id, node: node.id, group })
     this.#record.movedTo(group)
     this.#deps.onEvent?.({ kind: 'group', streamId: this.#id, group })
   }
@@ -452,7 +448,7 @@ export class Stream implements Sender, CallListener, LiveClient {
   /** Takes the next step of the transition. False while it must wait. */
   #step(from: View, to: View): boolean {
     const now = this.#deps.clock.now()
-    const { client, lookAgainAtMs } = this.#progress.stateOf(this.#subscriptions(), now, this.#log)
+    const { client, lookAgainAtMs } = this.#progress.stateOf(this.#subscriptions(), now, () => this.#log)
     this.#wakeAt(lookAgainAtMs)
     this.#view = plan(from, to, client).view
     return this.#view !== from
@@ -644,6 +640,12 @@ export class Stream implements Sender, CallListener, LiveClient {
     // A millisecond more, for timers may fire early by a fraction of one.
     const delayMs = Math.max(1, Math.ceil(this.#wakeAtMs - this.#deps.clock.now()) + 1)
     this.#wake = this.#deps.clock.after(delayMs, () => this.advance())
+  }
+
+  /** Made when there is something to log: a thousand streams would hold a thousand loggers for a few lines each. */
+  get #log(): Log {
+    const who = this.#node === undefined ? {} : { node: this.#node.id, group: this.#group }
+    return this.#deps.log.child({ stream: this.#id, ...who })
   }
 
   #warn(typeUrl: TypeUrl | undefined, message: string): void {
