@@ -53,7 +53,7 @@ class Client {
   }
 
   at(nowMs: number): ReturnType<Progress['stateOf']> {
-    return this.progress.stateOf([this.#subscription], nowMs, this.#log)
+    return this.progress.stateOf([this.#subscription], nowMs, () => this.#log)
   }
 
   drained(nowMs: number): readonly string[] {
@@ -150,6 +150,6 @@ describe('a replaced listener', () => {
     const sent: Sent = { nonce: '1', set: second, isComplete: true, lastPart: '1', owed: 'all', atMs: 0 }
     const had = noteSent(noteSent(newSubscription(first.typeUrl), { ...sent, nonce: '0', set: first }), sent)
     progress.noteVerdict(had, noteAck(had, sent), { kind: 'ack', sent }, 0)
-    expect(progress.stateOf([], 0, pino({ level: 'silent' })).client.drains.names).toEqual([])
+    expect(progress.stateOf([], 0, () => pino({ level: 'silent' })).client.drains.names).toEqual([])
   })
 })
