@@ -124,17 +124,14 @@ export class StreamRejections {
 
   /** A subscription with a rejected response, as if that had not held what is kept from the client. `set`: what it is to have. */
   withoutKept(subscription: Subscription, set: ResourceSet): Subscription {
-    const ofType = this.#kept.filter(({ typeUrl }) => typeUrl === subscription.typeUrl)
-    const wanted = new Set(ofType.filter((one) => this.#isWanted(one)).map(({ name }) => name))
-    if (wanted.size === 0) return subscription
-    const kept = ofType.filter(({ name }) => wanted.has(name))
-    const mayHold = subscription.mayHold.map((held) => {
-      const rejected = kept.filter(({ name, version }) => held.get(name)?.version === version)
-      return rejected.length === 0 ? held : held.with(new Map(rejected.map(({ name }) => [name, set.get(name)])))
-    })
+    const { typeUrl, acked } = subscription
+    const kept = this.#kept.filter((one) => one.typeUrl === typeUrl && this.#isWanted(one)).map(({ name }) => name)
+    if (kept.length === 0) return subscription
+    const instead = new Map(kept.map((name) => [name, set.get(name)]))
+    const mayHold = subscription.mayHold.map((held) => (held === acked ? held : held.with(instead)))
     const { doubtful } = subscription
-    const names = nameSetOf(wanted)
-    return noteHeld(subscription, mayHold, doubtful === 'all' ? doubtful : withoutNames(doubtful, names))
+    const left = doubtful === 'all' ? doubtful : withoutNames(doubtful, nameSetOf(kept))
+    return noteHeld(subscription, mayHold, left)
   }
 
   #isWanted({ typeUrl, name, version }: Rejection): boolean {
