@@ -16,49 +16,22 @@ import type { Metrics } from '../metrics.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
 import { aggregatedDiscoveryService, discoveryServices } from '../resource/service-definition.ts'
 import { type ResourceType, resourceTypes } from '../resource/type-url.ts'
-import { BodyCache } from './body.ts'
 import { type CallHandler, callInterceptor } from './call.ts'
-import { ClientMemory } from './client-memory.ts'
-import { FanOut } from './fan-out.ts'
-import { RejectionBook } from './rejection-book.ts'
-import { ReplyMemo } from './reply.ts'
-import { RequestReader } from './request-reader.ts'
 import { type StatusReader, StatusRecorder } from './status.ts'
-import { Stream, type StreamDeps, type StreamKind } from './stream.ts'
+import { Stream, type StreamKind } from './stream.ts'
+import { buildStreamDeps, type StreamDepsOptions } from './stream-deps.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
 
-export interface XdsServerOptions {
+export interface XdsServerOptions extends StreamDepsOptions {
   /** `host:port`; port 0 takes a free one. */
   readonly listen: string
   /** Absent: plaintext. */
   readonly credentials?: ServerCredentials
-  /** The connection is encrypted, or stays on this machine. */
-  readonly isSecure: boolean
-  /** Send sensitive resources though `isSecure` is false. */
-  readonly allowPlaintextSecrets: boolean
   /** How often an idle connection is probed, and how long a probe may take: a silent partition shows after both (rule 90). */
   readonly keepaliveTimeMs: number
   readonly keepaliveTimeoutMs: number
   /** Largest request: after a reconnect a delta client lists all that it has (rule 18). */
   readonly maxReceiveBytes: number
-  /** How long a push waits for the verdict on the last push of its type. */
-  readonly ackWaitMs: { readonly cluster: number; readonly other: number }
-  /** How long a transition waits for an ACK before it goes on without (rule 71). */
-  readonly transitionTimeoutMs: number
-  /** How long a client serves connections with a listener that it replaced (rules 74, 76); 0: not at all. */
-  readonly drainTimeMs: number
-  /** How long a node may be gone until what it rejected is forgotten, and is sent to it again (rule 103). */
-  readonly forgetRejectionsMs: number
-  /** Bytes that may be on their way to sockets, over all streams. */
-  readonly maxUnflushedBytes: number
-  /** Encoded answers kept for other streams in the same state. */
-  readonly maxSharedBytes: number
-  /** Above this a response is split, if its type may be (rule 19). */
-  readonly maxResponseBytes: number
-  /** Skip the first answer of pure wildcard LDS and CDS to a client that states the current version (rule 32). */
-  readonly sotwResume: boolean
-  /** `control_plane.identifier` of every response. */
-  readonly identifier: string
 }
 
 export const defaultXdsServerOptions: XdsServerOptions = {
@@ -99,15 +72,6 @@ export interface XdsServerDeps {
   readonly extraServices?: (server: Server) => void
 }
 
-/** How many answers are kept for other streams, whatever their size. */
-const maxBodies = 1024
-
-/** Nodes whose rejections are remembered while they are gone. */
-const maxRejectingNodes = 10_000
-
-/** How long one turn of a fan-out may hold the event loop. */
-const sliceMs = 5
-
 /**
  * Serves xDS: ADS and every per-type service that this version of Envoy's API has, SotW and delta.
  * @throws ControlPlaneError `io` when the address cannot be listened on.
@@ -129,34 +93,14 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
   })
   const recorder = new StatusRecorder(deps.metrics)
   const streams = new Set<Stream>()
-  const streamDeps: StreamDeps = {
+  const streamDeps = buildStreamDeps(options, {
     cache: deps.cache,
-    bodies: new BodyCache({
-      identifier: options.identifier,
-      maxBodies,
-      maxBytes: options.maxSharedBytes,
-      maxResponseBytes: options.maxResponseBytes,
-    }),
-    replies: new ReplyMemo(),
-    requests: { sotw: new RequestReader('sotw'), delta: new RequestReader('delta') },
-    fanOut: new FanOut({
-      maxUnflushedBytes: options.maxUnflushedBytes,
-      sliceMs,
-      clock: systemClock,
-      defer: setImmediate,
-    }),
-    clock: systemClock,
-    memory: new ClientMemory(),
     log: deps.log,
     status: recorder,
-    rejections: new RejectionBook({
-      maxNodes: maxRejectingNodes,
-      forgetAfterMs: options.forgetRejectionsMs,
-      clock: systemClock,
-    }),
     onEvent: deps.onEvent,
-    options: { ...options, canSendSecrets: options.isSecure || options.allowPlaintextSecrets },
-  }
+    clock: systemClock,
+    defer: setImmediate,
+  })
   addServices(server, deps.api, (path, kind) => {
     handlers.set(path, (call) => {
       const stream = new Stream(call, kind, streamDeps, (closed) => streams.delete(closed))

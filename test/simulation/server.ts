@@ -1,14 +1,10 @@
 import { createSnapshotCache } from '../../src/cache/snapshot-cache.ts'
 import { type Log, silentLog } from '../../src/log.ts'
-import { BodyCache } from '../../src/xds/body.ts'
 import type { Call } from '../../src/xds/call.ts'
-import { ClientMemory } from '../../src/xds/client-memory.ts'
-import { FanOut } from '../../src/xds/fan-out.ts'
-import { ReplyMemo } from '../../src/xds/reply.ts'
-import { RequestReader } from '../../src/xds/request-reader.ts'
-import { defaultXdsServerOptions } from '../../src/xds/server.ts'
+import { defaultXdsServerOptions, type XdsServerOptions } from '../../src/xds/server.ts'
 import { StatusRecorder } from '../../src/xds/status.ts'
 import { Stream, type StreamDeps } from '../../src/xds/stream.ts'
+import { buildStreamDeps } from '../../src/xds/stream-deps.ts'
 import type { StreamEvent } from '../../src/xds/stream-event.ts'
 import { resourceOf } from './resources.ts'
 import type { Spec } from './scenario.ts'
@@ -23,44 +19,32 @@ export const longestDrainMs = 30_000
 /** A drain begins when the new listener is warm, which is after the ACK from which the server counts. */
 const warmMarginMs = 16_000
 
-export const serverOptions: StreamDeps['options'] = {
+export const serverOptions: XdsServerOptions = {
   ...defaultXdsServerOptions,
   drainTimeMs: longestDrainMs + warmMarginMs,
-  canSendSecrets: true,
+  allowPlaintextSecrets: true,
 }
 
 /**
- * The server itself, without its sockets: the real streams, fan-out, bodies and snapshot cache, put together as
- * src/xds/server.ts does it, on virtual time.
+ * The server itself, without its sockets: the real streams, fan-out, bodies and snapshot cache, put together as in the
+ * server that people run, on virtual time.
  */
 export class SimulatedServer {
   readonly #cache = createSnapshotCache()
   readonly #deps: StreamDeps
 
   constructor(time: VirtualTime, onEvent: (event: StreamEvent) => void) {
-    this.#deps = {
-      cache: this.#cache,
-      bodies: new BodyCache({
-        identifier: 'simulated',
-        maxBodies: 1024,
-        maxBytes: defaultXdsServerOptions.maxSharedBytes,
-        maxResponseBytes: defaultXdsServerOptions.maxResponseBytes,
-      }),
-      replies: new ReplyMemo(),
-      requests: { sotw: new RequestReader('sotw'), delta: new RequestReader('delta') },
-      fanOut: new FanOut({
-        maxUnflushedBytes: defaultXdsServerOptions.maxUnflushedBytes,
-        sliceMs: 5,
+    this.#deps = buildStreamDeps(
+      { ...serverOptions, identifier: 'simulated' },
+      {
+        cache: this.#cache,
+        log: quietLog,
+        status: new StatusRecorder(),
+        onEvent,
         clock: time,
         defer: (act) => time.defer(act),
-      }),
-      clock: time,
-      memory: new ClientMemory(),
-      log: quietLog,
-      status: new StatusRecorder(),
-      onEvent,
-      options: serverOptions,
-    }
+      },
+    )
   }
 
   /** From now on the nodes of a group are to have these resources. */

@@ -1,7 +1,7 @@
 import { Clusters, type LiveCluster } from './clusters.ts'
 import { DeltaMux } from './delta-mux.ts'
 import { Listeners, type LiveListener } from './listeners.ts'
-import { type Meaning, meaningOf } from './meaning.ts'
+import { type Meaning, meaningOf, typeUrls } from './meaning.ts'
 import type { Interest, Mux, Send } from './mux.ts'
 import { Random } from './random.ts'
 import type { ClientSpec, Rejection, Word } from './scenario.ts'
@@ -409,8 +409,9 @@ const configurationOf = (host: string): string => host.slice(0, host.indexOf('/'
 
 /** Envoy dumps the resource behind the reason. */
 function constraintMessage({ word, name }: Meaning): string {
+  const type = typeUrls[word].slice(typeUrls[word].lastIndexOf('.') + 1)
   const dump = word === 'endpoint' ? `cluster_name: "${name}"` : `name: "${name}"`
-  return `Proto constraint validation failed (${word}ValidationError.Field: value is required): ${dump}\n`
+  return `Proto constraint validation failed (${type}ValidationError.Field: value is required): ${dump}\n`
 }
 
 function semanticMessage({ word, name }: Meaning): string {

@@ -1,0 +1,61 @@
+import type { Clock } from '../clock.ts'
+import { BodyCache } from './body.ts'
+import { ClientMemory } from './client-memory.ts'
+import { FanOut } from './fan-out.ts'
+import { RejectionBook } from './rejection-book.ts'
+import { ReplyMemo } from './reply.ts'
+import { RequestReader } from './request-reader.ts'
+import type { StreamDeps, StreamOptions } from './stream.ts'
+
+export interface StreamDepsOptions extends Omit<StreamOptions, 'canSendSecrets'> {
+  /** The connection is encrypted, or stays on this machine. */
+  readonly isSecure: boolean
+  /** Send sensitive resources though `isSecure` is false. */
+  readonly allowPlaintextSecrets: boolean
+  /** Bytes that may be on their way to sockets, over all streams. */
+  readonly maxUnflushedBytes: number
+  /** Encoded answers kept for other streams in the same state. */
+  readonly maxSharedBytes: number
+  /** Above this a response is split, if its type may be (rule 19). */
+  readonly maxResponseBytes: number
+  /** How long a node may be gone until what it rejected is forgotten, and is sent to it again (rule 103). */
+  readonly forgetRejectionsMs: number
+  /** `control_plane.identifier` of every response. */
+  readonly identifier: string
+}
+
+export interface StreamSurroundings extends Pick<StreamDeps, 'cache' | 'log' | 'status' | 'onEvent'> {
+  readonly clock: Clock
+  /** Calls `act` in a turn of the event loop of its own. */
+  readonly defer: (act: () => void) => void
+}
+
+/** How many answers are kept for other streams, whatever their size. */
+const maxBodies = 1024
+
+/** Nodes whose rejections are remembered while they are gone. */
+const maxRejectingNodes = 10_000
+
+/** How long one turn of a fan-out may hold the event loop. */
+const sliceMs = 5
+
+/** Puts together what the streams of one server share; of the simulation's server, too. */
+export function buildStreamDeps(options: StreamDepsOptions, around: StreamSurroundings): StreamDeps {
+  const { clock, defer, ...given } = around
+  const { maxUnflushedBytes, maxResponseBytes, identifier } = options
+  return {
+    ...given,
+    bodies: new BodyCache({ identifier, maxBodies, maxBytes: options.maxSharedBytes, maxResponseBytes }),
+    replies: new ReplyMemo(),
+    requests: { sotw: new RequestReader('sotw'), delta: new RequestReader('delta') },
+    fanOut: new FanOut({ maxUnflushedBytes, sliceMs, clock, defer }),
+    clock,
+    memory: new ClientMemory(),
+    rejections: new RejectionBook({
+      maxNodes: maxRejectingNodes,
+      forgetAfterMs: options.forgetRejectionsMs,
+      clock,
+    }),
+    options: { ...options, canSendSecrets: options.isSecure || options.allowPlaintextSecrets },
+  }
+}
