@@ -81,8 +81,11 @@ export class ClientMemory {
 }
 
 function isTrueTo({ mayHold, accepted }: Remembered, { typeUrl, versionInfo, initialVersions }: Stated): boolean {
-  if (initialVersions === undefined) return versionInfo !== '' && accepted.get(typeUrl) === versionInfo
   const sets = mayHold.get(typeUrl) ?? []
+  // Its last ACK may have been lost.
+  if (initialVersions === undefined) {
+    return accepted.get(typeUrl) === versionInfo || sets.some(({ version }) => version === versionInfo)
+  }
   for (const [name, version] of initialVersions) {
     if (!sets.some((set) => set.get(name)?.version === version)) return false
   }

@@ -28,21 +28,28 @@ describe('drains', () => {
   })
 
   test('end each at their time, a name with the last listener that named it', () => {
-    const both = withDrain(withDrain(noDrains, first, second, 100), second, none, 200)
-    expect(both.nextMs).toBe(100)
-    expect(withoutEnded(both, 99)).toBe(both)
-    expect(namesOf(withoutEnded(both, 100))).toEqual(['b', 'k', 's'])
-    expect(withoutEnded(both, 200)).toBe(noDrains)
+    const both = withDrain(withDrain(noDrains, first, second, 100_000), second, none, 200_000)
+    expect(both.nextMs).toBe(100_000)
+    expect(withoutEnded(both, 99_999)).toBe(both)
+    expect(namesOf(withoutEnded(both, 100_000))).toEqual(['b', 'k', 's'])
+    expect(withoutEnded(both, 200_000)).toBe(noDrains)
     expect(noDrains.nextMs).toBe(Number.POSITIVE_INFINITY)
+  })
+
+  test('end later when the successor is replaced before it can have been warm', () => {
+    const both = withDrain(withDrain(noDrains, first, second, 100_000), second, none, 110_000)
+    expect(namesOf(withoutEnded(both, 109_999))).toEqual(['a', 'b', 'k', 's'])
+    expect(withoutEnded(both, 110_000)).toBe(noDrains)
   })
 
   test('are the same object for clients that replaced the same in one stretch of time, before and after an end', () => {
     const [a, b] = [
       withDrain(noDrains, first, second, drainEnd(1_003, 600_000)),
-      withDrain(noDrains, first, second, drainEnd(9_998, 600_000)),
+      withDrain(noDrains, first, second, drainEnd(4_998, 600_000)),
     ]
     expect(a).toBe(b)
-    expect(drainEnd(1_003, 600_000)).toBe(610_000)
+    // 600 s, and 15 in which the successor warms.
+    expect(drainEnd(1_003, 600_000)).toBe(620_000)
     const [later, other] = [withDrain(a, second, none, 900_000), withDrain(b, second, none, 900_000)]
     expect(withoutEnded(later, 700_000)).toBe(withoutEnded(other, 650_000))
   })

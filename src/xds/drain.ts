@@ -4,6 +4,8 @@ import { IdentityMemo } from './identity-memo.ts'
 import { keyOf, type Named } from './named.ts'
 
 interface Held extends Named {
+  /** The listener. */
+  readonly by: string
   readonly untilMs: number
 }
 
@@ -50,10 +52,17 @@ const nothing = new HeldNames(new Map())
 
 export const noDrains: Drains = nothing
 
-/** A drain ends on a grid of a sixtieth of its time, so that clients that began it together end it together. */
+/** Envoy's `initial_fetch_timeout`: a new listener takes over, and the old one drains, at most so long after its ACK. */
+const warmMs = 15_000
+
+/**
+ * When a drain that begins with an ACK now is over: on a grid of a sixtieth of its time, so that clients that began it
+ * together end it together.
+ */
 export function drainEnd(nowMs: number, drainTimeMs: number): number {
   const gridMs = drainTimeMs / 60
-  return Math.ceil((nowMs + drainTimeMs) / gridMs) * gridMs
+  const marginMs = Math.min(warmMs, drainTimeMs / 40)
+  return Math.ceil((nowMs + marginMs + drainTimeMs) / gridMs) * gridMs
 }
 
 interface Started {
@@ -80,9 +89,17 @@ function replacedListeners(before: ResourceSet, after: ResourceSet): readonly Re
 }
 
 function addNames(drains: HeldNames, listeners: readonly Resource[], untilMs: number): Drains {
+  if (listeners.length === 0) return drains
   const held = new Map(drains.held)
-  for (const { references } of listeners) {
-    for (const { typeUrl, name } of references) held.set(keyOf({ typeUrl, name }), { typeUrl, name, untilMs })
+  const replaced = new Set(listeners.map(({ name }) => name))
+  for (const [key, before] of held) {
+    // If its successor was replaced before it was warm, the old version still serves, and drains later.
+    if (replaced.has(before.by) && before.untilMs >= untilMs - warmMs) held.set(key, { ...before, untilMs })
+  }
+  for (const { name: by, references } of listeners) {
+    for (const { typeUrl, name } of references) {
+      held.set(`${by}\0${keyOf({ typeUrl, name })}`, { typeUrl, name, by, untilMs })
+    }
   }
   return held.size === 0 ? drains : new HeldNames(held)
 }

@@ -99,6 +99,22 @@ describe('a planned transition', () => {
       ],
     ],
     [
+      'holds back the new members of an aggregate cluster until they are accepted, but no new aggregate',
+      ['cluster a=1 > cluster x', 'cluster x=1', 'listener l=1 > cluster a'],
+      [
+        'cluster a=2 > cluster y',
+        'cluster b=1 > cluster y',
+        'cluster y=1',
+        'listener l=1 > cluster a',
+        'listener k=1 > cluster b',
+      ],
+      [
+        ['cluster a=1', 'cluster b=1', 'cluster x=1', 'cluster y=1', 'listener l=1'],
+        ['cluster a=2', 'cluster b=1', 'cluster x=1', 'cluster y=1', 'listener k=1', 'listener l=1'],
+        ['cluster a=2', 'cluster b=1', 'cluster y=1', 'listener k=1', 'listener l=1'],
+      ],
+    ],
+    [
       'replaces a secret of a cluster, the old one until the cluster is accepted',
       ['cluster x=1 > secret old', 'secret old=1'],
       ['cluster x=2 > secret new', 'secret new=1'],

@@ -120,9 +120,9 @@ describe('a replaced listener', () => {
     expect(client.drained(10)).toEqual([])
     client.ack(sent, 20)
     expect(client.drained(20)).toEqual(['r'])
-    expect(client.at(20).lookAgainAtMs).toBe(620)
-    expect(client.drained(619)).toEqual(['r'])
-    expect(client.drained(620)).toEqual([])
+    expect(client.at(20).lookAgainAtMs).toBe(640)
+    expect(client.drained(639)).toEqual(['r'])
+    expect(client.drained(640)).toEqual([])
   })
 
   test('drains, too, if a later successor is accepted in its place', () => {

@@ -23,7 +23,7 @@ import {
 } from './content.ts'
 import type { FanOut, Sender } from './fan-out.ts'
 import { nackMessage } from './nack-message.ts'
-import { type NameSet, noNames } from './names.ts'
+import { type NameSet, noNames, unionNames } from './names.ts'
 import { Outbox } from './outbox.ts'
 import { plan } from './planner.ts'
 import { Progress, type ProgressOptions } from './progress.ts'
@@ -343,6 +343,17 @@ export class Stream implements Sender, CallListener, LiveClient {
     if (left === undefined) return
     this.#view = left.view
     this.#progress.resume(left, clock.now())
+    if (this.#kind.protocol === 'sotw') return
+    // Those that it has not answered may be warming still, and what they wait for may not have come.
+    const [accepted, ...unanswered] = left.mayHold.get(clusterType) ?? []
+    for (const set of unanswered) {
+      for (const [type, names] of followersOf(diffSets(accepted, set).changed)) this.#followUp(type, names)
+    }
+  }
+
+  /** These are to be sent, though they may be unchanged, with the first answer of their type. */
+  #followUp(typeUrl: TypeUrl, names: NameSet): void {
+    this.#followUps.set(typeUrl, unionNames(this.#followUps.get(typeUrl) ?? noNames, names))
   }
 
   leave(): Remembered | undefined {
@@ -621,7 +632,7 @@ export class Stream implements Sender, CallListener, LiveClient {
       if (follower !== undefined) {
         const { subscription: before } = follower
         this.#update(follower, { ...before, owed: addOwed(before.owed, names) })
-      } else if (isFirst) this.#followUps.set(typeUrl, names)
+      } else if (isFirst) this.#followUp(typeUrl, names)
     }
   }
 

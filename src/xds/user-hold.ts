@@ -8,8 +8,9 @@ const clusterType = resourceTypes.cluster.typeUrl
 
 /**
  * The resources of `to` that must wait, in order: those that send requests to a cluster which the client may lack yet
- * (rules 70, 71), and those that name a new resource that waits itself. Never a cluster, its endpoints or a secret: warming
- * needs them. `clusters` are the sets of clusters of which the client may have any.
+ * (rules 70, 71), and those that name a new resource that waits itself. Never a new cluster, its endpoints or a secret:
+ * warming needs them. But an aggregate cluster takes over its new members before they are warm: a changed one waits.
+ * `clusters` are the sets of clusters of which the client may have any.
  */
 export function heldBack(from: View, to: View, clusters: readonly ResourceSet[]): readonly Resource[] {
   const missing = new Set<string>()
@@ -19,14 +20,19 @@ export function heldBack(from: View, to: View, clusters: readonly ResourceSet[])
     }
   }
   if (missing.size === 0) return []
-  const held: Resource[] = []
+  const before = setIn(from, clusterType)
+  const held = diffSets(before, setIn(to, clusterType)).changed.filter(
+    (cluster) => before.get(cluster.name) !== undefined && isWaiting(cluster),
+  )
   for (const typeUrl of usersIn(from, to)) {
-    const before = setIn(from, typeUrl)
-    const waiting = diffSets(before, setIn(to, typeUrl)).changed.filter(({ references }) =>
-      references.some((reference) => missing.has(keyOf(reference))),
-    )
+    const had = setIn(from, typeUrl)
+    const waiting = diffSets(had, setIn(to, typeUrl)).changed.filter(isWaiting)
     held.push(...waiting)
-    for (const resource of waiting) if (before.get(resource.name) === undefined) missing.add(keyOf(resource))
+    for (const resource of waiting) if (had.get(resource.name) === undefined) missing.add(keyOf(resource))
   }
   return held
+
+  function isWaiting({ references }: Resource): boolean {
+    return references.some((reference) => missing.has(keyOf(reference)))
+  }
 }

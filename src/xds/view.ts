@@ -1,3 +1,4 @@
+import type { Resource } from '../resource/resource.ts'
 import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
 import { diffSets, emptySet, type ResourceSet } from '../snapshot/resource-set.ts'
 
@@ -75,5 +76,10 @@ export function changeBetween(from: View, to: View): Change {
 /** Nothing goes, and nothing of it may wait for a cluster. */
 function isOnlyAdded(from: View, to: View, typeUrl: TypeUrl): boolean {
   if (!providers.has(typeUrl) || users.includes(typeUrl)) return false
-  return diffSets(setIn(from, typeUrl), setIn(to, typeUrl)).removed.length === 0
+  const { changed, removed } = diffSets(setIn(from, typeUrl), setIn(to, typeUrl))
+  return removed.length === 0 && (typeUrl !== cluster.typeUrl || !changed.some(isAggregate))
+}
+
+function isAggregate({ references }: Resource): boolean {
+  return references.some(({ typeUrl }) => typeUrl === cluster.typeUrl)
 }
