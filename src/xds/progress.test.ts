@@ -3,6 +3,8 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { smallView } from '../../test/support/small-view.ts'
 import { type ResourceWord, resourceTypes } from '../resource/type-url.ts'
 import { emptySet, type ResourceSet } from '../snapshot/resource-set.ts'
+import type { Remembered } from './client-memory.ts'
+import { noDrains } from './drain.ts'
 import { Progress } from './progress.ts'
 import { newSubscription, noteAck, noteNack, noteSent, type Sent, type Subscription } from './subscription.ts'
 import { setIn } from './view.ts'
@@ -50,6 +52,10 @@ class Client {
 
   unchanged(set: ResourceSet): void {
     this.progress.noteUnchanged(this.#subscription, set)
+  }
+
+  leave(): Remembered {
+    return this.progress.leave('delta', smallView(), [this.#subscription])
   }
 
   at(nowMs: number): ReturnType<Progress['stateOf']> {
@@ -105,6 +111,60 @@ describe('the clusters that routes may name', () => {
 
   test('are no matter to a client that takes no clusters on this stream', () => {
     expect(new Client('route').at(0).client.clusters).toBeUndefined()
+  })
+})
+
+describe('a client that comes back', () => {
+  const route = setOf('route', 'route r=1 > cluster x')
+  const left: Remembered = {
+    protocol: 'delta',
+    view: smallView('cluster x=1', 'cluster y=1'),
+    mayHold: new Map([
+      [x.typeUrl, [x, xy]],
+      [route.typeUrl, [route]],
+    ]),
+    accepted: new Map(),
+    clusters: x,
+    drains: noDrains,
+  }
+
+  test('may hold what it held before, of each type until it accepts its first answer here', () => {
+    const client = new Client('cluster')
+    client.progress.resume(left, 0)
+    const sent = client.send(xy)
+    expect(client.at(1)).toMatchObject({
+      client: { mayHold: [x, xy, route, xy], clusters: [x, x, xy, xy] },
+      lookAgainAtMs: 100,
+    })
+    client.ack(sent)
+    expect(client.at(1).client).toMatchObject({ mayHold: [route, xy], clusters: [xy] })
+  })
+
+  test('is not waited for longer than the transition timeout, and the log says so', () => {
+    const client = new Client('listener')
+    client.progress.resume(left, 0)
+    expect(client.at(99).client).toMatchObject({ mayHold: [x, xy, route], clusters: [x, x, xy] })
+    expect(client.logged).toEqual([])
+    // Though it has not asked for clusters: it does when the last ones are warm, and takes no new ones before.
+    expect(client.at(100)).toMatchObject({
+      client: { mayHold: [], clusters: [xy] },
+      lookAgainAtMs: Number.POSITIVE_INFINITY,
+    })
+    client.at(101)
+    expect(client.logged).toMatchObject([{ types: ['cluster', 'route'] }])
+  })
+
+  test('leaves again what it had when it came, as far as it has not said more', () => {
+    const client = new Client('cluster')
+    client.progress.resume(left, 0)
+    client.ack(client.send(xy))
+    expect(client.leave()).toMatchObject({ clusters: xy, accepted: new Map([[x.typeUrl, xy.version]]) })
+    expect(client.leave().mayHold).toEqual(
+      new Map([
+        [x.typeUrl, [xy]],
+        [route.typeUrl, [route]],
+      ]),
+    )
   })
 })
 

@@ -34,6 +34,8 @@ export class Progress {
   readonly #earlier = new Map<TypeUrl, readonly ResourceSet[]>()
   #earlierVersions: ReadonlyMap<TypeUrl, string> = new Map()
   #earlierUntilMs = 0
+  /** It took clusters before this stream began. */
+  #isResumed = false
 
   constructor(options: ProgressOptions) {
     this.#options = options
@@ -41,6 +43,7 @@ export class Progress {
 
   /** The client was here before, and goes on with what it had. */
   resume({ mayHold, accepted, clusters, drains }: Remembered, nowMs: number): void {
+    this.#isResumed = clusters !== undefined
     this.#clusters = clusters
     this.#drains = drains
     for (const [typeUrl, sets] of mayHold) this.#earlier.set(typeUrl, sets)
@@ -102,14 +105,15 @@ export class Progress {
     nowMs: number,
     log: () => Log,
   ): { readonly client: ClientState; readonly lookAgainAtMs: number } {
-    let clusters: readonly ResourceSet[] | undefined
     const mayHold: ResourceSet[] = []
     this.#drains = withoutEnded(this.#drains, nowMs)
     let lookAgainAtMs = this.#drains.nextMs
     if (this.#earlier.size > 0) {
-      if (nowMs >= this.#earlierUntilMs) this.#earlier.clear()
+      if (nowMs >= this.#earlierUntilMs) this.#goOnWithoutEarlier(log)
       else lookAgainAtMs = Math.min(lookAgainAtMs, this.#earlierUntilMs)
     }
+    // A client that took clusters before asks for them late where some are warming, and takes no new ones until then.
+    let clusters = this.#isResumed ? this.#acceptedClusters() : undefined
     for (const [typeUrl, sets] of this.#earlier) if (canName(typeUrl)) mayHold.push(...sets)
     for (const subscription of subscriptions) {
       const { typeUrl, outstanding } = subscription
@@ -126,15 +130,28 @@ export class Progress {
           this.#goOnWithout(subscription, sent, nowMs, log)
         }
       }
-      if (typeUrl === clusterType) {
-        const accepted = this.#clusters === undefined ? [] : [this.#clusters]
-        clusters = [...accepted, ...(this.#earlier.get(clusterType) ?? []), ...awaited]
-      }
+      if (typeUrl === clusterType) clusters = [...this.#acceptedClusters(), ...awaited]
       // What came before the overdue one counts as replaced.
       const from = last === undefined ? 0 : Math.max(0, subscription.mayHold.lastIndexOf(last.set))
       for (let at = from; at < subscription.mayHold.length; at++) mayHold.push(subscription.mayHold[at] as ResourceSet)
     }
     return { client: { clusters, mayHold, drains: this.#drains }, lookAgainAtMs }
+  }
+
+  #acceptedClusters(): readonly ResourceSet[] {
+    const accepted = this.#clusters === undefined ? [] : [this.#clusters]
+    return [...accepted, ...(this.#earlier.get(clusterType) ?? [])]
+  }
+
+  #goOnWithoutEarlier(log: () => Log): void {
+    const types = [...this.#earlier.keys()].filter(canName).map(wordOf)
+    if (types.length > 0)
+      log().warn(
+        { types },
+        'not asked for or not accepted within the transition timeout after a reconnect: going on without',
+      )
+    this.#clusters = this.#earlier.get(clusterType)?.at(-1) ?? this.#clusters
+    this.#earlier.clear()
   }
 
   #goOnWithout({ typeUrl, mayHold }: Subscription, { nonce, set }: Sent, nowMs: number, log: () => Log): void {
