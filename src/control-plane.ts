@@ -2,6 +2,7 @@ import { type Address, isLoopback, parseAddress } from './address.ts'
 import { type AdminServer, createAdminServer } from './admin/server.ts'
 import { createSnapshotCache } from './cache/snapshot-cache.ts'
 import { parseDocument } from './config/parse-document.ts'
+import { withCurrentOrigins } from './current-origins.ts'
 import { ControlPlaneError } from './errors.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
@@ -12,7 +13,7 @@ import { type EnvoyApi, loadEnvoyApi } from './resource/envoy-api.ts'
 import type { Node } from './resource/node.ts'
 import { discoveryServiceFiles } from './resource/service-definition.ts'
 import { createHistory, type History } from './snapshot/store.ts'
-import { createWorld } from './snapshot/world.ts'
+import { createWorld, type World } from './snapshot/world.ts'
 import { etcdIdPrefix } from './source/etcd-client.ts'
 import { createEtcdSource } from './source/etcd-source.ts'
 import { createFileSource } from './source/file-source.ts'
@@ -101,7 +102,7 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
   )
   opened.push(() => pipeline.close())
   const xds = await openXds(options, { api, cache, metrics, pipeline, log }, opened)
-  const admin = await openAdmin(options, { api, cache, metrics, pipeline, history, xds, log }, opened)
+  const admin = await openAdmin(options, { api, cache, metrics, pipeline, history, xds, world, log }, opened)
   warnOfPlaintext(options, log)
   const close = async (): Promise<void> => await closeAll(opened)
   return {
@@ -204,17 +205,17 @@ function tlsOf(options: ServeOptions, log: Log): TlsCredentials | undefined {
 
 async function openAdmin(
   options: ServeOptions,
-  rooms: Opened & { readonly history: History; readonly xds: XdsServer },
+  rooms: Opened & { readonly history: History; readonly xds: XdsServer; readonly world: World },
   opened: Closer[],
 ): Promise<AdminServer> {
-  const { api, cache, metrics, pipeline, history, xds, log } = rooms
+  const { api, cache, metrics, pipeline, history, xds, world, log } = rooms
   const isSecure = isLoopback(options.admin) || options.allowPlaintextSecrets
   const onNode = ({ staticNames }: Node): void => pipeline.addStaticNames(staticNames)
   const admin = await createAdminServer(
     {
       readiness: pipeline,
       cache,
-      status: xds.status,
+      status: withCurrentOrigins(xds.status, () => world.inForce.values()),
       history,
       metrics,
       ...(servesRest(options) && { rest: { cache, api, isSecure, onNode } }),

@@ -85,6 +85,7 @@ export type ProblemCode =
   | 'too-large'
   | 'unreadable'
   | 'withheld'
+  | 'rejected'
   | 'history'
   | 'usage'
 

@@ -12,6 +12,8 @@ export interface Metrics {
   readonly acks: Tally<'type'>
   /** Rejections by clients: any increase wants a look at `fairlead nodes`. */
   readonly nacks: Tally<'type'>
+  /** Resources that connected nodes rejected and do not get until they change, each node's for itself. */
+  readonly rejectedResources: Reading<'type'>
   /** From the newest response of a type to its ACK. */
   readonly ackSeconds: Times<'type'>
   /** From the change that a source saw to the snapshot that holds it, the debounce included. */
@@ -64,6 +66,32 @@ function createTally<Label extends string>(config: {
         cells.set(key, cell)
       }
       return cell
+    },
+  }
+}
+
+/** A gauge that is read from its owner, and only when somebody asks. */
+export interface Reading<Label extends string> {
+  from(read: () => ReadonlyMap<Readonly<Record<Label, string>>, number>): void
+}
+
+function createReading<Label extends string>(config: {
+  readonly name: string
+  readonly help: string
+  readonly labelNames: Label[]
+  readonly registers: Registry[]
+}): Reading<Label> {
+  let read: Parameters<Reading<Label>['from']>[0] = () => new Map()
+  const gauge: Gauge<Label> = new Gauge({
+    ...config,
+    collect() {
+      gauge.reset()
+      for (const [labels, value] of read()) gauge.set(labels, value)
+    },
+  })
+  return {
+    from(given) {
+      read = given
     },
   }
 }
@@ -170,6 +198,12 @@ export function createMetrics(): Metrics {
     nacks: createTally({
       name: 'fairlead_nacks_total',
       help: 'xDS responses rejected',
+      labelNames: ['type'],
+      registers,
+    }),
+    rejectedResources: createReading({
+      name: 'fairlead_rejected_resources',
+      help: 'Resources that connected nodes rejected and do not get until they change',
       labelNames: ['type'],
       registers,
     }),

@@ -11,6 +11,7 @@ import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { resourceTypes } from '../resource/type-url.ts'
 import type { History } from '../snapshot/store.ts'
+import { rejectionProblems } from '../xds/rejection-problem.ts'
 import { answerRest, type RestDeps } from '../xds/rest.ts'
 import type { StatusReader } from '../xds/status.ts'
 import { isOwnHost } from './own-host.ts'
@@ -153,7 +154,10 @@ function addStatusRoutes(
   )
   addRoute(app, 'GET', '/api/nodes', () => ({ nodes: status.nodes() }))
   addRoute(app, 'GET', '/api/problems', () => ({
-    problems: readiness.problems.map((problem) => ({ ...problem, place: formatOrigin(problem.origin) })),
+    problems: [...readiness.problems, ...rejectionProblems(status.nodes())].map((problem) => ({
+      ...problem,
+      place: formatOrigin(problem.origin),
+    })),
   }))
 }
 

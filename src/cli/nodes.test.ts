@@ -5,6 +5,7 @@ import { startAdmin } from '../../test/support/admin-bed.ts'
 import { atTestEnd } from '../../test/support/at-test-end.ts'
 import { type CommandResult, runCommand } from '../../test/support/command.ts'
 import { freePorts } from '../../test/support/free-ports.ts'
+import { smallResource } from '../../test/support/small-view.ts'
 import { nodeOfJson } from '../resource/node.ts'
 import { type ResourceWord, resourceTypes } from '../resource/type-url.ts'
 import type { StatusRecorder, StreamRecord } from '../xds/status.ts'
@@ -80,6 +81,41 @@ describe('fairlead nodes', () => {
     )
     expect(out).toMatch(/edge-1 rejected listener cccccccc at .*, and has none:\n {2}no such filter\n\n/)
     expect(out).toMatch(/fairlead validate PATH --envoy BINARY\n$/)
+  })
+
+  test('says what was rejected at its place, once for all nodes that did, and what they have instead', async () => {
+    const { url, status } = await startAdmin()
+    const bad = smallResource('listener bad=2')
+    const since = '2026-11-21T07:00:00.123Z'
+    for (const [index, id] of ['edge-1', 'edge-2', 'edge-3', 'edge-4', 'edge-5'].entries()) {
+      const edge = connect(status, index + 1, id)
+      exchange(edge, 'listener', { sent: version('b'), acked: version('b') })
+      const resource = { ...bad, origin: { name: 'config/edge.yaml', line: 14, column: 3 } }
+      const accepted = id === 'edge-5' ? smallResource('listener bad=1') : undefined
+      edge.rejected({ standing: [{ resource, accepted, since, message: "route: unknown cluster 'x'\nand more" }] })
+    }
+    const { out } = await nodes(url)
+    expect(out).toMatch(/edge-3 .*listener +bbbbbbbb +bbbbbbbb +REJECTED\n/)
+    expect(out.slice(out.indexOf('\n\n'))).toBe(
+      [
+        '',
+        '',
+        'config/edge.yaml:14:3',
+        `  edge-1, edge-2, edge-3 and edge-4 rejected listener "bad" ${bad.version.slice(0, 8)} at 2026-11-21 07:00:00Z,`,
+        '  and do without it:',
+        "    route: unknown cluster 'x'",
+        '    and more',
+        '',
+        'config/edge.yaml:14:3',
+        `  edge-5 rejected listener "bad" ${bad.version.slice(0, 8)} at 2026-11-21 07:00:00Z,`,
+        `  and keeps ${smallResource('listener bad=1').version.slice(0, 8)}:`,
+        "    route: unknown cluster 'x'",
+        '    and more',
+        '',
+        'Mend what Envoy names. To ask an Envoy beforehand: fairlead validate PATH --envoy BINARY',
+        '',
+      ].join('\n'),
+    )
   })
 
   test('says each warning about a client once', async () => {

@@ -1,5 +1,7 @@
 import { Command } from 'commander'
-import type { NodeStatus, TypeStatus } from '../xds/status.ts'
+import { formatOrigin } from '../errors.ts'
+import { someOf } from '../xds/rejection-problem.ts'
+import type { NodeStatus, RejectedStatus, TypeStatus } from '../xds/status.ts'
 import { counted, type Io, print, printJson } from './io.ts'
 import { jsonOption } from './option.ts'
 import { askServer, serverOption } from './server-client.ts'
@@ -8,7 +10,8 @@ import { formatTable } from './table.ts'
 const help = `
 A type is \`in sync\` when the Envoy accepted the last version that it was sent,
 \`waiting\` until it answers (it does not while a cluster warms), and REJECTED
-when it refused it: then it goes on with what it accepted before.
+when it refused something of it: that it is not sent again until it changes,
+and all else is.
 `
 
 export function nodesCommand(io: Io): Command {
@@ -44,7 +47,7 @@ function formatNodes(nodes: readonly NodeStatus[]): string {
       type,
       short(status.sent),
       short(status.acked),
-      stateOf(status),
+      stateOf(type, status, node),
     ])
   })
   const table = formatTable(['node', 'cluster', 'group', 'protocol', 'type', 'sent', 'accepted', 'state'], rows)
@@ -58,7 +61,7 @@ function formatNode(node: NodeStatus): string {
     status.isWildcard ? 'everything' : counted(status.names, 'name'),
     status.sent ?? '-',
     status.acked === status.sent ? 'the same' : (status.acked ?? '-'),
-    stateOf(status),
+    stateOf(type, status, node),
   ])
   const who = [`${node.id}  cluster ${node.cluster || '-'}, gets what is for ${node.group || 'nobody'}`]
   who.push(
@@ -71,24 +74,58 @@ function formatNode(node: NodeStatus): string {
   return [who.join('\n'), table, ...complaints([node])].join('\n\n')
 }
 
+/** What is wrong, each once, however many nodes it concerns. */
 function complaints(nodes: readonly NodeStatus[]): string[] {
-  const rejections = nodes.flatMap((node) =>
+  const rejected = rejectedResources(nodes)
+  const unnamed = nodes.flatMap((node) =>
     Object.entries(node.types).flatMap(([type, { nacked, acked }]) => {
-      if (nacked === undefined) return []
+      if (nacked === undefined || node.rejected.some((one) => one.type === type)) return []
       const keeps = acked === undefined ? 'has none' : `goes on with ${short(acked)}`
       const head = `${node.id} rejected ${type} ${short(nacked.version)} at ${timeText(nacked.at)}, and ${keeps}:`
-      return [`${head}\n  ${nacked.message.replaceAll('\n', '\n  ')}`]
+      return [`${head}\n${indented(nacked.message)}`]
     }),
   )
   const warnings = nodes.flatMap((node) => [...new Set(node.warnings)].map((warning) => `${node.id}: ${warning}`))
-  if (rejections.length > 0) {
-    rejections.push('Mend what Envoy names. To ask an Envoy beforehand: fairlead validate PATH --envoy BINARY')
-  }
-  return [...rejections, ...(warnings.length > 0 ? [warnings.join('\n')] : [])]
+  const hasRejections = rejected.length + unnamed.length > 0
+  return [
+    ...rejected,
+    ...unnamed,
+    ...(hasRejections
+      ? ['Mend what Envoy names. To ask an Envoy beforehand: fairlead validate PATH --envoy BINARY']
+      : []),
+    ...(warnings.length > 0 ? [warnings.join('\n')] : []),
+  ]
 }
 
-function stateOf(status: TypeStatus): string {
-  if (status.nacked !== undefined) return 'REJECTED'
+/** By place, so that an editor or a terminal leads there. */
+function rejectedResources(nodes: readonly NodeStatus[]): string[] {
+  const groups = new Map<string, { readonly rejected: RejectedStatus; readonly ids: Set<string> }>()
+  for (const { id, rejected } of nodes) {
+    for (const one of rejected) {
+      const key = [one.type, one.name, one.version, one.keeps, one.message].join('\0')
+      const group = groups.get(key) ?? { rejected: one, ids: new Set<string>() }
+      groups.set(key, group)
+      group.ids.add(id)
+    }
+  }
+  return [...groups.values()].map(({ rejected, ids }) => {
+    const { type, name, version, keeps, origin, since, message } = rejected
+    const who = `${someOf([...ids].sort())} rejected ${type} "${name}" ${short(version)} at ${timeText(since)}`
+    const kept = keptText(keeps, ids.size > 1)
+    return `${formatOrigin(origin)}\n${indented(`${who},\n${kept}:`)}\n${indented(indented(message))}`
+  })
+}
+
+function keptText(keeps: string | null, areMany: boolean): string {
+  if (keeps === null) return areMany ? 'and do without it' : 'and does without it'
+  const keep = areMany ? 'and keep' : 'and keeps'
+  return keeps === 'unknown' ? `${keep} what was there before` : `${keep} ${short(keeps)}`
+}
+
+const indented = (text: string): string => text.replaceAll(/^/gm, '  ')
+
+function stateOf(type: string, status: TypeStatus, node: NodeStatus): string {
+  if (status.nacked !== undefined || node.rejected.some((one) => one.type === type)) return 'REJECTED'
   if (status.sent === undefined) return 'nothing to send'
   return status.sent === status.acked ? 'in sync' : 'waiting'
 }

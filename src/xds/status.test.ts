@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
+import { smallResource } from '../../test/support/small-view.ts'
 import { createMetrics } from '../metrics.ts'
 import type { Node } from '../resource/node.ts'
 import { resourceTypes } from '../resource/type-url.ts'
+import type { StandingRejection } from './rejection-book.ts'
 import { StatusRecorder, type StreamRecord, type TypeRecord } from './status.ts'
 
 const { typeUrl } = resourceTypes.cluster
@@ -16,6 +18,11 @@ const node: Node = {
 }
 
 const opened = { streamId: 1, protocol: 'sotw', peer: '127.0.0.1:1' } as const
+
+function rejection(text: string, accepted?: string): StandingRejection {
+  const before = accepted === undefined ? undefined : smallResource(accepted)
+  return { resource: smallResource(text), accepted: before, message: 'no', since: '2026-11-21T07:00:00.000Z' }
+}
 
 function connected(): { readonly recorder: StatusRecorder; readonly stream: StreamRecord; readonly type: TypeRecord } {
   const recorder = new StatusRecorder()
@@ -51,6 +58,47 @@ describe('StatusRecorder', () => {
     type.sent('v1', 2, 10)
     type.acked('v1', 3, true)
     expect(recorder.nodes()[0]?.types['cluster']?.acked).toBeUndefined()
+  })
+
+  test('counts the rejection as over when nothing that was rejected is wanted any more', () => {
+    const { recorder, stream, type } = connected()
+    const standing = [rejection('cluster bad=2', 'cluster bad=1')]
+    stream.rejected({
+      get standing() {
+        return standing
+      },
+    })
+    type.sent('v1', 2, 10)
+    type.acked('v1', 3, false)
+    type.sent('v2', 2, 10)
+    type.nacked('v2', 'bad cluster')
+    type.blamed(undefined)
+    expect(recorder.nodes()[0]).toMatchObject({
+      types: { cluster: { sent: 'v2', acked: 'v1', nacked: { version: 'v2' } } },
+      rejected: [{ type: 'cluster', name: 'bad', message: 'no', origin: { name: 'test.yaml' } }],
+    })
+    standing.pop()
+    const [after] = recorder.nodes()
+    expect(after?.rejected).toEqual([])
+    expect(after?.types['cluster']).toMatchObject({ sent: 'v1', acked: 'v1' })
+    expect(after?.types['cluster']).not.toHaveProperty('nacked')
+  })
+
+  test('counts what nodes rejected in a metric, each node once', async () => {
+    const metrics = createMetrics()
+    const recorder = new StatusRecorder(metrics)
+    for (const [streamId, id] of [
+      [1, 'a'],
+      [2, 'a'],
+      [3, 'b'],
+    ] as const) {
+      const stream = recorder.open({ ...opened, streamId })
+      stream.joined({ ...node, id }, '')
+      stream.rejected({ standing: [rejection('cluster bad=2'), rejection('route r=1')] })
+    }
+    const text = await metrics.registry.metrics()
+    expect(text).toContain('fairlead_rejected_resources{type="cluster"} 2\n')
+    expect(text).toContain('fairlead_rejected_resources{type="route"} 2\n')
   })
 
   test('keeps the last rejection with its message until something is accepted', () => {

@@ -68,6 +68,8 @@ export class TypeRecord {
   #sent: string | undefined
   #acked: string | undefined
   #nacked: TypeStatus['nacked']
+  /** What was rejected is known, and the client gets all else. */
+  #isBlamed = false
   #responses = 0
   #resources = 0
 
@@ -82,6 +84,7 @@ export class TypeRecord {
 
   sent(version: string, resources: number, bytes: number): void {
     this.#sent = version
+    this.#isBlamed = false
     this.#responses++
     this.#resources += resources
     this.#tallies.responses.value++
@@ -100,16 +103,28 @@ export class TypeRecord {
 
   nacked(version: string, message: string): void {
     this.#nacked = { version, at: new Date().toISOString(), message }
+    this.#isBlamed = false
     this.#tallies.nacks.value++
   }
 
-  get status(): TypeStatus {
+  /** The rejection is about known resources. `taken`: the version that the client has without them, if it said so. */
+  blamed(taken: string | undefined): void {
+    this.#isBlamed = true
+    if (taken === undefined) return
+    this.#sent = taken
+    this.#acked = taken
+  }
+
+  /** `isRejecting`: the client is kept from something of this type. When nothing is any more, the rejection is over. */
+  statusWhile(isRejecting: boolean): TypeStatus {
+    const isOver = this.#isBlamed && !isRejecting
+    const sent = isOver ? this.#acked : this.#sent
     return {
       names: this.#names,
       isWildcard: this.#isWildcard,
-      ...(this.#sent !== undefined && { sent: this.#sent }),
+      ...(sent !== undefined && { sent }),
       ...(this.#acked !== undefined && { acked: this.#acked }),
-      ...(this.#nacked !== undefined && { nacked: this.#nacked }),
+      ...(this.#nacked !== undefined && !isOver && { nacked: this.#nacked }),
       responses: this.#responses,
       resources: this.#resources,
     }
@@ -186,6 +201,12 @@ export class StreamRecord {
   get status(): NodeStatus | undefined {
     const node = this.#node
     if (node === undefined) return undefined
+    const rejected = this.#rejections?.standing.map(rejectedStatus) ?? []
+    const rejecting = new Set(rejected.map(({ type }) => type))
+    const types = [...this.#types].map(([typeUrl, type]): [string, TypeStatus] => {
+      const word = wordOf(typeUrl)
+      return [word, type.statusWhile(rejecting.has(word))]
+    })
     return {
       streamId: this.streamId,
       id: node.id,
@@ -195,9 +216,9 @@ export class StreamRecord {
       userAgent: `${node.userAgentName} ${node.userAgentVersion}`.trim(),
       peer: this.#peer,
       connectedAt: new Date(this.#connectedAtMs).toISOString(),
-      types: Object.fromEntries([...this.#types].map(([typeUrl, type]) => [wordOf(typeUrl), type.status])),
+      types: Object.fromEntries(types),
       warnings: this.#warnings,
-      rejected: this.#rejections?.standing.map(rejectedStatus) ?? [],
+      rejected,
     }
   }
 }
@@ -222,6 +243,17 @@ export class StatusRecorder implements StatusReader {
 
   constructor(metrics?: Metrics) {
     this.#metrics = metrics
+    metrics?.rejectedResources.from(() => this.#countRejected())
+  }
+
+  #countRejected(): ReadonlyMap<{ readonly type: string }, number> {
+    const byType = new Map<string, Set<string>>()
+    for (const { status } of this.#streams) {
+      for (const { type, name } of status?.rejected ?? []) {
+        byType.set(type, (byType.get(type) ?? new Set<string>()).add(`${status?.id}\0${name}`))
+      }
+    }
+    return new Map([...byType].map(([type, resources]) => [{ type }, resources.size]))
   }
 
   /** A record that its stream writes to until it is closed. */

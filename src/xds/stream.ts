@@ -396,21 +396,28 @@ export class Stream implements Sender, CallListener, LiveClient {
       return
     }
     const message = nackMessage(typeUrl, verdict.message)
-    this.#log.warn({ type: wordOf(typeUrl), version, nonce, reason: message }, 'client rejected a response')
     record.nacked(version, message)
     this.#deps.onEvent?.({ kind: 'nack', streamId: this.#id, typeUrl, version, nonce, ms, message })
     const node = this.#node as Node
     const rejections = this.#rejections ?? this.#goBy(this.#deps.rejections?.open(node) ?? new RejectionRecord(), node)
-    this.#judge(rejections, state, verdict)
+    if (this.#judge(rejections, state, verdict)) return
+    this.#log.warn({ type: wordOf(typeUrl), version, nonce, reason: message }, 'client rejected a response')
   }
 
-  /** Finds what a verdict is about, and tells of it once (rule 102). */
-  #judge(rejections: StreamRejections, state: TypeState, verdict: Verdict): void {
+  /** Finds what a verdict is about, and tells of it once (rule 102). False when that is nothing that is known. */
+  #judge(rejections: StreamRejections, state: TypeState, verdict: Verdict): boolean {
     this.#isSettled = false
+    const { subscription: judged, record } = state
     const { protocol } = this.#kind
     const now = this.#deps.clock.now()
     const { found, subscription } = rejections.note({ ...state, protocol, verdict }, now, new Date())
-    state.subscription = subscription
+    if (found.length === 0) return false
+    const { acked: taken } = subscription
+    if (subscription !== judged && taken !== undefined) {
+      state.subscription = subscription
+      this.#progress.noteVerdict(judged, subscription, { kind: 'ack', sent: { ...verdict.sent, set: taken } }, now)
+    }
+    record.blamed(subscription === judged ? undefined : taken?.version)
     for (const { resource, accepted, message } of found) {
       const { typeUrl, name, version, origin } = resource
       const keeps = accepted === undefined ? 'nothing' : accepted.isReady ? accepted.version : 'unknown'
@@ -419,6 +426,7 @@ export class Stream implements Sender, CallListener, LiveClient {
         'client rejected a resource: it is not sent to this node again until it changes',
       )
     }
+    return true
   }
 
   // ---- answers and pushes
