@@ -127,6 +127,28 @@ for (const protocol of protocols) {
   )
 
   transcript(
+    `rule 70: a client that names its clusters gets routes to others at once, for it asks for those then (${protocol})`,
+    protocol,
+    world,
+    client(asks('cluster', 'x')),
+    accepted({ type: 'cluster', resources: ['x'] }),
+    client(asks('route', 'r')),
+    accepted({ type: 'route', resources: ['r'] }),
+    moveToY,
+    server({ type: 'route', resources: [routeTo('r', 'y')] }),
+    client((memory) =>
+      protocol === 'sotw'
+        ? ack({ type: 'cluster', names: ['x', 'y'] })(memory, protocol)
+        : { type: 'cluster', subscribe: ['y'] },
+    ),
+    accepted({ type: 'cluster', resources: protocol === 'sotw' ? ['x', 'y'] : ['y'] }),
+    server.silent(),
+    client(ack({ type: 'route' })),
+    accepted(protocol === 'sotw' ? { type: 'cluster', resources: ['y'] } : { type: 'cluster', removed: ['x'] }),
+    server.silent(),
+  )
+
+  transcript(
     `rule 71: the first clusters of a stream hold nothing back (${protocol})`,
     protocol,
     world,
