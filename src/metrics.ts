@@ -9,6 +9,8 @@ export interface Metrics {
   readonly responses: Tally<'type' | 'protocol'>
   /** Bytes of responses written to clients. */
   readonly responseBytes: Tally<'type' | 'protocol'>
+  /** Delta responses without bodies, for resources with a TTL. */
+  readonly heartbeats: Tally<'type'>
   readonly acks: Tally<'type'>
   /** Rejections by clients: any increase wants a look at `fairlead nodes`. */
   readonly nacks: Tally<'type'>
@@ -192,6 +194,12 @@ export function createMetrics(): Metrics {
       name: 'fairlead_response_bytes_total',
       help: 'Bytes of xDS responses sent',
       labelNames: ['type', 'protocol'],
+      registers,
+    }),
+    heartbeats: createTally({
+      name: 'fairlead_heartbeats_total',
+      help: 'Delta responses that only extend TTLs',
+      labelNames: ['type'],
       registers,
     }),
     acks: createTally({ name: 'fairlead_acks_total', help: 'xDS responses accepted', labelNames: ['type'], registers }),

@@ -122,6 +122,17 @@ describe('ResourceSet', () => {
       expect(diff.removed).toEqual([...members.keys()].filter((name) => !model.has(name)).sort())
     }
   })
+
+  it('knows how many of its members have a TTL', () => {
+    const brief = (name: string): Resource =>
+      buildResource({ typeUrl, name, bytes: Uint8Array.of(1), origin: { name: 'a.yaml' }, ttlMs: 1000 })
+    const set = setOfResources(typeUrl, [cluster('a'), brief('b'), brief('c')])
+    expect(set.expiring).toBe(2)
+    expect(set.with(change(['b', cluster('b')])).expiring).toBe(1)
+    expect(set.with(change(['a', brief('a')], ['b', undefined])).expiring).toBe(2)
+    expect(unionSets([set, setOfResources(typeUrl, [brief('b'), brief('d')])]).expiring).toBe(3)
+    expect(emptySet(typeUrl).expiring).toBe(0)
+  })
 })
 
 describe('diffSets', () => {

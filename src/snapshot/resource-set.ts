@@ -9,6 +9,8 @@ export interface ResourceSet {
   /** Order-free hash of (type, name, resource version) over its members; never '' (rule 33). */
   readonly version: string
   readonly size: number
+  /** How many of its members have a TTL: their clients must hear of them again and again (rule 82). */
+  readonly expiring: number
   get(name: string): Resource | undefined
   /** In order of name, so that equal sets are written as equal bytes (rule 39). */
   values(): Iterable<Resource>
@@ -46,9 +48,17 @@ const wrap = (1n << 256n) - 1n
 
 let lastBaseId = 0
 
+/** What of a set is known without walking it. */
+interface Totals {
+  readonly size: number
+  readonly expiring: number
+  readonly sum: bigint
+}
+
 class PersistentSet implements ResourceSet {
   readonly typeUrl: TypeUrl
   readonly size: number
+  readonly expiring: number
   readonly base: Base
   /** Shadows the base; `undefined` is a member of the base that is gone. */
   readonly changes: Changes
@@ -56,11 +66,12 @@ class PersistentSet implements ResourceSet {
   #version: string | undefined
   #changedNames: readonly string[] | undefined
 
-  constructor(typeUrl: TypeUrl, base: Base, changes: Changes, size: number, sum: bigint) {
+  constructor(typeUrl: TypeUrl, base: Base, changes: Changes, { size, expiring, sum }: Totals) {
     this.typeUrl = typeUrl
     this.base = base
     this.changes = changes
     this.size = size
+    this.expiring = expiring
     this.#sum = sum
   }
 
@@ -95,7 +106,7 @@ class PersistentSet implements ResourceSet {
 
   /** As `with`, folding the changes into a base of its own only above `limit` of them. */
   change(changes: Changes, limit: number): PersistentSet {
-    let size = this.size
+    let { size, expiring } = this
     let sum = this.#sum
     let merged: Map<string, Resource | undefined> | undefined
     for (const [name, after] of changes) {
@@ -106,12 +117,14 @@ class PersistentSet implements ResourceSet {
       if (isSame(original, after)) merged.delete(name)
       else merged.set(name, after)
       size += (after === undefined ? 0 : 1) - (before === undefined ? 0 : 1)
+      expiring += (after?.ttlMs === undefined ? 0 : 1) - (before?.ttlMs === undefined ? 0 : 1)
       sum = (sum + memberHash(this.typeUrl, after) - memberHash(this.typeUrl, before)) & wrap
     }
     if (merged === undefined) return this
-    const changed = new PersistentSet(this.typeUrl, this.base, merged, size, sum)
+    const totals = { size, expiring, sum }
+    const changed = new PersistentSet(this.typeUrl, this.base, merged, totals)
     if (merged.size <= limit) return changed
-    return new PersistentSet(this.typeUrl, foldedBase(changed), new Map(), size, sum)
+    return new PersistentSet(this.typeUrl, foldedBase(changed), new Map(), totals)
   }
 }
 
@@ -151,7 +164,7 @@ export function emptySet(typeUrl: TypeUrl): ResourceSet {
 
 function emptyPersistentSet(typeUrl: TypeUrl): PersistentSet {
   const base: Base = { id: ++lastBaseId, members: new Map(), names: [], lineage: [] }
-  return internEmpty(typeUrl, new PersistentSet(typeUrl, base, new Map(), 0, 0n))
+  return internEmpty(typeUrl, new PersistentSet(typeUrl, base, new Map(), { size: 0, expiring: 0, sum: 0n }))
 }
 
 /** The set of some resources of one type, in any order; of two with one name the last counts. */

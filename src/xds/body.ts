@@ -33,8 +33,11 @@ export interface BodyCacheOptions {
   readonly maxResponseBytes: number
 }
 
-/** What is encoded and how. `wrapped` is SotW for a client that knows the `Resource` wrapper (rule 81). */
-export type Encoding = 'sotw' | 'sotw-wrapped' | 'delta'
+/**
+ * What is encoded and how. `sotw-wrapped` is for a client that knows the `Resource` wrapper (rule 81), `heartbeat` is
+ * delta without bodies (rule 82).
+ */
+export type Encoding = 'sotw' | 'sotw-wrapped' | 'delta' | 'heartbeat'
 
 let lastNonce = 0
 
@@ -96,7 +99,7 @@ export class BodyCache {
 
   #create(question: Question, encoding: Encoding, content: Content, onGrowth: (bytes: number) => void): CachedBody {
     const { version, typeUrl } = question.to
-    const protocol: Protocol = encoding === 'delta' ? 'delta' : 'sotw'
+    const protocol: Protocol = encoding === 'delta' || encoding === 'heartbeat' ? 'delta' : 'sotw'
     const { identifier, maxResponseBytes } = this.#options
     const encode = (): readonly Part[] => {
       const isWhole = protocol === 'sotw' && resourceTypeOf(typeUrl)?.isFullState === true

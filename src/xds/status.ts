@@ -91,6 +91,12 @@ export class TypeRecord {
     this.#tallies.bytes.value += bytes
   }
 
+  /** Nothing that the client is brought to, so not among its responses. */
+  heartbeat(bytes: number): void {
+    this.#tallies.heartbeats.value++
+    this.#tallies.bytes.value += bytes
+  }
+
   /** `ms`: from the response. `isPartial`: the client does not have all of `version`. */
   acked(version: string, ms: number, isPartial: boolean): void {
     if (!isPartial) {
@@ -134,6 +140,7 @@ export class TypeRecord {
 /** Looked up once for a type of a stream, for they are added to with every response. */
 interface Tallies {
   readonly responses: TallyCell
+  readonly heartbeats: TallyCell
   readonly bytes: TallyCell
   readonly acks: TallyCell
   readonly nacks: TallyCell
@@ -274,6 +281,7 @@ function talliesOf(metrics: Metrics | undefined, type: string, protocol: Protoco
   const nobodysCell = { value: 0 }
   return {
     responses: metrics?.responses.cell({ type, protocol }) ?? nobodysCell,
+    heartbeats: metrics?.heartbeats.cell({ type }) ?? nobodysCell,
     bytes: metrics?.responseBytes.cell({ type, protocol }) ?? nobodysCell,
     acks: metrics?.acks.cell({ type }) ?? nobodysCell,
     nacks: metrics?.nacks.cell({ type }) ?? nobodysCell,

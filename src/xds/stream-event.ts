@@ -60,6 +60,15 @@ export interface SentEvent extends StreamEventBase {
   readonly isAnswer: boolean
 }
 
+/** A response without bodies that tells a delta client that what it has is still in force (rule 82): no update. */
+export interface HeartbeatEvent extends StreamEventBase {
+  readonly kind: 'heartbeat'
+  readonly typeUrl: TypeUrl
+  readonly nonce: string
+  readonly resources: number
+  readonly bytes: number
+}
+
 /** The client took a response. */
 export interface AckEvent extends StreamEventBase {
   readonly kind: 'ack'
@@ -105,6 +114,7 @@ export type StreamEvent =
   | GroupEvent
   | RequestEvent
   | SentEvent
+  | HeartbeatEvent
   | AckEvent
   | NackEvent
   | WarningEvent

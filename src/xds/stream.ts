@@ -22,8 +22,10 @@ import {
   sotwContent,
 } from './content.ts'
 import type { FanOut, Sender } from './fan-out.ts'
+import { Heart } from './heart.ts'
+import { expiringIn, heartbeatContent, isExpiring } from './heartbeat.ts'
 import { nackMessage } from './nack-message.ts'
-import { type NameSet, noNames, unionNames } from './names.ts'
+import { type NameSet, nameSetOf, noNames, unionNames } from './names.ts'
 import { Outbox } from './outbox.ts'
 import { plan } from './planner.ts'
 import { Progress, type ProgressOptions } from './progress.ts'
@@ -34,7 +36,7 @@ import type { EmptyListRule } from './sotw.ts'
 import type { StatusRecorder, StreamRecord, TypeRecord } from './status.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
 import { StreamRejections } from './stream-rejections.ts'
-import { addOwed, isOwing, noteUnchanged, type Subscription, type Verdict } from './subscription.ts'
+import { addOwed, isOwing, noteUnchanged, type Subscription, sharedSubscription, type Verdict } from './subscription.ts'
 import { additionOrder, changeBetween, setIn, type View } from './view.ts'
 
 export interface StreamOptions extends ProgressOptions {
@@ -137,6 +139,8 @@ export class Stream implements Sender, CallListener, LiveClient {
   #hadAll = false
   #wakeAtMs = Number.POSITIVE_INFINITY
   #wake: Timer | undefined
+  /** Undefined while nothing that the client has expires. */
+  #heart: Heart | undefined
   #isClosed = false
   readonly #onClosed: (stream: Stream) => void
 
@@ -306,6 +310,7 @@ export class Stream implements Sender, CallListener, LiveClient {
     if (this.#types.size === 0) this.#recall(typeUrl, request)
     const received = read.receive(typeUrl, before, rule)
     let { subscription } = received
+    if (this.#heart !== undefined) subscription = this.#hearAnswer(this.#heart, subscription, request)
     if (received.isRepeated && !this.#mayRepeat(typeUrl)) {
       subscription = { ...subscription, owed: before?.owed ?? noNames }
     }
@@ -458,6 +463,7 @@ export class Stream implements Sender, CallListener, LiveClient {
     this.#isSettled = this.#view === this.#target && this.#wakeAtMs === Number.POSITIVE_INFINITY
     this.#hadAll = this.#isSettled
     this.#arm()
+    if (this.#heart !== undefined || this.#hears(this.#view)) this.#keepAlive(this.#view)
   }
 
   #targetBeside(rejections: StreamRejections): View | undefined {
@@ -644,6 +650,83 @@ export class Stream implements Sender, CallListener, LiveClient {
     }
   }
 
+  // ---- what expires (rules 81–85)
+
+  /** A TTL is told in delta, and in SotW to a client that knows the wrapper it goes in. */
+  #hears(view: View): boolean {
+    return (this.#isWrapped || this.#kind.protocol === 'delta') && isExpiring(view)
+  }
+
+  #keepAlive(view: View): void {
+    this.#heart ??= new Heart(this.#deps.clock, this.#id, () => this.#guard(() => this.#beat()))
+    for (const [typeUrl, { subscription }] of this.#types) {
+      const expiring = expiringIn(setIn(view, typeUrl), subscription)
+      if (expiring === undefined) this.#heart.drop(typeUrl)
+      else this.#heart.keep(typeUrl, expiring.periodMs, subscription.initialVersions !== undefined)
+    }
+    this.#heart.arm()
+  }
+
+  #beat(): void {
+    const [heart, view] = [this.#heart, this.#view]
+    if (heart === undefined || view === undefined) return
+    for (const [typeUrl, state] of this.#types) {
+      if (!heart.isDue(typeUrl)) continue
+      const set = setIn(view, typeUrl)
+      const expiring = expiringIn(set, state.subscription)
+      if (expiring === undefined) heart.drop(typeUrl)
+      else heart.next(typeUrl, expiring.periodMs, !this.#sendHeartbeat(heart, state, set, expiring.names))
+    }
+    heart.arm()
+    this.#advance()
+  }
+
+  /** False where nothing was said, because there is no room or it would say something else. */
+  #sendHeartbeat(heart: Heart, state: TypeState, set: ResourceSet, expiring: NameSet): boolean {
+    if (!this.#outbox.hasRoom()) return false
+    const { typeUrl, isWildcard, names, mayHold, lastNonce } = state.subscription
+    if (this.#kind.protocol === 'sotw' || typeUrl === hostType) return this.#sendAgain(state, set, expiring)
+    const about = { to: set, isWildcard, names, owed: noNames, from: mayHold, initialVersions: undefined }
+    const question: Question = { ...about, isComplete: true }
+    const body = this.#deps.bodies.bodyOf(question, 'heartbeat', () => heartbeatContent(question, this.#canSend))
+    if (body.content.frames.length === 0) return false
+    for (const { bytes, nonce: number, part, resources } of body.messages(Number(lastNonce))) {
+      const nonce = String(number)
+      // Not among the responses under way: nothing waits for its verdict, and it brings the client nowhere.
+      heart.noteSent(typeUrl, nonce, part ?? body.content.resources.map(({ name }) => name))
+      state.subscription = sharedSubscription({ ...state.subscription, lastNonce: nonce })
+      this.#outbox.write(bytes)
+      state.record.heartbeat(bytes.length)
+      this.#deps.onEvent?.({ kind: 'heartbeat', streamId: this.#id, typeUrl, nonce, resources, bytes: bytes.length })
+    }
+    return true
+  }
+
+  /**
+   * Where a heartbeat without a body means something else, the same comes again in full: Envoy takes a SotW response
+   * of them for an empty one, and a bodiless virtual host for one that does not exist (docs/protocol.md, rule 84).
+   */
+  #sendAgain(state: TypeState, set: ResourceSet, expiring: NameSet): boolean {
+    const { subscription, type } = state
+    const { sent, nacked, outstanding, owed, isWildcard, names } = subscription
+    if (sent?.version !== set.version || nacked?.set.version === set.version) return false
+    // A full state answers for all that is under way, a part does not.
+    if (outstanding.length > 0 && type?.isFullState !== true) return false
+    const again = set.typeUrl !== hostType ? expiring : isWildcard ? 'all' : names
+    this.#update(state, { ...subscription, owed: addOwed(owed, again) })
+    return true
+  }
+
+  /** A client in which it has expired cannot take a heartbeat of it: it gets that in full again. */
+  #hearAnswer(heart: Heart, subscription: Subscription, request: SotwRequest | DeltaRequest): Subscription {
+    const { typeUrl } = subscription
+    const names = heart.answered(typeUrl, request.responseNonce)
+    if (names === undefined || request.errorDetail === undefined) return subscription
+    const reason = nackMessage(typeUrl, request.errorDetail.message)
+    this.#log.warn({ type: wordOf(typeUrl), nonce: request.responseNonce, reason }, 'client rejected a heartbeat')
+    return { ...subscription, owed: addOwed(subscription.owed, nameSetOf(names)) }
+  }
+
   // ---- time, warnings, the end
 
   #wakeAt(atMs: number): void {
@@ -709,6 +792,7 @@ export class Stream implements Sender, CallListener, LiveClient {
     this.#isClosed = true
     this.#watch?.close()
     this.#wake?.cancel()
+    this.#heart?.stop()
     this.#outbox.close()
     if (this.#node !== undefined) this.#deps.memory?.forget(this.#node.id, this, this.#deps.clock.now())
     this.#types.clear()
