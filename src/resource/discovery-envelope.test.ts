@@ -64,6 +64,12 @@ describe('a DiscoveryRequest', () => {
     expect(request.typeUrl).toBe('t')
   })
 
+  test.each(['fffe', 'c080', 'eda080', 'e282'])('with a name that is no text is refused: %s', (hex) => {
+    const name = Buffer.from(hex, 'hex')
+    const request = Buffer.concat([Buffer.from([0x1a, 1, 0x61, 0x1a, name.length]), name])
+    expect(() => scanSotwRequest(request)).toThrow('not UTF-8')
+  })
+
   test('may hold fields of a later API (rule 67)', () => {
     // Field 1000: a varint, a length-delimited, a 64-bit and a 32-bit value.
     const unknown = Buffer.from(['c03e01', 'c23e026162', 'c13e0102030405060708', 'c53e01020304'].join(''), 'hex')

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import jspb from 'google-protobuf'
 import type { TypeUrl } from './type-url.ts'
 
@@ -67,7 +68,7 @@ export function scanSotwRequest(bytes: Uint8Array, known: Iterable<Uint8Array> =
         const start = reader.getFieldCursor()
         const knownLength = ranges.length === 0 ? knownLengthAt(bytes, start, known) : 0
         if (knownLength > 0) reader.advance(start + knownLength - reader.getCursor())
-        else reader.skipField()
+        else skipText(reader, bytes)
         const last = ranges[ranges.length - 1]
         if (last !== undefined && last[1] === start) last[1] = reader.getCursor()
         else ranges.push([start, reader.getCursor()])
@@ -87,6 +88,15 @@ export function scanSotwRequest(bytes: Uint8Array, known: Iterable<Uint8Array> =
     }
   }
   return { versionInfo, node, nameBytes: joinRanges(bytes, ranges), typeUrl, responseNonce, errorDetail }
+}
+
+/** Passes a text by without decoding it. @throws Error when it is none: the client is told so here, not where it is read. */
+function skipText(reader: jspb.BinaryReader, bytes: Uint8Array): void {
+  let start = reader.getCursor()
+  reader.skipField()
+  // Behind the length.
+  while ((bytes[start++] ?? 0) >= 0x80);
+  if (!isUtf8(bytes.subarray(start, reader.getCursor()))) throw new Error('a resource name is not UTF-8')
 }
 
 /** The names in `SotwRequest.nameBytes`, as the client wrote them. */
