@@ -2,7 +2,6 @@ import { type Address, isLoopback, parseAddress } from './address.ts'
 import { type AdminServer, createAdminServer } from './admin/server.ts'
 import { createSnapshotCache } from './cache/snapshot-cache.ts'
 import { parseDocument } from './config/parse-document.ts'
-import { withCurrentOrigins } from './current-origins.ts'
 import { ControlPlaneError } from './errors.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
@@ -101,8 +100,8 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
     { debounceMs: options.debounce, debounceMaxMs: options.debounceMax, allowEmpty: options.allowEmpty },
   )
   opened.push(() => pipeline.close())
-  const xds = await openXds(options, { api, cache, metrics, pipeline, log }, opened)
-  const admin = await openAdmin(options, { api, cache, metrics, pipeline, history, xds, world, log }, opened)
+  const xds = await openXds(options, { api, cache, metrics, pipeline, log, world }, opened)
+  const admin = await openAdmin(options, { api, cache, metrics, pipeline, history, xds, log }, opened)
   warnOfPlaintext(options, log)
   const close = async (): Promise<void> => await closeAll(opened)
   return {
@@ -154,8 +153,12 @@ interface Opened {
   readonly log: Log
 }
 
-async function openXds(options: ServeOptions, rooms: Opened, opened: Closer[]): Promise<XdsServer> {
-  const { api, cache, metrics, pipeline } = rooms
+async function openXds(
+  options: ServeOptions,
+  rooms: Opened & { readonly world: World },
+  opened: Closer[],
+): Promise<XdsServer> {
+  const { api, cache, metrics, pipeline, world } = rooms
   const log = rooms.log.child({ room: 'xds' })
   const tls = tlsOf(options, log)
   if (tls !== undefined) opened.push(() => tls.close())
@@ -167,6 +170,7 @@ async function openXds(options: ServeOptions, rooms: Opened, opened: Closer[]): 
       api,
       log,
       metrics,
+      originOf: (resource) => world.originOf(resource),
       extraServices: (server) => health.addTo(server),
       onEvent: (event) => {
         if (event.kind === 'node') pipeline.addStaticNames(event.node.staticNames)
@@ -205,17 +209,17 @@ function tlsOf(options: ServeOptions, log: Log): TlsCredentials | undefined {
 
 async function openAdmin(
   options: ServeOptions,
-  rooms: Opened & { readonly history: History; readonly xds: XdsServer; readonly world: World },
+  rooms: Opened & { readonly history: History; readonly xds: XdsServer },
   opened: Closer[],
 ): Promise<AdminServer> {
-  const { api, cache, metrics, pipeline, history, xds, world, log } = rooms
+  const { api, cache, metrics, pipeline, history, xds, log } = rooms
   const isSecure = isLoopback(options.admin) || options.allowPlaintextSecrets
   const onNode = ({ staticNames }: Node): void => pipeline.addStaticNames(staticNames)
   const admin = await createAdminServer(
     {
       readiness: pipeline,
       cache,
-      status: withCurrentOrigins(xds.status, () => world.inForce.values()),
+      status: xds.status,
       history,
       metrics,
       ...(servesRest(options) && { rest: { cache, api, isSecure, onNode } }),

@@ -547,3 +547,13 @@ describe('any sequence of changes', () => {
     expect(compared).toBeGreaterThan(seeds.length / 2)
   })
 })
+
+it('tells where a resource stands now, though its document only moved it about', () => {
+  const { world, apply } = worldOf(valid('a', { 'cluster:x': [], 'cluster:y': [] }))
+  const [x, y] = [resource('cluster:x'), resource('cluster:y')]
+  expect([x, y].map((one) => world.originOf(one)?.line)).toEqual([1, 2])
+  expect(apply(valid('a', { 'cluster:y': [], 'cluster:x': [] }))).toMatchObject({ upserted: [], removed: [] })
+  expect([x, y].map((one) => world.originOf(one)?.line)).toEqual([2, 1])
+  expect(world.originOf(resource('cluster:x', [], 2))).toBeUndefined()
+  expect(world.originOf(resource('route:x'))).toBeUndefined()
+})

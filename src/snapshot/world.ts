@@ -1,6 +1,7 @@
 import type { Origin, Problem } from '../errors.ts'
 import { nearestName } from '../resource/near-name.ts'
 import type { NodeSelector } from '../resource/node-selector.ts'
+import type { Resource } from '../resource/resource.ts'
 import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
 import { canMeet, coverageOf, isRequired } from './consistency.ts'
 import { type Pending, Settlement, type Violation } from './settlement.ts'
@@ -66,6 +67,11 @@ export interface WorldOptions {
 export interface World {
   readonly inForce: ReadonlyMap<string, Unit>
   /**
+   * Where a resource in force stands now. One whose document only moved about in its file, or was written again, is the
+   * same resource to its holders, who know where it stood before.
+   */
+  originOf(resource: Pick<Resource, 'typeUrl' | 'name' | 'version'>): Origin | undefined
+  /**
    * Takes changes of documents, together. `isFirst`: the sources were now read completely for the first time; restored
    * units that they no longer hold are then among the changes as deleted.
    */
@@ -120,6 +126,14 @@ class UnitWorld implements World {
 
   get inForce(): ReadonlyMap<string, Unit> {
     return this.#index.units
+  }
+
+  originOf({ typeUrl, name, version }: Pick<Resource, 'typeUrl' | 'name' | 'version'>): Origin | undefined {
+    for (const { resources } of this.#index.providers(typeUrl, name).values()) {
+      const found = resources.find((one) => one.typeUrl === typeUrl && one.name === name && one.version === version)
+      if (found !== undefined) return found.origin
+    }
+    return undefined
   }
 
   apply(changes: readonly UnitChange[], { isFirst }: { readonly isFirst: boolean }): WorldStep {

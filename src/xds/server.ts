@@ -17,7 +17,7 @@ import type { EnvoyApi } from '../resource/envoy-api.ts'
 import { aggregatedDiscoveryService, discoveryServices } from '../resource/service-definition.ts'
 import { type ResourceType, resourceTypes } from '../resource/type-url.ts'
 import { type CallHandler, callInterceptor } from './call.ts'
-import { type StatusReader, StatusRecorder } from './status.ts'
+import { type OriginOf, type StatusReader, StatusRecorder } from './status.ts'
 import { Stream, type StreamKind } from './stream.ts'
 import { buildStreamDeps, type StreamDepsOptions } from './stream-deps.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
@@ -45,6 +45,7 @@ export const defaultXdsServerOptions: XdsServerOptions = {
   transitionTimeoutMs: 10_000,
   drainTimeMs: 600_000,
   forgetRejectionsMs: 600_000,
+  maxEntering: 100,
   maxUnflushedBytes: 64 * 1024 * 1024,
   maxSharedBytes: 64 * 1024 * 1024,
   maxResponseBytes: 4 * 1024 * 1024,
@@ -67,6 +68,8 @@ export interface XdsServerDeps {
   readonly api: EnvoyApi
   readonly log: Log
   readonly metrics?: Metrics
+  /** Where a resource stands now: for what is told of one that was rejected. */
+  readonly originOf?: OriginOf
   readonly onEvent?: (event: StreamEvent) => void
   /** Adds health, reflection and the like before the server listens. */
   readonly extraServices?: (server: Server) => void
@@ -91,7 +94,7 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
     'grpc-node.max_session_memory': Number.MAX_SAFE_INTEGER,
     'grpc.enable_channelz': 0,
   })
-  const recorder = new StatusRecorder(deps.metrics)
+  const recorder = new StatusRecorder(deps.metrics, deps.originOf)
   const streams = new Set<Stream>()
   const streamDeps = buildStreamDeps(options, {
     cache: deps.cache,

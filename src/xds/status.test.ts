@@ -84,6 +84,19 @@ describe('StatusRecorder', () => {
     expect(after?.types['cluster']).not.toHaveProperty('nacked')
   })
 
+  test('shows what was rejected where it stands now', () => {
+    const recorder = new StatusRecorder(undefined, ({ name }) =>
+      name === 'moved' ? { name: 'b.yaml', line: 7 } : undefined,
+    )
+    const stream = recorder.open(opened)
+    stream.joined(node, '')
+    stream.rejected({ standing: [rejection('cluster moved=1'), rejection('cluster gone=1')] })
+    expect(recorder.nodes()[0]?.rejected.map(({ origin }) => origin)).toEqual([
+      { name: 'b.yaml', line: 7 },
+      { name: 'test.yaml' },
+    ])
+  })
+
   test('counts what nodes rejected in a metric, each node once', async () => {
     const metrics = createMetrics()
     const recorder = new StatusRecorder(metrics)

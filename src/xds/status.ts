@@ -1,6 +1,7 @@
 import type { Origin } from '../errors.ts'
 import type { Metrics, TallyCell, TimesCell } from '../metrics.ts'
 import type { Node } from '../resource/node.ts'
+import type { Resource } from '../resource/resource.ts'
 import { type TypeUrl, wordOf } from '../resource/type-url.ts'
 import type { StandingRejection } from './rejection-book.ts'
 import type { Protocol } from './stream-event.ts'
@@ -53,6 +54,8 @@ export interface RejectedStatus {
   /** The node's reason. */
   readonly message: string
 }
+
+export type OriginOf = (resource: Resource) => Origin | undefined
 
 /** Reads who is connected; `admin/` and the CLI show it. */
 export interface StatusReader {
@@ -149,12 +152,18 @@ interface Tallies {
 
 const maxWarnings = 10
 
+interface RecordContext {
+  readonly metrics: Metrics | undefined
+  readonly originOf: OriginOf
+}
+
 /** What is known of one stream. */
 export class StreamRecord {
   readonly streamId: number
   readonly protocol: Protocol
   readonly #peer: string
   readonly #metrics: Metrics | undefined
+  readonly #originOf: OriginOf
   readonly #onClosed: () => void
   readonly #connectedAtMs = Date.now()
   readonly #types = new Map<TypeUrl, TypeRecord>()
@@ -163,7 +172,8 @@ export class StreamRecord {
   #rejections: Pick<StreamRejections, 'standing'> | undefined
   #warnings: readonly string[] = []
 
-  constructor(open: OpenStream, metrics: Metrics | undefined, onClosed: () => void) {
+  constructor(open: OpenStream, { metrics, originOf }: RecordContext, onClosed: () => void) {
+    this.#originOf = originOf
     this.streamId = open.streamId
     this.protocol = open.protocol
     this.#peer = open.peer
@@ -199,6 +209,11 @@ export class StreamRecord {
     this.#rejections = rejections
   }
 
+  /** Where a resource stands now. */
+  placeOf(resource: Resource): Origin {
+    return this.#originOf(resource) ?? resource.origin
+  }
+
   closed(): void {
     this.#metrics?.streams.dec({ protocol: this.protocol })
     this.#onClosed()
@@ -208,7 +223,7 @@ export class StreamRecord {
   get status(): NodeStatus | undefined {
     const node = this.#node
     if (node === undefined) return undefined
-    const rejected = this.#rejections?.standing.map(rejectedStatus) ?? []
+    const rejected = this.#rejections?.standing.map((one) => rejectedStatus(one, this.placeOf(one.resource))) ?? []
     const rejecting = new Set(rejected.map(({ type }) => type))
     const types = [...this.#types].map(([typeUrl, type]): [string, TypeStatus] => {
       const word = wordOf(typeUrl)
@@ -230,8 +245,8 @@ export class StreamRecord {
   }
 }
 
-function rejectedStatus({ resource, accepted, since, message }: StandingRejection): RejectedStatus {
-  const { typeUrl, name, version, origin } = resource
+function rejectedStatus({ resource, accepted, since, message }: StandingRejection, origin: Origin): RejectedStatus {
+  const { typeUrl, name, version } = resource
   return { type: wordOf(typeUrl), name, version, keeps: accepted?.version ?? null, origin, since, message }
 }
 
@@ -247,9 +262,12 @@ export interface OpenStream {
 export class StatusRecorder implements StatusReader {
   readonly #streams = new Set<StreamRecord>()
   readonly #metrics: Metrics | undefined
+  readonly #originOf: OriginOf
 
-  constructor(metrics?: Metrics) {
+  /** `originOf`: where a resource stands now, if that is known better than by itself. */
+  constructor(metrics?: Metrics, originOf: OriginOf = () => undefined) {
     this.#metrics = metrics
+    this.#originOf = originOf
     metrics?.rejectedResources.from(() => this.#countRejected())
   }
 
@@ -265,7 +283,8 @@ export class StatusRecorder implements StatusReader {
 
   /** A record that its stream writes to until it is closed. */
   open(open: OpenStream): StreamRecord {
-    const record: StreamRecord = new StreamRecord(open, this.#metrics, () => this.#streams.delete(record))
+    const context = { metrics: this.#metrics, originOf: this.#originOf }
+    const record: StreamRecord = new StreamRecord(open, context, () => this.#streams.delete(record))
     this.#streams.add(record)
     return record
   }
