@@ -19,6 +19,7 @@ const config: ViteUserConfig = defineConfig({
           name: 'fast',
           include: [
             'src/**/*.test.ts',
+            'test/conformance/**/*.test.ts',
             'test/golden/**/*.test.ts',
             'test/simulation/**/*.test.ts',
             'test/support/**/*.test.ts',

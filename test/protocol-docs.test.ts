@@ -2,6 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { readCases } from './conformance/read-cases.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -81,5 +82,21 @@ describe('transcripts', () => {
     const titles = [...read(path).matchAll(/(?:^|\W)(?:test|transcript)\(\s*['"`]([^'"`]*)/g)].map(([, title]) => title)
     expect(titles).not.toEqual([])
     for (const title of titles) expect(title).toMatch(/^rules? \d+[\d, and]*:/)
+  })
+})
+
+describe('the table of the conformance cases', () => {
+  const directory = 'test/conformance/cases'
+  const cited = new Map<string, Set<number>>()
+  for (const { rules, place } of readCases(join(root, directory)).flatMap(({ cases }) => cases)) {
+    const path = `${directory}/${place.file}`
+    cited.set(path, new Set([...(cited.get(path) ?? []), ...rules]))
+  }
+
+  test('has a row for every file, with the rules that its cases cite', () => {
+    const table = read('docs/protocol.md').matchAll(/^\| \[[\w-]+\]\(\.\.\/(\S+\.yaml)\) \| ([\d ]+) \|$/gm)
+    const said = [...table].map(([, path, rules = '']) => [path, rules.split(' ').map(Number)])
+    const isLess = (a: number, b: number): number => a - b
+    expect(said).toEqual([...cited].map(([path, rules]) => [path, [...rules].sort(isLess)]))
   })
 })

@@ -50,8 +50,8 @@ export interface Expected {
   /** The content is not that of the present world but this very one. */
   readonly isExplicit: boolean
   readonly aliases: readonly string[]
-  /** A wrapper without a body. */
-  readonly isBodiless: boolean
+  /** Whether the wrapper has one; `some` unless a case says otherwise. */
+  readonly body: 'none' | 'some' | 'any'
   /** In a `discovery.v3.Resource`, or not; undefined: either. */
   readonly isWrapped?: boolean
   /** Null: without a TTL. */
@@ -90,7 +90,7 @@ export type Act =
   | { readonly kind: 'say'; readonly client: string; readonly says: Says }
   | { readonly kind: 'accept'; readonly client: string; readonly type: string }
   | { readonly kind: 'reject'; readonly client: string; readonly type: string; readonly message: string }
-  | { readonly kind: 'reconnect' | 'leave'; readonly client: string }
+  | { readonly kind: 'reconnect' | 'leave' | 'take'; readonly client: string }
   | {
       readonly kind: 'send'
       readonly client: string

@@ -54,7 +54,14 @@ async function countServed(adminUrl: string): Promise<number | undefined> {
 
 async function errorsOf(adminUrl: string): Promise<readonly string[]> {
   const { problems } = (await (await fetch(`${adminUrl}/api/problems`)).json()) as {
-    problems: readonly { readonly severity: string; readonly place: string; readonly message: string }[]
+    problems: readonly {
+      readonly severity: string
+      readonly code: string
+      readonly place: string
+      readonly message: string
+    }[]
   }
-  return problems.filter(({ severity }) => severity === 'error').map(({ place, message }) => `${place}: ${message}`)
+  // What clients reject is the cases' business.
+  const refused = problems.filter(({ severity, code }) => severity === 'error' && code !== 'rejected')
+  return refused.map(({ place, message }) => `${place}: ${message}`)
 }

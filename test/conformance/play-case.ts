@@ -1,4 +1,5 @@
 /** Plays one case against a server, turn by turn. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Case, Expected, ExpectedByType, ExpectedOfType, Turn, World } from './case.ts'
 import { kinds, type ResourceSpec, resourceJson } from './kinds.ts'
 import type { Observations } from './observations.ts'
@@ -90,6 +91,8 @@ class Stage {
         return client.reconnect()
       case 'leave':
         return client.leave(this.#playing.patienceMs)
+      case 'take':
+        return this.#takeWhatComes(client)
       case 'send':
         return this.#expectSent(client, turn)
       case 'have':
@@ -222,6 +225,16 @@ class Stage {
     )
   }
 
+  async #takeWhatComes(client: VirtualClient): Promise<void> {
+    const take = (): void => {
+      client.take(undefined, { kind: 'accept' })
+    }
+    const stop = client.watch(take)
+    take()
+    await sleep(this.#playing.settleMs)
+    stop()
+  }
+
   async #expectSilence(client: VirtualClient, types: readonly string[] | undefined): Promise<void> {
     const { settleMs } = this.#playing
     const said = (): readonly Response[] => client.untaken(types)
@@ -290,9 +303,9 @@ class Stage {
   }
 
   #isSame(received: Received, expected: Expected, group: string): boolean {
-    const { aliases, isBodiless, isWrapped, ttlMs } = expected
+    const { aliases, body, isWrapped, ttlMs } = expected
     if (received.name !== expected.spec.name) return false
-    if (isBodiless !== (received.bytes === undefined)) return false
+    if (body !== 'any' && (body === 'none') !== (received.bytes === undefined)) return false
     if (isWrapped !== undefined && received.isWrapped !== isWrapped) return false
     if (ttlMs !== undefined && (received.ttlMs ?? null) !== ttlMs) return false
     const known = [received.name, ...received.aliases]
@@ -332,9 +345,9 @@ function cameText(sent: readonly Response[]): string {
   return `what came: ${texts.slice(0, 8).join(', ')}${texts.length > 8 ? ', …' : ''}`
 }
 
-function textOfExpected({ spec, isBodiless }: Expected): string {
+function textOfExpected({ spec, body }: Expected): string {
   const revision = spec.revision === 1 ? '' : `@${spec.revision}`
-  return `${spec.name}${revision}${isBodiless ? ' without a body' : ''}`
+  return `${spec.name}${revision}${body === 'none' ? ' without a body' : ''}`
 }
 
 function listText(names: readonly string[]): string {

@@ -54,9 +54,9 @@ class CaseReader extends TurnReader {
     const title = entries.get('part')
     const list = entries.get('cases')
     const told = this.problems.length
-    const cases = this.items(list?.value ?? this.root, '`cases`').flatMap((item) => this.cases(item))
+    const cases = this.items(list?.value, '`cases`').flatMap((item) => this.cases(item))
     return {
-      title: title === undefined ? this.file : this.text(title.value, '`part`'),
+      title: this.text(title?.value, '`part`'),
       cases: this.problems.length > told ? [] : cases,
     }
   }

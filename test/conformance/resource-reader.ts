@@ -29,7 +29,7 @@ export class ResourceReader extends YamlReader {
     const world: Record<string, readonly ResourceSpec[]> = { edge: [] }
     if (!isPresent(node)) return world
     const own: [string, Entry][] = []
-    for (const [name, entry] of [...this.entries(node, '`given`')]) {
+    for (const [name, entry] of this.entries(node, '`given`')) {
       if (!isMap(entry.value)) own.push([name, entry])
       else world[name] = [...this.entries(entry.value, `the group ${name}`)].flatMap((one) => this.specs(one))
     }
@@ -95,7 +95,7 @@ export class ResourceReader extends YamlReader {
   /** Keys are types, or kinds where the content is no other's. */
   protected expected(node: unknown): ExpectedByType {
     const expected: Record<string, ExpectedOfType> = {}
-    for (const [word, { key, value }] of [...this.entries(node, 'what is expected')]) {
+    for (const [word, { key, value }] of this.entries(node, 'what is expected')) {
       const type = kinds[word]?.type ?? this.checkedType(word, key)
       const kind = kinds[word] === undefined ? 'extension' : word
       const before = expected[type] ?? { resources: [], removed: [] }
@@ -123,10 +123,16 @@ export class ResourceReader extends YamlReader {
       spec,
       isExplicit: /@\d| -> /.test(text) || word === 'emptyEndpoint',
       aliases: (fields['aliases'] as string[] | undefined) ?? [],
-      isBodiless: fields['body'] === 'none',
+      body: this.body(node, fields['body']),
       ...(typeof wrapped === 'boolean' && { isWrapped: wrapped }),
       ...(ttl !== undefined && { ttlMs: ttl === 'none' ? null : Number.parseFloat(plainText(ttl)) * 1000 }),
     }))
+  }
+
+  protected body(node: unknown, said: unknown = 'some'): Expected['body'] {
+    if (said === 'none' || said === 'any' || said === 'some') return said
+    this.fail(node, '`body` is none, some or any')
+    return 'some'
   }
 
   protected bytes(node: unknown, text: string): number {

@@ -3,7 +3,7 @@ import { isMap, isScalar, isSeq, type Node } from 'yaml'
 import { nearestName } from '../../src/resource/near-name.ts'
 import type { Act, NamesByType, Protocol, Reply, Says, Turn } from './case.ts'
 import { ResourceReader } from './resource-reader.ts'
-import { type Entries, expandRange, isPresent, plainText } from './yaml-reader.ts'
+import { expandRange, isPresent, plainText } from './yaml-reader.ts'
 
 const modifierKeys = ['then', 'over', 'within']
 const turnForms = [
@@ -16,6 +16,7 @@ const turnForms = [
   'NAME rejects',
   'NAME reconnects',
   'NAME leaves',
+  'NAME takes what comes',
   'NAME has',
   'server sends',
   'server sends only',
@@ -62,7 +63,9 @@ export class TurnReader extends ResourceReader {
     const server = /^server (sends only|sends first|sends|is silent|ends the stream)(?: (?:to|of) (\S+))?$/.exec(said)
     if (server !== null) return this.byServer(String(server[1]), this.client(server[2] ?? 'client', key), value)
     const client =
-      /^(\S+) (subscribes|unsubscribes|resumes|says|accepts|rejects|reconnects|leaves|has)$/.exec(said) ?? []
+      /^(\S+) (subscribes|unsubscribes|resumes|says|accepts|rejects|reconnects|leaves|has|takes what comes)$/.exec(
+        said,
+      ) ?? []
     const [, who, verb] = client
     if (who !== undefined && verb !== undefined) return this.byClient(verb, this.client(who, key), value)
     const near = nearestName(said.replace(/^(?!server\b)\S+ /, 'NAME '), turnForms)
@@ -106,6 +109,8 @@ export class TurnReader extends ResourceReader {
       }
       case 'has':
         return { kind: 'have', client, expected: this.expected(value) }
+      case 'takes what comes':
+        return { kind: 'take', client }
       default:
         return { kind: verb === 'leaves' ? 'leave' : 'reconnect', client }
     }

@@ -151,8 +151,8 @@ export class VirtualClient {
     return this.#untaken.filter(({ type }) => types?.includes(type) ?? true)
   }
 
-  /** Takes the untaken of these types, and answers each. */
-  take(types: readonly string[], reply: Reply): readonly Response[] {
+  /** Takes the untaken of these types, or of all, and answers each. */
+  take(types: readonly string[] | undefined, reply: Reply): readonly Response[] {
     const mine = this.untaken(types)
     this.#untaken = this.#untaken.filter((response) => !mine.includes(response))
     for (const response of mine) {
