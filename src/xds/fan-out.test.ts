@@ -13,7 +13,7 @@ const options: FanOutOptions = {
   defer: (act) => void setTurn(act),
 }
 
-const sender = (advance: () => void): Sender => ({ isQueued: false, advance })
+const sender = (advance: () => void): Sender => ({ isQueued: false, isAsked: false, advance })
 
 test('Every stream has its turn once, however often it was scheduled', async () => {
   const fanOut = new FanOut(options)

@@ -4,6 +4,8 @@ import type { Clock, Timer } from '../clock.ts'
 export interface Sender {
   /** The fan-out's own mark: it waits for its turn. */
   isQueued: boolean
+  /** Its client has asked for something that it waits for: requests come before pushes (rule 88). */
+  readonly isAsked: boolean
   /** Says what is to be said at this moment. */
   advance(): void
 }
@@ -34,8 +36,10 @@ export interface FanOutOptions {
  */
 export class FanOut {
   readonly #options: FanOutOptions
-  /** In turn; of a sender that no longer waits, its place only. */
-  #queue: Sender[] = []
+  /** Those whose clients have asked, in turn; of a sender that no longer waits, its place only. */
+  #asked: Sender[] = []
+  /** All others, likewise. */
+  #others: Sender[] = []
   /** Open, whether they write or not. */
   readonly #writers = new Set<Writer>()
   #unflushedBytes = 0
@@ -55,10 +59,12 @@ export class FanOut {
     return this.#unflushedBytes >= this.#options.maxUnflushedBytes
   }
 
-  schedule(sender: Sender): void {
-    if (sender.isQueued) return
+  /** `isAsked`: before all pushes; even if it waits among them already, for it has been asked meanwhile. */
+  schedule(sender: Sender, isAsked = false): void {
+    if (sender.isQueued && !isAsked) return
     sender.isQueued = true
-    this.#queue.push(sender)
+    const queue = isAsked ? this.#asked : this.#others
+    queue.push(sender)
     this.#arm()
   }
 
@@ -84,7 +90,7 @@ export class FanOut {
   }
 
   #arm(): void {
-    if (this.#isDeferred || this.#queue.length === 0) return
+    if (this.#isDeferred || this.#asked.length + this.#others.length === 0) return
     if (this.isFull) return this.#watchStalls()
     this.#isDeferred = true
     this.#options.defer(() => {
@@ -109,16 +115,19 @@ export class FanOut {
     const { clock, sliceMs } = this.#options
     const end = clock.now() + sliceMs
     // Whoever waits again while this runs stands behind the others.
-    let taken = 0
-    for (let sender = this.#queue[0]; sender !== undefined; sender = this.#queue[taken]) {
-      if (this.isFull) break
-      taken++
+    let [asked, others] = [0, 0]
+    while (!this.isFull) {
+      const sender = this.#asked[asked] ?? this.#others[others]
+      if (sender === undefined) break
+      if (asked < this.#asked.length) asked++
+      else others++
       if (!sender.isQueued) continue
       sender.isQueued = false
       sender.advance()
       if (clock.now() >= end) break
     }
-    this.#queue = this.#queue.slice(taken)
+    this.#asked = this.#asked.slice(asked)
+    this.#others = this.#others.slice(others)
     this.#arm()
   }
 }

@@ -34,7 +34,7 @@ export class Outbox implements Writer {
       return false
     }
     if (this.#fanOut.isFull) {
-      this.#fanOut.schedule(this.#sender)
+      this.#fanOut.schedule(this.#sender, this.#sender.isAsked)
       return false
     }
     return true
@@ -63,7 +63,7 @@ export class Outbox implements Writer {
     this.#release(Math.min(size, this.#reservedBytes))
     if (this.#isWaiting && this.#unflushedBytes < maxBytes) {
       this.#isWaiting = false
-      this.#fanOut.schedule(this.#sender)
+      this.#fanOut.schedule(this.#sender, this.#sender.isAsked)
     }
   }
 

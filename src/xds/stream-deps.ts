@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { Admission } from './admission.ts'
 import { BodyCache } from './body.ts'
 import { ClientMemory } from './client-memory.ts'
 import { FanOut } from './fan-out.ts'
@@ -12,6 +13,8 @@ export interface StreamDepsOptions extends Omit<StreamOptions, 'canSendSecrets'>
   readonly isSecure: boolean
   /** Send sensitive resources though `isSecure` is false. */
   readonly allowPlaintextSecrets: boolean
+  /** New streams that are given their first answers at once; the others wait their turn (rule 88). */
+  readonly maxEntering: number
   /** Bytes that may be on their way to sockets, over all streams. */
   readonly maxUnflushedBytes: number
   /** Encoded answers kept for other streams in the same state. */
@@ -28,6 +31,8 @@ export interface StreamSurroundings extends Pick<StreamDeps, 'cache' | 'log' | '
   readonly clock: Clock
   /** Calls `act` in a turn of the event loop of its own. */
   readonly defer: (act: () => void) => void
+  /** How many new streams wait for their first answers, whenever that has changed. */
+  readonly onWaiting?: ((count: number) => void) | undefined
 }
 
 /** How many answers are kept for other streams, whatever their size. */
@@ -36,19 +41,23 @@ const maxBodies = 1024
 /** Nodes whose rejections are remembered while they are gone. */
 const maxRejectingNodes = 10_000
 
+/** A new client that answers nothing for so long no longer keeps another from its first answers. */
+const entranceMs = 1000
+
 /** How long one turn of a fan-out may hold the event loop. */
 const sliceMs = 5
 
 /** Puts together what the streams of one server share; of the simulation's server, too. */
 export function buildStreamDeps(options: StreamDepsOptions, around: StreamSurroundings): StreamDeps {
-  const { clock, defer, ...given } = around
-  const { maxUnflushedBytes, maxResponseBytes, identifier } = options
+  const { clock, defer, onWaiting, ...given } = around
+  const { maxEntering, maxUnflushedBytes, maxResponseBytes, identifier } = options
   return {
     ...given,
     bodies: new BodyCache({ identifier, maxBodies, maxBytes: options.maxSharedBytes, maxResponseBytes }),
     replies: new ReplyMemo(),
     requests: { sotw: new RequestReader('sotw'), delta: new RequestReader('delta') },
     fanOut: new FanOut({ maxUnflushedBytes, sliceMs, clock, defer }),
+    admission: new Admission({ maxEntering, holdMs: entranceMs, clock, onWaiting }),
     clock,
     memory: new ClientMemory(),
     rejections: new RejectionBook({
