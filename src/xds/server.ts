@@ -45,6 +45,7 @@ export const defaultXdsServerOptions: XdsServerOptions = {
   transitionTimeoutMs: 10_000,
   drainTimeMs: 600_000,
   forgetRejectionsMs: 600_000,
+  maxEntering: 100,
   maxUnflushedBytes: 64 * 1024 * 1024,
   maxSharedBytes: 64 * 1024 * 1024,
   maxResponseBytes: 4 * 1024 * 1024,

@@ -8,6 +8,7 @@ import type { DeltaRequest, SotwRequest } from '../resource/discovery-envelope.t
 import type { Node } from '../resource/node.ts'
 import { type ResourceType, resourceTypeOf, resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
 import { diffSets, type ResourceSet } from '../snapshot/resource-set.ts'
+import type { Admission, Entrant } from './admission.ts'
 import type { BodyCache, Encoding, Message } from './body.ts'
 import type { Call, CallListener } from './call.ts'
 import type { ClientMemory, LiveClient, Remembered } from './client-memory.ts'
@@ -55,6 +56,8 @@ export interface StreamDeps {
   readonly replies: ReplyMemo
   readonly requests: Readonly<Record<Protocol, RequestReader>>
   readonly fanOut: FanOut
+  /** Lets new streams in; without it, all at once. */
+  readonly admission?: Admission
   readonly clock: Clock
   readonly log: Log
   readonly status: StatusRecorder
@@ -141,6 +144,10 @@ export class Stream implements Sender, CallListener, LiveClient {
   #wake: Timer | undefined
   /** Undefined while nothing that the client has expires. */
   #heart: Heart | undefined
+  /** Its turn for a first answer has come. */
+  #isAdmitted = false
+  /** It was let in, and has not taken that answer yet. */
+  #isEntering = false
   #isClosed = false
   readonly #onClosed: (stream: Stream) => void
 
@@ -180,6 +187,17 @@ export class Stream implements Sender, CallListener, LiveClient {
   /** Ends the stream with a status that its client tries again after, elsewhere (rule 89). */
   end(reason: string): void {
     this.#fail(status.UNAVAILABLE, reason)
+  }
+
+  admit(): void {
+    this.#isAdmitted = true
+    this.#isEntering = true
+    this.#deps.fanOut.schedule(this, true)
+  }
+
+  get isAsked(): boolean {
+    for (const { subscription } of this.#types.values()) if (isOwing(subscription)) return true
+    return false
   }
 
   /** Brings the client as far as it can be brought now: called when anything changed. */
@@ -388,6 +406,7 @@ export class Stream implements Sender, CallListener, LiveClient {
   }
 
   #takeVerdict(state: TypeState, verdict: Verdict): void {
+    if (this.#isEntering) this.#beIn()
     const { subscription, record } = state
     const { typeUrl, nacked } = subscription
     const { nonce, set, atMs, isComplete } = verdict.sent
@@ -440,6 +459,7 @@ export class Stream implements Sender, CallListener, LiveClient {
   #advance(): void {
     if (this.#rejections !== undefined) this.#target = this.#targetBeside(this.#rejections)
     if (this.#target === undefined) return
+    if (!this.#isAdmitted && !this.#enter()) return
     const hadAll = this.#hadAll
     this.#isSettled = false
     this.#hadAll = false
@@ -464,11 +484,26 @@ export class Stream implements Sender, CallListener, LiveClient {
     this.#isSettled = this.#view === this.#target && this.#wakeAtMs === Number.POSITIVE_INFINITY
     this.#hadAll = this.#isSettled
     this.#arm()
+    // A client that lacks nothing has nothing to answer.
+    if (this.#isEntering && this.#isSettled && this.#hasAnsweredAll()) this.#beIn()
     if (this.#heart !== undefined || this.#hears(this.#view)) this.#keepAlive(this.#view)
   }
 
+  /** False while it waits for its turn (rule 88): what it asks meanwhile is noted, and answered then. */
+  #enter(): boolean {
+    const { admission } = this.#deps
+    this.#isEntering = admission?.enter(this) === true
+    this.#isAdmitted = this.#isEntering || admission === undefined
+    return this.#isAdmitted
+  }
+
+  #beIn(): void {
+    this.#isEntering = false
+    this.#deps.admission?.leave(this)
+  }
+
   #targetBeside(rejections: StreamRejections): View | undefined {
-    return rejections.target(this.#steadyView ?? this.#view, this.#deps.clock.now())
+    return rejections.target(this.#view, this.#deps.clock.now())
   }
 
   /** Takes the next step of the transition. False while it must wait. */
@@ -794,6 +829,7 @@ export class Stream implements Sender, CallListener, LiveClient {
     this.#watch?.close()
     this.#wake?.cancel()
     this.#heart?.stop()
+    if (this.#isEntering || !this.#isAdmitted) this.#deps.admission?.leave(this)
     this.#outbox.close()
     if (this.#node !== undefined) this.#deps.memory?.forget(this.#node.id, this, this.#deps.clock.now())
     this.#types.clear()
