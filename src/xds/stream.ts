@@ -102,7 +102,7 @@ interface TypeState {
  * One gRPC call of one client: what it asked, what it has, and what it is to be told next. It reads requests through the
  * protocol's pure functions, follows one watch, takes its steps from `planner.ts` and writes shared bodies.
  */
-export class Stream implements Sender, CallListener, LiveClient {
+export class Stream implements Sender, Entrant, CallListener, LiveClient {
   isQueued = false
   readonly #call: Call
   readonly #kind: StreamKind
