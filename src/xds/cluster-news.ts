@@ -5,18 +5,14 @@ import { blame } from './blame.ts'
 import { type NameSet, nameSetOf } from './names.ts'
 
 /**
- * What routes may name after a rejection of `sent`: all of it, save what Envoy says it refused; when it names nothing,
- * what was accepted before (rule 71).
+ * What routes may name after a rejection of `sent`: all of it, save what Envoy says it refused; when nothing says that the
+ * rest was taken, what was accepted before (rule 71).
  */
-export function clustersAfterNack(
-  before: ResourceSet | undefined,
-  sent: ResourceSet,
-  message: string,
-): ResourceSet | undefined {
+export function clustersAfterNack(before: ResourceSet, sent: ResourceSet, message: string): ResourceSet {
   const suspects = diffSets(before, sent).changed.map(({ name }) => name)
   const found = blame(message, { typeUrl: sent.typeUrl, sent: new Set(suspects), suspects })
-  if (found.kind !== 'named') return before
-  return internSet(sent.with(new Map([...found.reasons.keys()].map((name) => [name, before?.get(name)]))))
+  if (found.kind !== 'named' || !found.isRestApplied) return before
+  return internSet(sent.with(new Map([...found.reasons.keys()].map((name) => [name, before.get(name)]))))
 }
 
 const followers = new WeakMap<readonly Resource[], ReadonlyMap<TypeUrl, NameSet>>()

@@ -1,6 +1,6 @@
 import type { Log } from '../log.ts'
 import { resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
-import { diffSets, type ResourceSet } from '../snapshot/resource-set.ts'
+import { diffSets, emptySet, type ResourceSet } from '../snapshot/resource-set.ts'
 import type { Remembered } from './client-memory.ts'
 import { clustersAfterNack } from './cluster-news.ts'
 import { type Drains, drainEnd, noDrains, withDrain, withoutEnded } from './drain.ts'
@@ -78,7 +78,10 @@ export class Progress {
     // Of a split push the last part's verdict is that of the set (rule 19).
     if (set.typeUrl === clusterType && (isComplete || (kind === 'nack' && part === undefined))) {
       const rejected = after.nacked?.lastPart === lastPart ? after.nacked : undefined
-      this.#clusters = rejected === undefined ? set : clustersAfterNack(this.#clusters, set, rejected.message)
+      // Its first clusters count as accepted when they are sent: until it rejects them.
+      const accepted = before.acked === undefined && !this.#isResumed ? undefined : this.#clusters
+      this.#clusters =
+        rejected === undefined ? set : clustersAfterNack(accepted ?? emptySet(clusterType), set, rejected.message)
     }
     if (before.mayHold === after.mayHold) return
     if (set.typeUrl === listenerType) {

@@ -28,20 +28,40 @@ const targets = new IdentityMemo<View>()
 /**
  * What a node should have in the end while some versions stand rejected: the snapshot, but each of those at what the node
  * accepted before (rule 103). What names a resource that the node never accepted waits with it, as it is in `current`, what
- * the client has now; and what an old version names stays too, if the snapshot has dropped it. Without a rejection that
- * concerns the snapshot it is the snapshot itself.
+ * the client had when all was well; and what an old version names stays too, if the snapshot has dropped it, be it in
+ * `current` or in `view`, what the client has now. Without a rejection that concerns the snapshot it is the snapshot itself.
  */
-export function targetFor(snapshot: View, quarantine: Quarantine, current: View): View {
-  const concerned = quarantine.filter(
-    ({ typeUrl, name, version }) => snapshot.sets.get(typeUrl)?.get(name)?.version === version,
-  )
+export function targetFor(snapshot: View, quarantine: Quarantine, current: View, view: View = current): View {
+  const concerned = quarantine.filter((rejection) => isIn(snapshot, rejection))
   if (concerned.length === 0) return snapshot
-  return targets.get([snapshot, quarantine, current], () => buildTarget(snapshot, concerned, current))
+  return targets.get([snapshot, quarantine, current, view], () => buildTarget(snapshot, concerned, current, view))
+}
+
+const isIn = ({ sets }: View, { typeUrl, name, version }: Rejection): boolean =>
+  sets.get(typeUrl)?.get(name)?.version === version
+
+const cleaned = new IdentityMemo<View>()
+
+/** A view with what the node accepted in place of what it rejected: nothing is kept that the client cannot have. */
+export function withoutRejected(view: View, quarantine: Quarantine): View {
+  const concerned = quarantine.filter((rejection) => isIn(view, rejection))
+  if (concerned.length === 0) return view
+  return cleaned.get([view, quarantine], () => {
+    const substitutes: Substitutes = new Map()
+    for (const { typeUrl, name, accepted } of concerned) substitute(substitutes, typeUrl, name, accepted)
+    return withSubstitutes(view, substitutes)
+  })
+}
+
+function withSubstitutes(view: View, substitutes: Substitutes): View {
+  const sets = new Map(view.sets)
+  for (const [typeUrl, ofType] of substitutes) sets.set(typeUrl, setIn(view, typeUrl).with(ofType))
+  return buildSnapshot(sets.values())
 }
 
 type Substitutes = Map<TypeUrl, Map<string, Resource | undefined>>
 
-function buildTarget(snapshot: View, rejections: Quarantine, current: View): View {
+function buildTarget(snapshot: View, rejections: Quarantine, current: View, view: View): View {
   const substitutes: Substitutes = new Map()
   for (const { typeUrl, name, accepted } of rejections) {
     // Without any assignment its cluster would warm for ever (rule 24).
@@ -53,13 +73,17 @@ function buildTarget(snapshot: View, rejections: Quarantine, current: View): Vie
   for (const ofType of substitutes.values()) {
     for (const resource of ofType.values()) if (resource !== undefined) old.push(...resource.references)
   }
-  for (const resource of reachedBy(old, current, snapshot)) {
-    substitute(substitutes, resource.typeUrl, resource.name, resource)
+  for (const before of view === current ? [current] : [view, current]) {
+    for (const resource of reachedBy(old, before, snapshot)) {
+      if (rejections.some((rejection) => isSameVersion(resource, rejection))) continue
+      substitute(substitutes, resource.typeUrl, resource.name, resource)
+    }
   }
-  const sets = new Map(snapshot.sets)
-  for (const [typeUrl, ofType] of substitutes) sets.set(typeUrl, setIn(snapshot, typeUrl).with(ofType))
-  return buildSnapshot(sets.values())
+  return withSubstitutes(snapshot, substitutes)
 }
+
+const isSameVersion = (a: Resource, b: Rejection): boolean =>
+  a.typeUrl === b.typeUrl && a.name === b.name && a.version === b.version
 
 function substitute(into: Substitutes, typeUrl: TypeUrl, name: string, resource: Resource | undefined): void {
   const ofType = into.get(typeUrl) ?? new Map<string, Resource | undefined>()

@@ -26,7 +26,7 @@ export class RejectionRecord {
   /** Oldest first; several versions of one name. */
   readonly #rejections = new Map<string, readonly StandingRejection[]>()
   #all: readonly StandingRejection[] | undefined
-  /** What the node was to have when it was last looked at: what waits for a rejected resource stays as it is there. */
+  /** What the node had when it had last answered all: what waits for a rejected resource stays as it is there. */
   view: View | undefined
   /** Open streams that go by it. */
   streams = 0

@@ -1,12 +1,12 @@
 import { buildUnreadyResource, type Resource } from '../resource/resource.ts'
-import { resourceTypeOf, type TypeUrl } from '../resource/type-url.ts'
+import type { TypeUrl } from '../resource/type-url.ts'
 import { createInterner } from '../snapshot/interner.ts'
 import { diffSets, internSet, type ResourceSet } from '../snapshot/resource-set.ts'
 import { acquit, type Bisection, beginBisection, isHeldBack, judge, probe, suspect } from './bisection.ts'
 import { blame } from './blame.ts'
 import { nackMessage } from './nack-message.ts'
 import { nameSetOf, withoutNames } from './names.ts'
-import { type Quarantine, type Rejection, targetFor } from './quarantine.ts'
+import { type Quarantine, type Rejection, targetFor, withoutRejected } from './quarantine.ts'
 import type { RejectionRecord, StandingRejection } from './rejection-book.ts'
 import { maxAgeMs } from './reply.ts'
 import type { Protocol } from './stream-event.ts'
@@ -95,17 +95,25 @@ export class StreamRejections {
     }
   }
 
-  /** What the client should have in the end. `current`: what it had when all was well, or has. */
-  target(current: View | undefined, nowMs: number): View | undefined {
+  /** The client had answered all, and has this. */
+  noteSteady(view: View): void {
+    this.#record.view = view
+  }
+
+  /** What the plan may start from: nothing that was rejected. */
+  withoutRejected(view: View): View {
+    return withoutRejected(view, this.#kept)
+  }
+
+  /** What the client should have in the end. `view`: what it is to have now. */
+  target(view: View | undefined, nowMs: number): View | undefined {
     const snapshot = this.#snapshot
     if (snapshot === undefined) return undefined
     for (const [typeUrl, search] of this.#searches) {
       this.#searches.set(typeUrl, { ...search, bisection: probe(search.bisection, nowMs) })
     }
     this.#kept = this.#quarantine()
-    const target = targetFor(snapshot, this.#kept, this.#record.view ?? current ?? snapshot)
-    this.#record.view = target
-    return target
+    return targetFor(snapshot, this.#kept, this.#record.view ?? view ?? snapshot, view)
   }
 
   /** After a rejection: is there anything to say but what is kept from the client? */
@@ -260,15 +268,15 @@ function asRejection({ typeUrl, name, version }: Resource, accepted: Resource | 
 }
 
 interface Held {
-  /** Of all that a response held. */
+  /** Of all that it may have held: a client may have unsubscribed from what it rejects since. */
   readonly names: ReadonlySet<string>
   /** Those that the client had not accepted before. */
   readonly new: readonly Resource[]
 }
 
 /** What a rejected response held. */
-function heldIn({ subscription, protocol, verdict }: Judged): Held {
-  const { acked, typeUrl } = subscription
+function heldIn({ subscription, verdict }: Judged): Held {
+  const { acked } = subscription
   const { set, owed, part, isComplete } = verdict.sent
   const only = part === undefined ? undefined : new Set(part)
   const isThere = ({ name }: Resource): boolean => isAsked(subscription, name) && (only?.has(name) ?? true)
@@ -276,10 +284,12 @@ function heldIn({ subscription, protocol, verdict }: Judged): Held {
   const all = [...set.values()].filter(isThere)
   // Beside an older rejection only names newly asked for are sent.
   const isOnlyOwed = part === undefined && !isComplete
-  const isFull = protocol === 'sotw' && resourceTypeOf(typeUrl)?.isFullState === true
   const fresh = isOnlyOwed || acked === undefined ? all : [...changedIn(acked, set, all, wasOwed)]
   const news = isOnlyOwed ? fresh.filter(({ name }) => wasOwed(name)) : fresh
-  return { names: new Set((isFull ? all : news).map(({ name }) => name)), new: news.filter(({ isReady }) => isReady) }
+  return {
+    names: new Set(part ?? [...set.values()].map(({ name }) => name)),
+    new: news.filter(({ isReady }) => isReady),
+  }
 }
 
 function* changedIn(

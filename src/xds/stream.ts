@@ -284,12 +284,12 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
   }
 
   #follow(snapshot: View): void {
-    if (this.#rejections !== undefined) {
-      this.#rejections.follow(snapshot, this.#deps.clock.now())
-      return
+    if (this.#isSettled && this.#view !== undefined && this.#hasAnsweredAll()) {
+      this.#steadyView = this.#view
+      this.#rejections?.noteSteady(this.#view)
     }
-    if (this.#isSettled && this.#hasAnsweredAll()) this.#steadyView = this.#view
-    this.#target = snapshot
+    if (this.#rejections === undefined) this.#target = snapshot
+    else this.#rejections.follow(snapshot, this.#deps.clock.now())
   }
 
   #hasAnsweredAll(): boolean {
@@ -301,6 +301,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     this.#rejectionRecord = record
     this.#deps.rejections?.join(node, record)
     this.#rejections = new StreamRejections(record, this.#target)
+    if (this.#steadyView !== undefined) this.#rejections.noteSteady(this.#steadyView)
     this.#record.rejected(this.#rejections)
     return this.#rejections
   }
@@ -511,7 +512,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     const now = this.#deps.clock.now()
     const { client, lookAgainAtMs } = this.#progress.stateOf(this.#subscriptions(), now, () => this.#log)
     this.#wakeAt(lookAgainAtMs)
-    this.#view = plan(from, to, client).view
+    this.#view = plan(this.#rejections?.withoutRejected(from) ?? from, to, client).view
     return this.#view !== from
   }
 

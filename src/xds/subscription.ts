@@ -1,5 +1,5 @@
 import type { TypeUrl } from '../resource/type-url.ts'
-import type { ResourceSet } from '../snapshot/resource-set.ts'
+import { emptySet, type ResourceSet } from '../snapshot/resource-set.ts'
 import { type NameSet, nameSetOf, noNames, type RequestedNames, unionNames } from './names.ts'
 
 /** Resources that a client is to be sent whatever it has: all that it asked for, some, or none. */
@@ -249,5 +249,12 @@ export function noteNack(subscription: Subscription, sent: Sent, message: string
   noted.nacked = { set, lastPart, message: before?.lastPart === lastPart ? `${before.message}\n${message}` : message }
   noted.doubtful = addOwed(subscription.doubtful, part === undefined ? sent.owed : nameSetOf(part))
   if (part !== undefined && sent.isComplete) settle(noted, sent)
+  // While nothing was accepted, it may have nothing of it.
+  else if (noted.acked === undefined && noted.initialVersions === undefined) noted.mayHold = orNothing(noted)
   return noted
+}
+
+function orNothing({ typeUrl, mayHold }: Draft): readonly ResourceSet[] {
+  const nothing = emptySet(typeUrl)
+  return mayHold[0] === nothing ? mayHold : [nothing, ...mayHold]
 }
