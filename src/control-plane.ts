@@ -187,6 +187,8 @@ async function openXds(
       ackWaitMs: { cluster: options.ackWaitClusters, other: options.ackWait },
       transitionTimeoutMs: options.transitionTimeout,
       drainTimeMs: options.drainTime,
+      maxConnectionAgeMs: options.maxConnectionAge,
+      maxEntering: options.maxFirstAnswers,
       maxUnflushedBytes: options.maxUnflushedBytes,
       sotwResume: options.sotwResume,
     },

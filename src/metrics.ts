@@ -5,6 +5,10 @@ export interface Metrics {
   readonly registry: Registry
   /** Open xDS streams. */
   readonly streams: Gauge<'protocol'>
+  /** Streams that wait for their turn to be given their first answers. */
+  readonly waitingStreams: Gauge
+  /** Node ids by which several clients go. */
+  readonly sharedNodeIds: Gauge
   /** Responses written to clients. */
   readonly responses: Tally<'type' | 'protocol'>
   /** Bytes of responses written to clients. */
@@ -184,6 +188,16 @@ export function createMetrics(): Metrics {
   return {
     registry,
     streams: new Gauge({ name: 'fairlead_streams', help: 'Open xDS streams', labelNames: ['protocol'], registers }),
+    waitingStreams: new Gauge({
+      name: 'fairlead_waiting_streams',
+      help: 'xDS streams that wait for their first answers',
+      registers,
+    }),
+    sharedNodeIds: new Gauge({
+      name: 'fairlead_shared_node_ids',
+      help: 'Node ids by which several clients go',
+      registers,
+    }),
     responses: createTally({
       name: 'fairlead_responses_total',
       help: 'xDS responses sent',

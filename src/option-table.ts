@@ -30,8 +30,10 @@ export interface ServeOptions {
   readonly drainTimeout: number
   readonly keepaliveTime: number
   readonly keepaliveTimeout: number
+  readonly maxConnectionAge: number
   readonly maxReceiveBytes: number
   readonly maxUnflushedBytes: number
+  readonly maxFirstAnswers: number
   readonly sotwResume: boolean
   readonly allowPartial: boolean
   readonly allowEmpty: boolean
@@ -302,6 +304,15 @@ export const optionTable: readonly OptionSpec[] = [
     description: 'how long such a probe may take before the connection counts as lost',
   },
   {
+    name: 'maxConnectionAge',
+    group: 'Timing',
+    type: 'duration',
+    default: 0,
+    placeholder: 'TIME',
+    description:
+      'after how long, a tenth more or less, an Envoy is sent away to connect anew, so that replicas share the load; 0: never',
+  },
+  {
     name: 'maxReceiveBytes',
     group: 'Limits',
     type: 'size',
@@ -319,6 +330,16 @@ export const optionTable: readonly OptionSpec[] = [
     default: 64 * mebibyte,
     placeholder: 'SIZE',
     description: 'how much may be on its way to all Envoys together',
+  },
+  {
+    name: 'maxFirstAnswers',
+    group: 'Limits',
+    type: 'count',
+    min: 1,
+    default: 100,
+    placeholder: 'N',
+    description:
+      'how many Envoys that have just connected are given their configuration at once; others wait their turn',
   },
   {
     name: 'sotwResume',

@@ -3,6 +3,7 @@ import {
   logVerbosity,
   Server,
   ServerCredentials,
+  type ServerOptions,
   type ServiceDefinition,
   setLogVerbosity,
   status,
@@ -17,6 +18,7 @@ import type { EnvoyApi } from '../resource/envoy-api.ts'
 import { aggregatedDiscoveryService, discoveryServices } from '../resource/service-definition.ts'
 import { type ResourceType, resourceTypes } from '../resource/type-url.ts'
 import { type CallHandler, callInterceptor } from './call.ts'
+import { SharedNodeIdWatch } from './shared-node-ids.ts'
 import { type OriginOf, type StatusReader, StatusRecorder } from './status.ts'
 import { Stream, type StreamKind } from './stream.ts'
 import { buildStreamDeps, type StreamDepsOptions } from './stream-deps.ts'
@@ -30,6 +32,8 @@ export interface XdsServerOptions extends StreamDepsOptions {
   /** How often an idle connection is probed, and how long a probe may take: a silent partition shows after both (rule 90). */
   readonly keepaliveTimeMs: number
   readonly keepaliveTimeoutMs: number
+  /** After how long, a tenth more or less, a client is sent away to connect anew (rule 91); 0: never. */
+  readonly maxConnectionAgeMs: number
   /** Largest request: after a reconnect a delta client lists all that it has (rule 18). */
   readonly maxReceiveBytes: number
 }
@@ -40,6 +44,7 @@ export const defaultXdsServerOptions: XdsServerOptions = {
   allowPlaintextSecrets: false,
   keepaliveTimeMs: 30_000,
   keepaliveTimeoutMs: 10_000,
+  maxConnectionAgeMs: 0,
   maxReceiveBytes: 64 * 1024 * 1024,
   ackWaitMs: { cluster: 1000, other: 5000 },
   transitionTimeoutMs: 10_000,
@@ -89,6 +94,7 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
     'grpc.keepalive_time_ms': options.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
     'grpc.keepalive_permit_without_calls': 1,
+    ...connectionAges(options),
     'grpc.max_receive_message_length': options.maxReceiveBytes,
     'grpc.max_send_message_length': -1,
     'grpc-node.max_session_memory': Number.MAX_SAFE_INTEGER,
@@ -103,19 +109,32 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
     onEvent: deps.onEvent,
     clock: systemClock,
     defer: setImmediate,
+    onWaiting: (count) => deps.metrics?.waitingStreams.set(count),
   })
   addServices(server, deps.api, (path, kind) => {
     handlers.set(path, (call) => {
-      const stream = new Stream(call, kind, streamDeps, (closed) => streams.delete(closed))
+      const stream = new Stream(call, kind, streamDeps, (closed) => {
+        streams.delete(closed)
+        clearTimeout(retirement)
+      })
+      const retirement = retireLater(stream, options)
       streams.add(stream)
       return stream
     })
   })
   deps.extraServices?.(server)
   const port = await listen(server, options)
+  const sharedIds = new SharedNodeIdWatch({
+    streams: () => recorder.presences(),
+    clock: systemClock,
+    log: deps.log,
+    overlapMs: options.keepaliveTimeMs + options.keepaliveTimeoutMs + reconnectMs,
+    onCount: (count) => deps.metrics?.sharedNodeIds.set(count),
+  })
   const address = options.listen.replace(/:\d+$/, `:${port}`)
   let done: Promise<void> | undefined
   const shutDown = (graceMs: number): Promise<void> => {
+    sharedIds.close()
     // forceShutdown knows the connections only through channelz, which costs every call; drain ends them without.
     server.drain(address, graceMs)
     return new Promise((resolve) => server.tryShutdown(() => resolve()))
@@ -142,7 +161,27 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
   }
 }
 
+/** Envoy comes back within this time, as long as the server is there. */
+const reconnectMs = 20_000
+
 const shuttingDown = 'the control plane is shutting down'
+const tooOld = 'the connection has reached its maximum age: connect again'
+
+/**
+ * When connections are told to take no new streams: before their streams are ended, for else their clients would come
+ * back on the same one. The library spreads it by a tenth.
+ */
+function connectionAges({ maxConnectionAgeMs: ageMs }: XdsServerOptions): ServerOptions {
+  if (ageMs === 0) return {}
+  // Streams that were opened later than the connection go with it at last.
+  return { 'grpc.max_connection_age_ms': 0.8 * ageMs, 'grpc.max_connection_age_grace_ms': 0.5 * ageMs }
+}
+
+/** Ends a stream at the maximum age, give or take a tenth, so that those that came together do not come back together. */
+function retireLater(stream: Stream, { maxConnectionAgeMs: ageMs }: XdsServerOptions): NodeJS.Timeout | undefined {
+  if (ageMs === 0) return undefined
+  return setTimeout(() => stream.end(tooOld), ageMs * (0.9 + 0.2 * Math.random())).unref()
+}
 
 function listen(server: Server, options: XdsServerOptions): Promise<number> {
   const credentials = options.credentials ?? ServerCredentials.createInsecure()

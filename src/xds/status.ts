@@ -4,6 +4,7 @@ import type { Node } from '../resource/node.ts'
 import type { Resource } from '../resource/resource.ts'
 import { type TypeUrl, wordOf } from '../resource/type-url.ts'
 import type { StandingRejection } from './rejection-book.ts'
+import type { Presence } from './shared-node-ids.ts'
 import type { Protocol } from './stream-event.ts'
 import type { StreamRejections } from './stream-rejections.ts'
 
@@ -166,6 +167,8 @@ export class StreamRecord {
   readonly #originOf: OriginOf
   readonly #onClosed: () => void
   readonly #connectedAtMs = Date.now()
+  readonly #service: TypeUrl | undefined
+  readonly #sinceMs = performance.now()
   readonly #types = new Map<TypeUrl, TypeRecord>()
   #node: Node | undefined
   #group = ''
@@ -177,6 +180,7 @@ export class StreamRecord {
     this.streamId = open.streamId
     this.protocol = open.protocol
     this.#peer = open.peer
+    this.#service = open.service
     this.#metrics = metrics
     this.#onClosed = onClosed
     metrics?.streams.inc({ protocol: open.protocol })
@@ -185,6 +189,14 @@ export class StreamRecord {
   joined(node: Node, group: string): void {
     this.#node = node
     this.#group = group
+  }
+
+  /** Undefined until the stream has named its node. */
+  get presence(): Presence | undefined {
+    if (this.#node === undefined) return undefined
+    const { id: nodeId } = this.#node
+    const warn = (message: string): void => this.warned(message)
+    return { nodeId, peer: this.#peer, service: this.#service, sinceMs: this.#sinceMs, warn }
   }
 
   movedTo(group: string): void {
@@ -256,6 +268,8 @@ export interface OpenStream {
   readonly protocol: Protocol
   /** The client's address and port. */
   readonly peer: string
+  /** The type of a per-type service; undefined on ADS. */
+  readonly service?: TypeUrl | undefined
 }
 
 /** Keeps the state of every open stream: the end of the one direction of data (DESIGN.md 1). */
@@ -287,6 +301,10 @@ export class StatusRecorder implements StatusReader {
     const record: StreamRecord = new StreamRecord(open, context, () => this.#streams.delete(record))
     this.#streams.add(record)
     return record
+  }
+
+  *presences(): Generator<Presence> {
+    for (const { presence } of this.#streams) if (presence !== undefined) yield presence
   }
 
   nodes(): readonly NodeStatus[] {

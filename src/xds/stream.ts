@@ -162,7 +162,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     this.#canSend = (resource) => resource.isReady && (canSendSecrets || !resource.isSensitive)
     this.#isDebugging = deps.log.isLevelEnabled('debug')
     const { protocol } = kind
-    this.#record = deps.status.open({ streamId: this.#id, protocol, peer: call.peer })
+    this.#record = deps.status.open({ streamId: this.#id, protocol, peer: call.peer, service: kind.typeUrl })
     deps.onEvent?.({ kind: 'open', streamId: this.#id, protocol, method: call.path, peer: call.peer })
   }
 
