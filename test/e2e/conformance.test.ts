@@ -5,9 +5,9 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { type Case, nameOf } from '../conformance/case.ts'
 import { readKnownGaps } from '../conformance/known-gaps.ts'
 import { applyToOwn } from '../conformance/own-server.ts'
-import { readCases } from '../conformance/read-cases.ts'
+import { readCases, readParts } from '../conformance/read-cases.ts'
 import { resultLines, scores } from '../conformance/report.ts'
-import { type Result, runCases } from '../conformance/run-cases.ts'
+import { type Result, type Running, runCases } from '../conformance/run-cases.ts'
 import { loadWire } from '../conformance/wire.ts'
 import { WorldDirectory } from '../conformance/world-directory.ts'
 import { startServer } from '../support/server-process.ts'
@@ -17,21 +17,22 @@ const parts = readCases(fileURLToPath(new URL('../conformance/cases', import.met
 const cases = parts.flatMap((part) => part.cases)
 const gaps = readKnownGaps()
 let results: readonly Result[] = []
+let running: Running
 
 beforeAll(async () => {
   const config = join(tempDir(), 'config')
   mkdirSync(config)
   const { server, adminUrl } = await startServer({ config, allowEmpty: true })
-  const worlds = new WorldDirectory(config, 'yaml', applyToOwn(adminUrl))
-  results = await runCases(parts, {
+  running = {
     address: server,
     wire: loadWire(),
-    worlds,
+    worlds: new WorldDirectory(config, 'yaml', applyToOwn(adminUrl)),
     patienceMs: 5_000,
     settleMs: 150,
     // Each waits for silence most of its time.
     jobs: 24,
-  })
+  }
+  results = await runCases(parts, running)
 })
 
 function resultOf(one: Case): Result | undefined {
@@ -65,5 +66,32 @@ describe('known-gaps.yaml', () => {
 
   test('only shrinks: what passes is a gap no more', () => {
     expect(gaps.outdated(results)).toEqual([])
+  })
+})
+
+describe('a case that is not so', () => {
+  test.each([
+    ['client has: {cluster: [a, b]}', 'after 100 ms: of cluster the client has [a], not [a, b]'],
+    ['client has: {cluster: [a@2]}', 'after 100 ms: the cluster a that the client has is not a@2 as it is given'],
+    ['server sends: {cluster: [a, b]}', 'after 100 ms: lacking [b]; what came: cluster [a]'],
+    ['server sends only: {cluster: []}', 'more than that came of cluster: [a]'],
+    ['server sends first: {route: []}', 'first came cluster; nothing came'],
+    ['server is silent', 'it is not silent: what came: cluster [a]'],
+    ['server ends the stream: OK', 'after 100 ms: the stream is open'],
+    ['client accepts: cluster', 'no response of cluster waits for an answer'],
+  ])('fails at its line, with what came instead: %s', async (turn, reason) => {
+    const text = `
+part: Wrong
+cases:
+- must: It is so
+  rule: 20
+  over: sotw
+  turns:
+  - given: {cluster: [a]}
+  - client subscribes: {cluster: []}
+  - ${turn}
+`
+    const [result] = await runCases(readParts([{ file: 'wrong.yaml', text }]), { ...running, patienceMs: 100 })
+    expect(result?.failure).toMatchObject({ file: 'wrong.yaml', line: 10, turn, reason })
   })
 })
