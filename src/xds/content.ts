@@ -207,6 +207,7 @@ function hostContent(question: Question, canSend: CanSend): Content {
     frames.push(deltaFrame({ name, version: '', typeUrl: to.typeUrl, aliases: [name] }))
     frameNames.push([name])
   }
+  if (owed !== 'all') for (const name of owed.names) if (isNoHost(name)) removed.add(name)
   const resources = [...askedFor.keys()]
   for (const [resource, asked] of askedFor) {
     frames.push(hostFrame(resource, asked))
@@ -214,6 +215,11 @@ function hostContent(question: Question, canSend: CanSend): Content {
   }
   return { resources, frames, frameNames, removed: [...removed].sort(), unsendable, isWithheld: false }
 }
+
+/** Says, when it is removed, that a route configuration has no virtual host yet: what its listener waits for (rule 46). */
+export const noHostOf = (route: string): string => `${route}/-`
+
+const isNoHost = (name: string): boolean => name.endsWith('/-')
 
 function hostFrame(resource: Resource, asked: readonly string[]): Uint8Array {
   const extra = asked.filter((name) => name !== resource.name && !resource.aliases.includes(name))

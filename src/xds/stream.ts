@@ -6,6 +6,7 @@ import type { Log } from '../log.ts'
 import { decodeNode, decodeNodeId } from '../resource/decode-node.ts'
 import type { DeltaRequest, SotwRequest } from '../resource/discovery-envelope.ts'
 import type { Node } from '../resource/node.ts'
+import { hasOnDemandHosts } from '../resource/on-demand-hosts.ts'
 import { type ResourceType, resourceTypeOf, resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
 import { diffSets, type ResourceSet } from '../snapshot/resource-set.ts'
 import type { Admission, Entrant } from './admission.ts'
@@ -18,6 +19,7 @@ import {
   type Content,
   deltaContent,
   isSotwSilent,
+  noHostOf,
   type Question,
   questionOf,
   sotwContent,
@@ -30,14 +32,23 @@ import { type NameSet, nameSetOf, noNames, unionNames } from './names.ts'
 import { Outbox } from './outbox.ts'
 import { plan } from './planner.ts'
 import { Progress, type ProgressOptions } from './progress.ts'
-import { type RejectionBook, RejectionRecord } from './rejection-book.ts'
+import { type RejectionBook, RejectionRecord, type StandingRejection } from './rejection-book.ts'
 import { type Reply, type ReplyMemo, replyOf } from './reply.ts'
 import type { ReadRequest, RequestReader } from './request-reader.ts'
 import type { EmptyListRule } from './sotw.ts'
 import type { StatusRecorder, StreamRecord, TypeRecord } from './status.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
 import { StreamRejections } from './stream-rejections.ts'
-import { addOwed, isOwing, noteUnchanged, type Subscription, sharedSubscription, type Verdict } from './subscription.ts'
+import {
+  addOwed,
+  isOwing,
+  type LateRejection,
+  noteUnchanged,
+  type Sent,
+  type Subscription,
+  sharedSubscription,
+  type Verdict,
+} from './subscription.ts'
 import { additionOrder, changeBetween, setIn, type View } from './view.ts'
 
 export interface StreamOptions extends ProgressOptions {
@@ -81,6 +92,7 @@ const maxRepeatsPerSecond = 50
 
 const clusterType = resourceTypes.cluster.typeUrl
 const hostType = resourceTypes.virtualHost.typeUrl
+const routeType = resourceTypes.route.typeUrl
 
 let lastStreamId = 0
 
@@ -417,16 +429,31 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
       const isPartial = !isComplete || nacked !== undefined
       record.acked(version, ms, isPartial)
       this.#deps.onEvent?.({ kind: 'ack', streamId: this.#id, typeUrl, version, nonce, ms, isPartial })
+      if (verdict.late !== undefined) this.#takeLate(state, verdict.late, verdict.sent)
       if (this.#rejections !== undefined) this.#judge(this.#rejections, state, verdict)
       return
     }
     const message = nackMessage(typeUrl, verdict.message)
     record.nacked(version, message)
     this.#deps.onEvent?.({ kind: 'nack', streamId: this.#id, typeUrl, version, nonce, ms, message })
-    const node = this.#node as Node
-    const rejections = this.#rejections ?? this.#goBy(this.#deps.rejections?.open(node) ?? new RejectionRecord(), node)
-    if (this.#judge(rejections, state, verdict)) return
+    if (this.#judge(this.#rejections ?? this.#beginRejections(), state, verdict)) return
     this.#log.warn({ type: wordOf(typeUrl), version, nonce, reason: message }, 'client rejected a response')
+  }
+
+  #beginRejections(): StreamRejections {
+    const node = this.#node as Node
+    return this.#goBy(this.#deps.rejections?.open(node) ?? new RejectionRecord(), node)
+  }
+
+  #takeLate({ subscription, record }: TypeState, late: LateRejection, { nonce, set }: Sent): void {
+    const { typeUrl } = subscription
+    const { version } = late.older.at(-1)?.set ?? set
+    const message = nackMessage(typeUrl, late.message)
+    record.rejectedBefore()
+    this.#deps.onEvent?.({ kind: 'nack', streamId: this.#id, typeUrl, version, nonce, ms: 0, message })
+    const found = (this.#rejections ?? this.#beginRejections()).noteLate(late, set, new Date())
+    if (found.length > 0) this.#tellRejected(found)
+    else this.#log.warn({ type: wordOf(typeUrl), version, nonce, reason: message }, 'client rejected a response')
   }
 
   /** Finds what a verdict is about, and tells of it once (rule 102). False when that is nothing that is known. */
@@ -443,6 +470,11 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
       this.#progress.noteVerdict(judged, subscription, { kind: 'ack', sent: { ...verdict.sent, set: taken } }, now)
     }
     record.blamed(subscription === judged ? undefined : taken?.version)
+    this.#tellRejected(found)
+    return true
+  }
+
+  #tellRejected(found: readonly StandingRejection[]): void {
     for (const { resource, accepted, message } of found) {
       const { typeUrl, name, version } = resource
       const origin = this.#record.placeOf(resource)
@@ -452,7 +484,6 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
         'client rejected a resource: it is not sent to this node again until it changes',
       )
     }
-    return true
   }
 
   // ---- answers and pushes
@@ -582,6 +613,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
       this.#progress.noteClusters(set)
       this.#followClusters(subscription, question, content)
     }
+    if (typeUrl === routeType && this.#kind.protocol === 'delta') this.#tellOfNoHosts(question, content)
     for (const message of messages) {
       if (this.#isClosed) return
       this.#outbox.write(message.bytes)
@@ -643,14 +675,24 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
 
   /** To the empty first request of VHDS: no virtual host yet, which ends the listeners' wait (rule 46). */
   #noHosts(): Content {
-    const routes = this.#types.get(resourceTypes.route.typeUrl)?.subscription.names ?? noNames
+    const routes = this.#types.get(routeType)?.subscription.names ?? noNames
     return {
       resources: [],
       frames: [],
-      removed: routes.names.map((name) => `${name}/-`),
+      removed: routes.names.map(noHostOf),
       unsendable: [],
       isWithheld: false,
     }
+  }
+
+  /** Envoy asks for VHDS once a stream: of the route configurations that come later it waits to be told unasked. */
+  #tellOfNoHosts({ owed }: Question, { resources }: Content): void {
+    const hosts = this.#types.get(hostType)
+    if (hosts === undefined || hosts.subscription.sent === undefined) return
+    const routes = resources.filter((route) => (owed === 'all' || owed.has(route.name)) && hasOnDemandHosts(route))
+    if (routes.length === 0) return
+    const names = nameSetOf(routes.map(({ name }) => noHostOf(name)))
+    this.#update(hosts, { ...hosts.subscription, owed: addOwed(hosts.subscription.owed, names) })
   }
 
   #isSilent(question: Question, content: Content): boolean {

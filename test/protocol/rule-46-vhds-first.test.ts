@@ -51,3 +51,24 @@ transcript(
   accepted({ type, removed: ['r/-'] }),
   server.silent(),
 )
+
+transcript(
+  'rule 46: and of one that comes later, for Envoy asks but once',
+  'delta',
+  given(
+    resource('route', 'r', { vhds: { config_source: { ads: {}, resource_api_version: 'V3' } } }),
+    resource('route', 's', { vhds: { config_source: { ads: {}, resource_api_version: 'V3' } } }),
+    resource('route', 'plain', 1),
+  ),
+  client({ type: 'route', subscribe: ['r'] }),
+  accepted({ type: 'route', resources: ['r'] }),
+  client({ type }),
+  accepted({ type, removed: ['r/-'] }),
+  client({ type: 'route', subscribe: ['plain'] }),
+  accepted({ type: 'route', resources: ['plain'] }),
+  server.silent(),
+  client({ type: 'route', subscribe: ['s'] }),
+  accepted({ type: 'route', resources: ['s'] }),
+  accepted({ type, removed: ['s/-'] }),
+  server.silent(),
+)
