@@ -44,6 +44,14 @@ const config: ViteUserConfig = defineConfig({
       {
         test: {
           ...shared,
+          name: 'fuzz',
+          include: ['test/fuzz/**/*.test.ts'],
+          testTimeout: isLong ? 600_000 : 60_000,
+        },
+      },
+      {
+        test: {
+          ...shared,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: isLong ? 600_000 : 60_000,

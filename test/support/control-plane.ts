@@ -62,7 +62,7 @@ export function rejections(controlPlane: TestControlPlane): Promise<number> {
 }
 
 /** A counter or gauge as operators see it, summed over its labels. */
-export async function metric({ adminUrl }: TestControlPlane, name: string): Promise<number> {
+export async function metric({ adminUrl }: Pick<TestControlPlane, 'adminUrl'>, name: string): Promise<number> {
   const text = await (await fetch(`${adminUrl}/metrics`)).text()
   const lines = text.split('\n')
   if (!lines.some((line) => line.startsWith(`# TYPE ${name} `))) throw new Error(`there is no metric ${name}`)
