@@ -1,6 +1,15 @@
 import type { SotwRequest } from '../resource/discovery-envelope.ts'
 import { noNames, requestedNames, withoutNames } from './names.ts'
-import { addOwed, newSubscription, noteAck, noteNack, type Subscription, type Verdict } from './subscription.ts'
+import {
+  addOwed,
+  type LateRejection,
+  newSubscription,
+  noteAck,
+  noteNack,
+  type Sent,
+  type Subscription,
+  type Verdict,
+} from './subscription.ts'
 
 /** What a type and a client make of an empty list. */
 export interface EmptyListRule {
@@ -45,6 +54,11 @@ export function receiveSotw(before: Subscription | undefined, request: SotwReque
   if (sent !== undefined) {
     const only = newest.length === first.outstanding.length ? asked : { ...asked, outstanding: newest }
     const { errorDetail } = request
+    const late = lateRejection(first, newest, sent, request)
+    if (late !== undefined) {
+      const verdict: Verdict = { kind: 'ack', sent, late }
+      return { subscription: noteAck(only, sent), verdict, isChanged, isRepeated: false }
+    }
     return errorDetail === undefined
       ? { subscription: noteAck(only, sent), verdict: { kind: 'ack', sent }, isChanged, isRepeated: false }
       : {
@@ -58,6 +72,21 @@ export function receiveSotw(before: Subscription | undefined, request: SotwReque
   const isRepeated = isCurrent && !isChanged && request.errorDetail === undefined && asked.names !== noNames
   const subscription = isRepeated ? { ...asked, owed: addOwed(asked.owed, asked.names) } : asked
   return { subscription, verdict: undefined, isChanged, isRepeated }
+}
+
+/**
+ * Envoy answers nothing while its clusters warm, and then all at once: with the nonce of the newest response, the error of
+ * an older one, and the version that it accepted last. Where that is the version of the newest, it took that one.
+ */
+function lateRejection(
+  { acked, outstanding }: Subscription,
+  newest: readonly Sent[],
+  { set }: Sent,
+  { errorDetail, versionInfo }: SotwRequest,
+): LateRejection | undefined {
+  if (errorDetail === undefined || newest.length === outstanding.length) return undefined
+  if (versionInfo !== set.version || acked?.version === set.version) return undefined
+  return { message: errorDetail.message, older: outstanding.filter((sent) => !newest.includes(sent)) }
 }
 
 function withAskedNames(before: Subscription, request: SotwRequest, rule: EmptyListRule): Subscription {

@@ -117,6 +117,11 @@ export class TypeRecord {
     this.#tallies.nacks.value++
   }
 
+  /** The client told late that it had rejected a response before the one that it took. */
+  rejectedBefore(): void {
+    this.#tallies.nacks.value++
+  }
+
   /** The rejection is about known resources. `taken`: the version that the client has without them, if it said so. */
   blamed(taken: string | undefined): void {
     this.#isBlamed = true

@@ -10,7 +10,15 @@ import { type Quarantine, type Rejection, targetFor, withoutRejected } from './q
 import type { RejectionRecord, StandingRejection } from './rejection-book.ts'
 import { maxAgeMs } from './reply.ts'
 import type { Protocol } from './stream-event.ts'
-import { isAsked, noteHeld, noteTaken, type Sent, type Subscription, type Verdict } from './subscription.ts'
+import {
+  isAsked,
+  type LateRejection,
+  noteHeld,
+  noteTaken,
+  type Sent,
+  type Subscription,
+  type Verdict,
+} from './subscription.ts'
 import { setIn, type View } from './view.ts'
 
 /** Of a subscription, what a verdict on it may mean. */
@@ -156,6 +164,20 @@ export class StreamRejections {
       return { found: [], subscription }
     }
     return { found: this.#judge(search, sent, undefined, nowMs, at), subscription }
+  }
+
+  /** Takes what a client told late, after it had accepted `set`: what it names was rejected in the form that it had before. */
+  noteLate({ message, older }: LateRejection, set: ResourceSet, at: Date): readonly StandingRejection[] {
+    return older.flatMap((sent) => {
+      const changed = diffSets(set, sent.set).changed.filter((resource) => !this.#record.has(resource))
+      const names = changed.map(({ name }) => name)
+      const found = blame(message, { typeUrl: set.typeUrl, sent: new Set(names), suspects: names })
+      if (found.kind !== 'named') return []
+      return changed.flatMap((resource) => {
+        const reason = found.reasons.get(resource.name)
+        return reason === undefined ? [] : this.#reject(resource, set.get(resource.name), reason, at)
+      })
+    })
   }
 
   #noteNack(judged: Judged, message: string, nowMs: number, at: Date): Finding {

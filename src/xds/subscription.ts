@@ -100,9 +100,16 @@ export function isAsked(subscription: Pick<Subscription, 'isWildcard' | 'names'>
   return subscription.isWildcard || subscription.names.matches(name)
 }
 
+/** With the acceptance of a newer response the client told that it had rejected an older one. */
+export interface LateRejection {
+  readonly message: string
+  /** Those that it may be about, oldest first. */
+  readonly older: readonly Sent[]
+}
+
 /** What the client answered to one response. */
 export type Verdict =
-  | { readonly kind: 'ack'; readonly sent: Sent }
+  | { readonly kind: 'ack'; readonly sent: Sent; readonly late?: LateRejection }
   | { readonly kind: 'nack'; readonly sent: Sent; readonly message: string }
 
 type Draft = { -readonly [Key in keyof Subscription]: Subscription[Key] }

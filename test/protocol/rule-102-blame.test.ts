@@ -143,3 +143,28 @@ for (const protocol of protocols) {
     found(),
   )
 }
+
+const [old, mended] = [resource('cluster', 'a', 2), resource('cluster', 'a', 3)]
+
+transcript(
+  'rule 102: an error told late, with the nonce of a newer response that the client took, is of the older one (sotw)',
+  { protocol: 'sotw', server: { ackWaitMs: { cluster: 50, other: 50 } } },
+  given(resource('cluster', 'a')),
+  client({ type: 'cluster' }),
+  ...accepted({ type: 'cluster', resources: ['a'] }),
+  apply(old),
+  server({ type: 'cluster', resources: [old] }),
+  apply(mended),
+  server({ type: 'cluster', resources: [mended] }),
+  // As Envoy 1.40 does: the newest nonce, the version that it took last, and what was wrong before.
+  client((memory) => {
+    const { nonce, version } = memory.last('cluster')
+    return { type: 'cluster', nonce, version, error: 'Error adding/updating cluster(s) a: ring hash: too small' }
+  }),
+  server.silent(),
+  found(),
+  verdicts('ack cluster', 'ack cluster', 'nack cluster'),
+  apply(old),
+  server.silent(),
+  found({ name: 'a', message: 'ring hash: too small' }),
+)
