@@ -99,7 +99,8 @@ async function main(): Promise<number> {
     })
     if (flags.json) console.log(JSON.stringify({ score: scores(results), results }, undefined, 2))
     else console.log(`\n${scoreLines(results)}\n\nin ${((performance.now() - startedAt) / 1000).toFixed(1)} s`)
-    return results.some(({ level, failure }) => level === 'must' && failure !== undefined) ? 1 : 0
+    const { must } = scores(results)
+    return must.passed < must.of ? 1 : 0
   } finally {
     await target.close()
   }

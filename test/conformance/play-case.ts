@@ -24,6 +24,8 @@ export interface Failure {
   /** The turn that did not go as written. */
   readonly turn: string
   readonly reason: string
+  /** The server has no such service, or not in this protocol: that is no fault of its. */
+  readonly isUnsupported: boolean
 }
 
 /** Undefined when all went as written. */
@@ -38,8 +40,9 @@ export async function playCase(one: Case, prefix: string, playing: Playing): Pro
     stage.checkOpen()
     return undefined
   } catch (error) {
-    const place = at?.place ?? one.place
-    return { ...place, turn: at?.text ?? '', reason: error instanceof Error ? error.message : String(error) }
+    const { file, line } = at?.place ?? one.place
+    const reason = error instanceof Error ? error.message : String(error)
+    return { file, line, turn: at?.text ?? '', reason, isUnsupported: stage.isUnsupported }
   } finally {
     stage.close()
   }
@@ -64,6 +67,10 @@ class Stage {
   close(): void {
     for (const client of this.#clients.values()) client.close()
     this.#playing.worlds.remove(this.#prefix, this.#groups)
+  }
+
+  get isUnsupported(): boolean {
+    return [...this.#clients.values()].some(({ ending }) => ending?.code === 'UNIMPLEMENTED')
   }
 
   /** A server ends no stream of its own accord. */

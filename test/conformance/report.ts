@@ -5,13 +5,17 @@ import type { Result } from './run-cases.ts'
 
 export interface Score {
   readonly passed: number
+  /** Without those that the server has no service for. */
   readonly of: number
+  readonly unsupported: number
 }
 
 export function scores(results: readonly Result[]): Readonly<Record<Level, Score>> {
   const scoreOf = (level: Level): Score => {
     const mine = results.filter((result) => result.level === level)
-    return { passed: mine.filter(({ failure }) => failure === undefined).length, of: mine.length }
+    const passed = mine.filter(({ failure }) => failure === undefined).length
+    const unsupported = mine.filter(({ failure }) => failure?.isUnsupported === true).length
+    return { passed, of: mine.length - unsupported, unsupported }
   }
   return { must: scoreOf('must'), should: scoreOf('should'), ours: scoreOf('ours') }
 }
@@ -20,7 +24,7 @@ export function scores(results: readonly Result[]): Readonly<Record<Level, Score
 export function resultLines(result: Result, gap?: string): string {
   const { level, rules, title, protocol, failure } = result
   const isOk = failure === undefined
-  const mark = isOk ? pc.green('ok  ') : gap === undefined ? pc.red('FAIL') : pc.yellow('gap ')
+  const mark = markOf(result, gap)
   const line = `${mark}  ${level.toUpperCase().padEnd(6)}  ${rules.join(',').padEnd(6)}  ${protocol.padEnd(5)}  ${title}`
   if (isOk) return line
   const at = failure.file === '' ? [] : [`${failure.file}:${failure.line}  ${shortened(failure.turn)}`]
@@ -28,14 +32,20 @@ export function resultLines(result: Result, gap?: string): string {
   return [line, ...[...at, failure.reason, ...why].map((text) => pc.dim(`      ${text}`))].join('\n')
 }
 
+function markOf({ failure }: Result, gap: string | undefined): string {
+  if (failure === undefined) return pc.green('ok  ')
+  if (failure.isUnsupported) return pc.yellow('n/a ')
+  return gap === undefined ? pc.red('FAIL') : pc.yellow('gap ')
+}
+
 export function scoreLines(results: readonly Result[]): string {
   const all = scores(results)
   return levels
     .filter((level) => all[level].of > 0)
     .map((level) => {
-      const { passed, of } = all[level]
+      const { passed, of, unsupported } = all[level]
       const text = `${level.toUpperCase().padEnd(6)}  ${String(passed).padStart(4)} of ${String(of).padStart(4)}`
-      return `${passed === of ? pc.green(text) : text}  ${((100 * passed) / of).toFixed(0).padStart(3)} %`
+      return `${passed === of ? pc.green(text) : text}  ${((100 * passed) / of).toFixed(0).padStart(3)} %${unsupported === 0 ? '' : `  (${unsupported} n/a)`}`
     })
     .join('\n')
 }

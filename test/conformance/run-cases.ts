@@ -50,7 +50,8 @@ export async function runCases(parts: readonly Part[], running: Running): Promis
 
 function throughout(observations: Observations, onResult: Running['onResult']): readonly Result[] {
   return observations.results().map(({ level, rule, title, broken }) => {
-    const failure = broken === undefined ? {} : { failure: { file: '', line: 0, turn: '', reason: broken } }
+    const failure =
+      broken === undefined ? {} : { failure: { file: '', line: 0, turn: '', reason: broken, isUnsupported: false } }
     const result: Result = { part: 'Throughout', level, rules: [rule], title, protocol: '-', ...failure }
     onResult?.(result)
     return result
