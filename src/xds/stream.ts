@@ -32,14 +32,23 @@ import { type NameSet, nameSetOf, noNames, unionNames } from './names.ts'
 import { Outbox } from './outbox.ts'
 import { plan } from './planner.ts'
 import { Progress, type ProgressOptions } from './progress.ts'
-import { type RejectionBook, RejectionRecord } from './rejection-book.ts'
+import { type RejectionBook, RejectionRecord, type StandingRejection } from './rejection-book.ts'
 import { type Reply, type ReplyMemo, replyOf } from './reply.ts'
 import type { ReadRequest, RequestReader } from './request-reader.ts'
 import type { EmptyListRule } from './sotw.ts'
 import type { StatusRecorder, StreamRecord, TypeRecord } from './status.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
 import { StreamRejections } from './stream-rejections.ts'
-import { addOwed, isOwing, noteUnchanged, type Subscription, sharedSubscription, type Verdict } from './subscription.ts'
+import {
+  addOwed,
+  isOwing,
+  type LateRejection,
+  noteUnchanged,
+  type Sent,
+  type Subscription,
+  sharedSubscription,
+  type Verdict,
+} from './subscription.ts'
 import { additionOrder, changeBetween, setIn, type View } from './view.ts'
 
 export interface StreamOptions extends ProgressOptions {
@@ -420,16 +429,31 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
       const isPartial = !isComplete || nacked !== undefined
       record.acked(version, ms, isPartial)
       this.#deps.onEvent?.({ kind: 'ack', streamId: this.#id, typeUrl, version, nonce, ms, isPartial })
+      if (verdict.late !== undefined) this.#takeLate(state, verdict.late, verdict.sent)
       if (this.#rejections !== undefined) this.#judge(this.#rejections, state, verdict)
       return
     }
     const message = nackMessage(typeUrl, verdict.message)
     record.nacked(version, message)
     this.#deps.onEvent?.({ kind: 'nack', streamId: this.#id, typeUrl, version, nonce, ms, message })
-    const node = this.#node as Node
-    const rejections = this.#rejections ?? this.#goBy(this.#deps.rejections?.open(node) ?? new RejectionRecord(), node)
-    if (this.#judge(rejections, state, verdict)) return
+    if (this.#judge(this.#rejections ?? this.#beginRejections(), state, verdict)) return
     this.#log.warn({ type: wordOf(typeUrl), version, nonce, reason: message }, 'client rejected a response')
+  }
+
+  #beginRejections(): StreamRejections {
+    const node = this.#node as Node
+    return this.#goBy(this.#deps.rejections?.open(node) ?? new RejectionRecord(), node)
+  }
+
+  #takeLate({ subscription, record }: TypeState, late: LateRejection, { nonce, set }: Sent): void {
+    const { typeUrl } = subscription
+    const { version } = late.older.at(-1)?.set ?? set
+    const message = nackMessage(typeUrl, late.message)
+    record.rejectedBefore()
+    this.#deps.onEvent?.({ kind: 'nack', streamId: this.#id, typeUrl, version, nonce, ms: 0, message })
+    const found = (this.#rejections ?? this.#beginRejections()).noteLate(late, set, new Date())
+    if (found.length > 0) this.#tellRejected(found)
+    else this.#log.warn({ type: wordOf(typeUrl), version, nonce, reason: message }, 'client rejected a response')
   }
 
   /** Finds what a verdict is about, and tells of it once (rule 102). False when that is nothing that is known. */
@@ -446,6 +470,11 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
       this.#progress.noteVerdict(judged, subscription, { kind: 'ack', sent: { ...verdict.sent, set: taken } }, now)
     }
     record.blamed(subscription === judged ? undefined : taken?.version)
+    this.#tellRejected(found)
+    return true
+  }
+
+  #tellRejected(found: readonly StandingRejection[]): void {
     for (const { resource, accepted, message } of found) {
       const { typeUrl, name, version } = resource
       const origin = this.#record.placeOf(resource)
@@ -455,7 +484,6 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
         'client rejected a resource: it is not sent to this node again until it changes',
       )
     }
-    return true
   }
 
   // ---- answers and pushes
