@@ -21,7 +21,7 @@ function bed(options: Partial<AdmissionOptions> = {}) {
     admission,
     admitted,
     timers,
-    enter(name: string): boolean {
+    enter: (name: string): boolean => {
       const entrant = { admit: () => void admitted.push(name) }
       entrants.set(name, entrant)
       const isIn = admission.enter(entrant)
@@ -29,7 +29,7 @@ function bed(options: Partial<AdmissionOptions> = {}) {
       return isIn
     },
     leave: (name: string) => admission.leave(entrants.get(name) as Entrant),
-    pass(ms: number) {
+    pass: (ms: number): void => {
       now += ms
       for (const timer of timers) {
         if (timer.atMs > now) continue

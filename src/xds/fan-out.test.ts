@@ -25,6 +25,22 @@ test('Every stream has its turn once, however often it was scheduled', async () 
   expect(turns).toEqual(['a', 'b'])
 })
 
+test('Whose client has asked goes before all pushes, even if it waits among them already', async () => {
+  const fanOut = new FanOut(options)
+  const turns: string[] = []
+  const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => sender(() => void turns.push(name))) as [
+    Sender,
+    Sender,
+    Sender,
+    Sender,
+  ]
+  for (const pushed of [a, b, c]) fanOut.schedule(pushed)
+  fanOut.schedule(d, true)
+  fanOut.schedule(b, true)
+  await setImmediate()
+  expect(turns).toEqual(['d', 'b', 'a', 'c'])
+})
+
 test('Streams wait while too many bytes are on their way, and go on when they are gone', async () => {
   const fanOut = new FanOut(options)
   const turns: string[] = []

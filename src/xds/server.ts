@@ -32,6 +32,8 @@ export interface XdsServerOptions extends StreamDepsOptions {
   /** How often an idle connection is probed, and how long a probe may take: a silent partition shows after both (rule 90). */
   readonly keepaliveTimeMs: number
   readonly keepaliveTimeoutMs: number
+  /** How long a client may take to come back once its stream is lost: meanwhile it may have two (rule 93). */
+  readonly reconnectMs: number
   /** After how long, a tenth more or less, a client is sent away to connect anew (rule 91); 0: never. */
   readonly maxConnectionAgeMs: number
   /** Largest request: after a reconnect a delta client lists all that it has (rule 18). */
@@ -44,6 +46,7 @@ export const defaultXdsServerOptions: XdsServerOptions = {
   allowPlaintextSecrets: false,
   keepaliveTimeMs: 30_000,
   keepaliveTimeoutMs: 10_000,
+  reconnectMs: 20_000,
   maxConnectionAgeMs: 0,
   maxReceiveBytes: 64 * 1024 * 1024,
   ackWaitMs: { cluster: 1000, other: 5000 },
@@ -128,7 +131,7 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
     streams: () => recorder.presences(),
     clock: systemClock,
     log: deps.log,
-    overlapMs: options.keepaliveTimeMs + options.keepaliveTimeoutMs + reconnectMs,
+    overlapMs: options.keepaliveTimeMs + options.keepaliveTimeoutMs + options.reconnectMs,
     onCount: (count) => deps.metrics?.sharedNodeIds.set(count),
   })
   const address = options.listen.replace(/:\d+$/, `:${port}`)
@@ -160,9 +163,6 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
     },
   }
 }
-
-/** Envoy comes back within this time, as long as the server is there. */
-const reconnectMs = 20_000
 
 const shuttingDown = 'the control plane is shutting down'
 const tooOld = 'the connection has reached its maximum age: connect again'

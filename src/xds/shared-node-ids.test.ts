@@ -40,18 +40,19 @@ test.each<[string, Presence[], string[]]>([
 
 test('It is told once, of both, and again only after it was over', () => {
   let now = 0
-  let timer: { readonly atMs: number; readonly act: () => void } | undefined
+  const timers: { readonly atMs: number; readonly act: () => void }[] = []
   const clock: Clock = {
     now: () => now,
     after(ms, act) {
-      timer = { atMs: now + ms, act }
-      return { cancel: () => (timer = undefined) }
+      timers.push({ atMs: now + ms, act })
+      return { cancel: () => void timers.pop() }
     },
   }
   const passTo = (ms: number): void => {
-    while (timer !== undefined && timer.atMs <= ms) {
-      now = timer.atMs
-      timer.act()
+    for (let next = timers[0]; next !== undefined && next.atMs <= ms; next = timers[0]) {
+      timers.shift()
+      now = next.atMs
+      next.act()
     }
     now = ms
   }
@@ -80,5 +81,5 @@ test('It is told once, of both, and again only after it was over', () => {
   passTo(360_000)
   expect(logged).toHaveLength(2)
   watch.close()
-  expect(timer).toBeUndefined()
+  expect(timers).toEqual([])
 })
