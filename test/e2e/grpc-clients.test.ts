@@ -3,6 +3,7 @@ import {
   type Client,
   type ClientDuplexStream,
   credentials,
+  status as grpcStatus,
   loadPackageDefinition,
   makeGenericClientConstructor,
   Server,
@@ -12,7 +13,7 @@ import { loadSync } from '@grpc/proto-loader'
 import { HealthImplementation, service as healthService } from 'grpc-health-check'
 import { expect, test, vi } from 'vitest'
 import { atTestEnd } from '../support/at-test-end.ts'
-import { rejections, startControlPlane } from '../support/control-plane.ts'
+import { problemsOf, rejections, startControlPlane } from '../support/control-plane.ts'
 import { createFileStore } from '../support/document-store.ts'
 import {
   ads,
@@ -21,6 +22,7 @@ import {
   document,
   endpoints,
   httpFilter,
+  removed,
   routeConfiguration,
   routesTo,
   socketAddress,
@@ -48,8 +50,15 @@ function healthOf(target: string): () => Promise<string> {
     })
 }
 
-/** A gRPC server that says of itself whether it serves. */
-async function startGrpcBackend(status: 'SERVING' | 'NOT_SERVING'): Promise<{ host: string; port: number }> {
+type Serving = 'SERVING' | 'NOT_SERVING' | 'UNKNOWN'
+
+interface GrpcBackend {
+  readonly host: string
+  readonly port: number
+}
+
+/** A gRPC server that says of itself whether it serves, by which it is known here. */
+async function startGrpcBackend(status: Serving): Promise<GrpcBackend> {
   const server = new Server()
   new HealthImplementation({ '': status }).addToServer(server)
   const port = await new Promise<number>((resolve, reject) => {
@@ -62,12 +71,15 @@ async function startGrpcBackend(status: 'SERVING' | 'NOT_SERVING'): Promise<{ ho
 }
 
 /** gRPC clients refuse a locality that is not there, and use none without a weight. */
-function weightedEndpoints(backend: { host: string; port: number }): Changes {
-  const lb_endpoints = [{ endpoint: { address: socketAddress(backend) }, load_balancing_weight: 1 }]
+function weightedEndpoints(clusterName: string, ...backends: readonly GrpcBackend[]): Changes {
+  const lb_endpoints = backends.map((backend) => ({
+    endpoint: { address: socketAddress(backend) },
+    load_balancing_weight: 1,
+  }))
   return {
-    'endpoint/shop': {
+    [`endpoint/${clusterName}`]: {
       '@type': 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
-      cluster_name: 'shop',
+      cluster_name: clusterName,
       endpoints: [{ locality: { region: 'here' }, load_balancing_weight: 1, lb_endpoints }],
     },
   }
@@ -115,20 +127,27 @@ interface Listed {
   readonly listServicesResponse: { readonly service: readonly { readonly name: string }[] }
 }
 
-test('a proxyless gRPC client finds its servers by xds:/// and follows them', async () => {
-  const [good, bad] = [await startGrpcBackend('SERVING'), await startGrpcBackend('NOT_SERVING')]
+test('a proxyless gRPC client finds its servers by xds:/// and follows every change of them', async () => {
+  const [one, two, three] = [
+    await startGrpcBackend('SERVING'),
+    await startGrpcBackend('NOT_SERVING'),
+    await startGrpcBackend('UNKNOWN'),
+  ]
   const manager = {
     '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
     stat_prefix: 'shop',
-    rds: { route_config_name: 'shop', config_source: ads },
     http_filters: [{ name: 'router', typed_config: httpFilter('router.v3.Router') }],
   }
+  const shopBy = (routes: string): Changes =>
+    document('listener', 'config.listener.v3.Listener', 'shop', {
+      api_listener: { api_listener: { ...manager, rds: { route_config_name: routes, config_source: ads } } },
+    })
   const store = createFileStore()
   await store.write({
     ...cluster('shop'),
-    ...weightedEndpoints(good),
+    ...weightedEndpoints('shop', one),
     ...routeConfiguration('shop', routesTo('shop')),
-    ...document('listener', 'config.listener.v3.Listener', 'shop', { api_listener: { api_listener: manager } }),
+    ...shopBy('shop'),
   })
   const controlPlane = await startControlPlane(store.flags)
   const bootstrap = {
@@ -141,8 +160,58 @@ test('a proxyless gRPC client finds its servers by xds:/// and follows them', as
   const { register } = await import('@grpc/grpc-js-xds')
   register()
   const health = healthOf('xds:///shop')
-  expect(await health()).toBe('SERVING')
-  await store.write(weightedEndpoints(bad))
-  await eventually(async () => (await health()) === 'NOT_SERVING')
+  /** Of several answers in a row, who gave them. */
+  const answers = async (): Promise<string> => {
+    const given: string[] = []
+    for (let asked = 0; asked < 8; asked++) given.push(await health())
+    return [...new Set(given)].sort().join()
+  }
+  const becomes = (...wanted: readonly Serving[]): Promise<unknown> =>
+    eventually(async () => {
+      expect(await answers()).toBe([...wanted].sort().join())
+      return true
+    })
+  await becomes('SERVING')
+
+  // Endpoints.
+  await store.write(weightedEndpoints('shop', two))
+  await becomes('NOT_SERVING')
+  await store.write(weightedEndpoints('shop', one, two))
+  await becomes('SERVING', 'NOT_SERVING')
+  await store.write(weightedEndpoints('shop', one))
+  await becomes('SERVING')
+
+  // Routes: to a cluster that is new in the same write, while the old one goes; by the method; by weights.
+  await store.write({
+    ...cluster('next'),
+    ...weightedEndpoints('next', two),
+    ...routeConfiguration('shop', routesTo('next')),
+    ...removed('cluster/shop', 'endpoint/shop'),
+  })
+  await becomes('NOT_SERVING')
+  const byMethod = [
+    { match: { prefix: '/grpc.health.v1.Health/' }, route: { cluster: 'third' } },
+    { match: { prefix: '' }, route: { cluster: 'next' } },
+  ]
+  await store.write({
+    ...cluster('third'),
+    ...weightedEndpoints('third', three),
+    ...routeConfiguration('shop', { virtual_hosts: [{ name: 'all', domains: ['*'], routes: byMethod }] }),
+  })
+  await becomes('UNKNOWN')
+  const clusters = ['next', 'third'].map((name) => ({ name, weight: 50 }))
+  await store.write(routeConfiguration('shop', routesTo({ weighted_clusters: { clusters } })))
+  await becomes('NOT_SERVING', 'UNKNOWN')
+
+  // The service goes, and comes back: by other routes, for of a name that it has had this client asks no second time.
+  await store.write(removed('listener/shop', 'route/shop'))
+  await eventually(async () => {
+    await expect(health()).rejects.toMatchObject({ code: grpcStatus.UNAVAILABLE })
+    return true
+  })
+  await store.write({ ...shopBy('again'), ...routeConfiguration('again', routesTo('third')) })
+  await eventually(async () => (await health().catch(() => '')) === 'UNKNOWN')
+
   expect(await rejections(controlPlane)).toBe(0)
+  expect(problemsOf(controlPlane)).toEqual([])
 })
