@@ -47,6 +47,7 @@ const config: ViteUserConfig = defineConfig({
           name: 'fuzz',
           include: ['test/fuzz/**/*.test.ts'],
           testTimeout: isLong ? 600_000 : 60_000,
+          hookTimeout: 60_000,
         },
       },
       {

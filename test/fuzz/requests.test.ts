@@ -12,6 +12,9 @@ import { aggregatedMethod, openStream, type Protocol, typeUrlOf } from '../suppo
 
 const requests = Number(process.env['FAIRLEAD_TEST_REQUESTS'] ?? (isLong ? 100_000 : 5_000))
 
+/** For an answer, however busy the machine is. */
+const patienceMs = 30_000
+
 /** Streams that are open at a time, over so many connections. */
 const streams = 20
 const connections = 4
@@ -110,7 +113,7 @@ async function askHonestly(port: number, protocol: Protocol): Promise<readonly s
   const stream = openStream({ port, protocol })
   const wildcard = protocol === 'sotw' ? { resource_names: ['*'] } : { resource_names_subscribe: ['*'] }
   stream.send({ node: { id: 'honest', cluster: 'edge' }, type_url: typeUrlOf('cluster'), ...wildcard })
-  const { resources } = await stream.next()
+  const { resources } = await stream.next(patienceMs)
   stream.end()
   expect(await stream.closed).toMatchObject({ code: 'OK' })
   return resources.map(({ name }) => name).sort()
