@@ -61,7 +61,7 @@ const warmMs = 15_000
  */
 export function drainEnd(nowMs: number, drainTimeMs: number): number {
   const gridMs = drainTimeMs / 60
-  const marginMs = Math.min(warmMs, drainTimeMs / 40)
+  const marginMs = Math.min(warmMs, drainTimeMs)
   return Math.ceil((nowMs + marginMs + drainTimeMs) / gridMs) * gridMs
 }
 

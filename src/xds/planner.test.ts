@@ -7,6 +7,7 @@ import { setOfResources } from '../snapshot/resource-set.ts'
 import { buildSnapshot } from '../snapshot/snapshot.ts'
 import { noDrains, withDrain } from './drain.ts'
 import { plan } from './planner.ts'
+import { noTypes } from './progress.ts'
 import { changeBetween, setIn, type View } from './view.ts'
 
 const listenersOf = (view: View) => setIn(view, resource('listener', 'l').typeUrl)
@@ -195,6 +196,22 @@ describe('a planned transition', () => {
     ])
   })
 
+  test('gives a client that has no listener yet none that names a cluster which it has rejected', () => {
+    const client = new SmallClient(smallView('cluster x=1', 'cluster y=1', 'listener l=1 > cluster y'))
+    client.unanswered = new Set([listenersOf(client.view).typeUrl])
+    const accepted = smallView('cluster x=1')
+    client.accept(clustersOf(accepted))
+    client.move(smallView('cluster x=2', 'cluster y=1', 'listener l=1 > cluster y', 'listener k=1 > cluster x'))
+    expect(showView(client.view)).toEqual(['cluster x=2', 'cluster y=1', 'listener k=1'])
+  })
+
+  test('gives a client that has no route yet the old version of one that must wait', () => {
+    const client = new SmallClient(atX)
+    client.unanswered = new Set([resource('route', 'r').typeUrl])
+    client.move(atY)
+    expect(showView(client.view)).toContain('route r=1')
+  })
+
   test('waits for a cluster that comes back, though the client had it: its removal is under way', () => {
     const client = new SmallClient(atX)
     const without = smallView('cluster z=1', 'route r=2 > cluster z', 'listener l=1 > route r > secret s', 'secret s=1')
@@ -326,8 +343,8 @@ describe('while a listener drains', () => {
 
 describe('clients in one state', () => {
   test('get the same step', () => {
-    const client = { clusters: [clustersOf(atX)], mayHold: [listenersOf(atY)], drains: noDrains }
-    const other = { clusters: [clustersOf(atX)], mayHold: [listenersOf(atY)], drains: noDrains }
+    const client = { clusters: [clustersOf(atX)], mayHold: [listenersOf(atY)], drains: noDrains, unanswered: noTypes }
+    const other = { clusters: [clustersOf(atX)], mayHold: [listenersOf(atY)], drains: noDrains, unanswered: noTypes }
     const step = plan(atX, atY, client)
     expect(plan(atX, atY, other)).toBe(step)
     plan(atY, atX, other)

@@ -24,6 +24,8 @@ export interface ClientState {
   readonly mayHold: readonly ResourceSet[]
   /** What its draining listeners hold on to (rule 74). */
   readonly drains: Drains
+  /** The types that it asked for of which it has nothing yet. One object for equal ones. */
+  readonly unanswered: ReadonlySet<TypeUrl>
 }
 
 export interface Step {
@@ -59,14 +61,22 @@ export function plan(from: View, to: View, client: ClientState): Step {
   // In a fan-out one client after the other asks the same.
   if (last !== undefined && last.from === from && last.to === to && isSameClient(last.client, client)) return last.step
   const mayHold = client.mayHold.filter((set) => set !== to.sets.get(set.typeUrl))
-  const keys = [from, to, client.drains, ...(client.clusters ?? [noClusters]), endOfClusters, ...mayHold]
+  const keys = [
+    from,
+    to,
+    client.drains,
+    client.unanswered,
+    ...(client.clusters ?? [noClusters]),
+    endOfClusters,
+    ...mayHold,
+  ]
   const step = memo.get(keys, () => computeStep(from, to, { ...client, mayHold }))
   last = { from, to, client, step }
   return step
 }
 
 function isSameClient(a: ClientState, b: ClientState): boolean {
-  if (a.drains !== b.drains || !isSameList(a.mayHold, b.mayHold)) return false
+  if (a.drains !== b.drains || a.unanswered !== b.unanswered || !isSameList(a.mayHold, b.mayHold)) return false
   if (a.clusters === undefined || b.clusters === undefined) return a.clusters === b.clusters
   return isSameList(a.clusters, b.clusters)
 }
@@ -75,9 +85,10 @@ function isSameList(a: readonly object[], b: readonly object[]): boolean {
   return a.length === b.length && a.every((item, index) => item === b[index])
 }
 
-function computeStep(from: View, to: View, { clusters, mayHold, drains }: ClientState): Step {
-  const held = clusters === undefined ? [] : heldBack(from, to, clusters)
-  const stays = held.flatMap(({ typeUrl, name }) => from.sets.get(typeUrl)?.get(name) ?? [])
+function computeStep(from: View, to: View, { clusters, mayHold, drains, unanswered }: ClientState): Step {
+  const waiting = clusters === undefined ? [] : heldBack(from, to, clusters, unanswered)
+  const held = waiting.map(({ resource }) => resource)
+  const stays = waiting.flatMap(({ instead }) => instead ?? [])
   const replaced = listenersAwaitingSuccessors(held, from, to)
   const names = namesIn([...stays, ...replaced], mayHold, to)
   const kept = [...replaced, ...reachedBy(drains === noDrains ? names : [...names, ...drains.names], from, to)]
@@ -87,7 +98,7 @@ function computeStep(from: View, to: View, { clusters, mayHold, drains }: Client
     const ofType = changes.get(typeUrl) ?? new Map<string, Resource | undefined>()
     changes.set(typeUrl, ofType.set(name, resource))
   }
-  for (const { typeUrl, name } of held) change(typeUrl, name, from.sets.get(typeUrl)?.get(name))
+  for (const { resource, instead } of waiting) change(resource.typeUrl, resource.name, instead)
   for (const resource of kept) change(resource.typeUrl, resource.name, resource)
   const sets = new Map(to.sets)
   for (const [typeUrl, ofType] of changes) sets.set(typeUrl, setIn(to, typeUrl).with(ofType))

@@ -59,7 +59,7 @@ class Client {
   }
 
   at(nowMs: number): ReturnType<Progress['stateOf']> {
-    return this.progress.stateOf([this.#subscription], nowMs, () => this.#log)
+    return this.progress.stateOf([{ subscription: this.#subscription, hadBefore: false }], nowMs, () => this.#log)
   }
 
   drained(nowMs: number): readonly string[] {
@@ -180,9 +180,9 @@ describe('a replaced listener', () => {
     expect(client.drained(10)).toEqual([])
     client.ack(sent, 20)
     expect(client.drained(20)).toEqual(['r'])
-    expect(client.at(20).lookAgainAtMs).toBe(640)
-    expect(client.drained(639)).toEqual(['r'])
-    expect(client.drained(640)).toEqual([])
+    expect(client.at(20).lookAgainAtMs).toBe(1220)
+    expect(client.drained(1219)).toEqual(['r'])
+    expect(client.drained(1220)).toEqual([])
   })
 
   test('drains, too, if a later successor is accepted in its place', () => {

@@ -7,7 +7,7 @@ import { type Drains, drainEnd, noDrains, withDrain, withoutEnded } from './drai
 import type { ClientState } from './planner.ts'
 import type { Protocol } from './stream-event.ts'
 import type { Sent, Subscription, Verdict } from './subscription.ts'
-import { canName, type View } from './view.ts'
+import { canName, isUser, type View } from './view.ts'
 
 export interface ProgressOptions {
   /** How long a transition waits for an ACK before it goes on without (rules 71, 77). */
@@ -15,6 +15,31 @@ export interface ProgressOptions {
   /** How long a client serves connections with a listener that it replaced (rules 74, 76); 0: not at all. */
   readonly drainTimeMs: number
 }
+
+/** A type that the client asked for on this stream. */
+export interface AskedType {
+  readonly subscription: Subscription
+  /** SotW: its first request said that it has something of it. */
+  readonly hadBefore: boolean
+}
+
+function hasNothing({ mayHold, initialVersions }: Subscription): boolean {
+  return mayHold.length === 0 && initialVersions === undefined
+}
+
+const typeSets = new Map<string, ReadonlySet<TypeUrl>>()
+
+/** Equal sets as one object: there are few, for clients of a kind ask for their types in one order. */
+function typesOf(typeUrls: readonly TypeUrl[]): ReadonlySet<TypeUrl> {
+  if (typeUrls.length === 0) return noTypes
+  const sorted = typeUrls.toSorted()
+  const key = sorted.join(' ')
+  const known = typeSets.get(key) ?? new Set(sorted)
+  typeSets.set(key, known)
+  return known
+}
+
+export const noTypes: ReadonlySet<TypeUrl> = new Set()
 
 const clusterType = resourceTypes.cluster.typeUrl
 const listenerType = resourceTypes.listener.typeUrl
@@ -104,11 +129,12 @@ export class Progress {
    * of a drain. An ACK that is overdue counts as given, which the log tells.
    */
   stateOf(
-    subscriptions: Iterable<Subscription>,
+    types: Iterable<AskedType>,
     nowMs: number,
     log: () => Log,
   ): { readonly client: ClientState; readonly lookAgainAtMs: number } {
     const mayHold: ResourceSet[] = []
+    const unanswered: TypeUrl[] = []
     this.#drains = withoutEnded(this.#drains, nowMs)
     let lookAgainAtMs = this.#drains.nextMs
     if (this.#earlier.size > 0) {
@@ -118,9 +144,12 @@ export class Progress {
     // A client that took clusters before asks for them late where some are warming, and takes no new ones until then.
     let clusters = this.#isResumed ? this.#acceptedClusters() : undefined
     for (const [typeUrl, sets] of this.#earlier) if (canName(typeUrl)) mayHold.push(...sets)
-    for (const subscription of subscriptions) {
+    for (const { subscription, hadBefore } of types) {
       const { typeUrl, outstanding } = subscription
       if (!canName(typeUrl)) continue
+      if (isUser(typeUrl) && !hadBefore && hasNothing(subscription) && !this.#earlier.has(typeUrl)) {
+        unanswered.push(typeUrl)
+      }
       const awaited: ResourceSet[] = []
       let last: Sent | undefined
       for (const sent of outstanding) {
@@ -138,7 +167,7 @@ export class Progress {
       const from = last === undefined ? 0 : Math.max(0, subscription.mayHold.lastIndexOf(last.set))
       for (let at = from; at < subscription.mayHold.length; at++) mayHold.push(subscription.mayHold[at] as ResourceSet)
     }
-    return { client: { clusters, mayHold, drains: this.#drains }, lookAgainAtMs }
+    return { client: { clusters, mayHold, drains: this.#drains, unanswered: typesOf(unanswered) }, lookAgainAtMs }
   }
 
   #acceptedClusters(): readonly ResourceSet[] {

@@ -541,7 +541,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
   /** Takes the next step of the transition. False while it must wait. */
   #step(from: View, to: View): boolean {
     const now = this.#deps.clock.now()
-    const { client, lookAgainAtMs } = this.#progress.stateOf(this.#subscriptions(), now, () => this.#log)
+    const { client, lookAgainAtMs } = this.#progress.stateOf(this.#types.values(), now, () => this.#log)
     this.#wakeAt(lookAgainAtMs)
     this.#view = plan(this.#rejections?.withoutRejected(from) ?? from, to, client).view
     return this.#view !== from

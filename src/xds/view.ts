@@ -34,6 +34,11 @@ const providers: ReadonlySet<TypeUrl> = new Set(
 /** What sends requests to clusters, those first that are named by later ones (rules 70, 71). */
 const users: readonly TypeUrl[] = [extension, virtualHost, route, scopedRoute, listener].map((type) => type.typeUrl)
 
+/** Resources of this known type may send requests to clusters. */
+export function isUser(typeUrl: TypeUrl): boolean {
+  return users.includes(typeUrl)
+}
+
 /** The types of two views that may send requests to clusters, those first that are named by later ones. */
 export function usersIn(a: View, b: View): readonly TypeUrl[] {
   const others = typesIn(a, b).filter((typeUrl) => !isKnown.has(typeUrl))
@@ -75,7 +80,7 @@ export function changeBetween(from: View, to: View): Change {
 
 /** Nothing goes, and nothing of it may wait for a cluster. */
 function isOnlyAdded(from: View, to: View, typeUrl: TypeUrl): boolean {
-  if (!providers.has(typeUrl) || users.includes(typeUrl)) return false
+  if (!providers.has(typeUrl) || isUser(typeUrl)) return false
   const { changed, removed } = diffSets(setIn(from, typeUrl), setIn(to, typeUrl))
   return removed.length === 0 && (typeUrl !== cluster.typeUrl || !changed.some(isAggregate))
 }

@@ -2,6 +2,7 @@ import { type ResourceWord, resourceTypes, type TypeUrl, wordOf } from '../../sr
 import type { ResourceSet } from '../../src/snapshot/resource-set.ts'
 import { type Drains, noDrains } from '../../src/xds/drain.ts'
 import { plan, type Step } from '../../src/xds/planner.ts'
+import { noTypes } from '../../src/xds/progress.ts'
 import { additionOrder, canName, setIn, type View } from '../../src/xds/view.ts'
 import { showView } from './small-view.ts'
 
@@ -12,6 +13,7 @@ export class SmallClient {
   #accepted: ResourceSet | undefined
   view: View
   drains: Drains = noDrains
+  unanswered: ReadonlySet<TypeUrl> = noTypes
 
   /** It has accepted all of `view`, of the types that it asks for: all unless some are named. */
   constructor(view: View, ...words: readonly ResourceWord[]) {
@@ -21,6 +23,11 @@ export class SmallClient {
     this.#accepted = this.#mayHold.get(resourceTypes.cluster.typeUrl)?.[0]
   }
 
+  /** Of the clusters it has accepted just these. */
+  accept(clusters: ResourceSet): void {
+    this.#accepted = clusters
+  }
+
   /** The next step; the client is told what it changes. */
   move(to: View): Step {
     const clusters = this.#mayHold.get(resourceTypes.cluster.typeUrl)
@@ -28,6 +35,7 @@ export class SmallClient {
       clusters: clusters && [...(this.#accepted ? [this.#accepted] : []), ...clusters.slice(1)],
       mayHold: this.#types.filter(canName).flatMap((typeUrl) => this.#mayHold.get(typeUrl) ?? []),
       drains: this.drains,
+      unanswered: this.unanswered,
     })
     for (const typeUrl of this.#types) {
       const [before, after] = [setIn(this.view, typeUrl), setIn(step.view, typeUrl)]

@@ -495,8 +495,12 @@ export function stream(name: string, node?: WireNode): StreamSteps {
         line: `${name} resets its stream`,
         play: async (world) => {
           const side = world.client(name)
+          const closed = (): number => world.events.filter(({ kind }) => kind === 'close').length
+          const before = closed()
           side.stream.cancel()
           await side.stream.closed
+          // What is applied next must not be sent to the dead.
+          await eventually(() => closed() > before)
           side.leave()
         },
       }),
