@@ -92,11 +92,14 @@ export class StreamRejections {
     this.#snapshot = snapshot
   }
 
-  /** What comes back to a rejected version stays as it was in between. */
+  /** What comes back to a rejected version stays as it was in between: if it was gone, the client has nothing of it. */
   #noteReturns(snapshot: View): void {
     for (const rejection of this.#record.rejections) {
       const { typeUrl, name, version } = rejection.resource
-      if (snapshot.sets.get(typeUrl)?.get(name)?.version !== version) continue
+      const after = snapshot.sets.get(typeUrl)?.get(name)
+      if (after === undefined && rejection.accepted !== undefined)
+        this.#record.add({ ...rejection, accepted: undefined })
+      if (after?.version !== version) continue
       const before = this.#snapshot?.sets.get(typeUrl)?.get(name)
       if (before === undefined || this.#record.has(before)) continue
       this.#record.add({ ...rejection, accepted: before, since: new Date().toISOString() })
