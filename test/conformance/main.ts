@@ -2,22 +2,19 @@
  * `npm run conformance`: plays the cases of cases/ against an xDS server, and says which rules it keeps. README.md has the
  * flags and the format.
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { levels } from './case.ts'
 import { readKnownGaps } from './known-gaps.ts'
-import { applyToOwn } from './own-server.ts'
 import { CaseFileError, readCases } from './read-cases.ts'
 import { resultLines, scoreLines, scores } from './report.ts'
 import { choose, runCases } from './run-cases.ts'
+import { foreignTarget, startOwn } from './target.ts'
 import { loadWire } from './wire.ts'
-import { type Apply, type FileFormat, WorldDirectory } from './world-directory.ts'
+import { claimDirectory, type FileFormat, WorldDirectory } from './world-directory.ts'
 
 const help = `npm run conformance -- [flags]
 
@@ -39,15 +36,7 @@ Exit code: 0; 1 when a MUST failed; 2 when the cases or flags are wrong.`
 
 class UsageError extends Error {}
 
-interface Target {
-  readonly address: string
-  readonly directory: string
-  readonly apply: Apply
-  close(): Promise<void>
-}
-
 const casesDirectory = fileURLToPath(new URL('cases', import.meta.url))
-const builtMain = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 try {
   process.exitCode = await main()
@@ -77,16 +66,23 @@ async function main(): Promise<number> {
     console.log(`\n${all.length} cases: ${counts.join(', ')}`)
     return 0
   }
+  const directory = flags.directory ?? mkdtempSync(join(tmpdir(), 'conformance-'))
+  try {
+    claimDirectory(directory)
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error })
+  }
   const isOwn = flags.target === undefined
-  const target = isOwn ? await startOwn(flags.directory) : foreignTarget(flags)
+  const target = isOwn ? await startOwn(directory) : foreignTarget(flags.target ?? '', flags.apply ?? '')
   const gaps = isOwn ? readKnownGaps() : undefined
   const startedAt = performance.now()
   let part = ''
+  const worlds = new WorldDirectory(directory, flags.format, target.apply)
   try {
     const results = await runCases(parts, {
       address: target.address,
       wire: loadWire(),
-      worlds: new WorldDirectory(target.directory, flags.format, target.apply),
+      worlds,
       patienceMs: flags.patienceMs,
       settleMs: flags.settleMs,
       jobs: flags.jobs ?? (isOwn ? 16 : 1),
@@ -103,6 +99,8 @@ async function main(): Promise<number> {
     return must.passed < must.of ? 1 : 0
   } finally {
     await target.close()
+    worlds.clear()
+    if (flags.directory === undefined) rmSync(directory, { recursive: true, force: true })
   }
 }
 
@@ -169,74 +167,4 @@ function readFlags(): Flags {
     patienceMs: number('patience-ms') ?? 3000,
     jobs: number('jobs'),
   }
-}
-
-function foreignTarget({ target = '', apply = '', directory }: Flags): Target {
-  const made = directory ?? mkdtempSync(join(tmpdir(), 'conformance-'))
-  return {
-    address: target,
-    directory: made,
-    apply: (dir) => runCommand(apply, dir),
-    close: async () => {
-      if (directory === undefined) rmSync(made, { recursive: true, force: true })
-    },
-  }
-}
-
-/** @throws Error with what the command wrote to stderr, when it fails */
-async function runCommand(command: string, directory: string): Promise<void> {
-  const child = spawn('/bin/sh', ['-c', `${command} "$1"`, 'sh', directory], { stdio: ['ignore', 'ignore', 'pipe'] })
-  let said = ''
-  child.stderr.on('data', (chunk: Buffer) => {
-    said += chunk.toString()
-  })
-  const [code] = (await once(child, 'close')) as [number | null]
-  if (code !== 0) throw new Error(`the command of --apply ended with ${code}: ${said.trim()}`)
-}
-
-/** `fairlead serve`, as it was built, on free ports. */
-async function startOwn(directory: string | undefined): Promise<Target> {
-  const own = mkdtempSync(join(tmpdir(), 'conformance-'))
-  const config = directory ?? join(own, 'config')
-  const flags = ['--config', config, '--allow-empty', '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0']
-  const child = spawn(
-    process.execPath,
-    [
-      builtMain,
-      'serve',
-      ...flags,
-      '--snapshots',
-      join(own, 'snapshots'),
-      '--log-format',
-      'json',
-      '--drain-timeout',
-      '0s',
-    ],
-    { cwd: own, stdio: ['ignore', 'ignore', 'pipe'] },
-  )
-  const ended = once(child, 'close')
-  const { xds, admin } = await addressesOf(child.stderr)
-  return {
-    address: xds,
-    directory: config,
-    apply: applyToOwn(admin),
-    close: async () => {
-      child.kill('SIGKILL')
-      await ended
-      rmSync(own, { recursive: true, force: true })
-    },
-  }
-}
-
-/** From the line by which it says that it is up. */
-async function addressesOf(stderr: Readable): Promise<{ readonly xds: string; readonly admin: string }> {
-  let text = ''
-  for await (const chunk of stderr.iterator({ destroyOnReturn: false })) {
-    text += String(chunk)
-    const line = text.split('\n').find((one) => one.includes('"fairlead is up"') && one.endsWith('}'))
-    if (line === undefined) continue
-    stderr.resume()
-    return JSON.parse(line) as { xds: string; admin: string }
-  }
-  throw new Error(`fairlead did not start:\n${text}`)
 }

@@ -5,10 +5,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Apply } from './world-directory.ts'
 
-/** What `serve` needs besides its addresses: between two cases, a source is empty. */
-export const ownFlags = { allowEmpty: true } as const
-
 const marker = 'applied'
+
+/** In the directory, beside those of the cases. */
+export const markerFile: string = `${marker}.json`
+
 /** The server debounces for 50 ms. */
 const pollMs = 15
 const patienceMs = 10_000
@@ -24,10 +25,7 @@ export function applyToOwn(adminUrl: string): Apply {
   return async (directory) => {
     count += 1
     const runtime = { '@type': 'type.googleapis.com/envoy.service.runtime.v3.Runtime', name: marker, layer: { count } }
-    writeFileSync(
-      join(directory, `${marker}.json`),
-      JSON.stringify({ nodes: { cluster: marker }, resources: [runtime] }),
-    )
+    writeFileSync(join(directory, markerFile), JSON.stringify({ nodes: { cluster: marker }, resources: [runtime] }))
     for (const deadline = Date.now() + patienceMs; ; ) {
       if ((await countServed(adminUrl)) === count) break
       if (Date.now() > deadline) throw new Error(`the server did not take ${directory} within ${patienceMs} ms`)
