@@ -29,6 +29,8 @@ interface Fleet {
   readonly names: Readonly<Record<string, readonly string[]>>
   /** Responses are shared, and so are their ACKs. */
   readonly acks: Map<string, Buffer>
+  /** Of each client, from its connection to its first answer, in milliseconds. */
+  firstAnswers: number[]
 }
 
 const fleets = new Map<number, Fleet>()
@@ -49,11 +51,13 @@ function connect(fleet: Fleet): void {
   const member = { client, call }
   fleet.clients.add(member)
   const answered = new Set<string>()
+  const connectedAt = performance.now()
   call.on('error', (error: Error) => {
     if (fleet.clients.has(member)) failures.push(error.message)
   })
   call.on('data', (bytes: Buffer) => {
     const response = readResponse(bytes)
+    if (answered.size === 0) fleet.firstAnswers.push(performance.now() - connectedAt)
     const { typeUrl, nonce } = response
     const key = `${typeUrl} ${nonce}`
     let ack = fleet.acks.get(key)
@@ -64,8 +68,9 @@ function connect(fleet: Fleet): void {
     }
     call.write(ack)
     const next = nextType[typeUrl]
-    if (answered.has(typeUrl) || next === undefined) return
+    const isFirst = !answered.has(typeUrl)
     answered.add(typeUrl)
+    if (!isFirst || next === undefined) return
     call.write(fleet.firstRequests.get(next) as Buffer)
   })
   call.write(firstRequest(protocol, clusterType, [], `envoy-${++lastClient}`))
@@ -82,20 +87,24 @@ const commands = {
       const firstRequests = new Map(
         Object.entries(names).map(([typeUrl, asked]) => [typeUrl, firstRequest(protocol, typeUrl, asked, undefined)]),
       )
-      fleet = { options: wanted, clients: new Set(), names, firstRequests, acks: new Map() }
+      fleet = { options: wanted, clients: new Set(), names, firstRequests, acks: new Map(), firstAnswers: [] }
       fleets.set(port, fleet)
     }
     for (let index = 0; index < count; index++) connect(fleet)
   },
   /** Closes every client of one server. */
   disconnect(port: number): void {
-    const members = fleets.get(port)?.clients ?? new Set()
+    const fleet = fleets.get(port)
+    const members = fleet?.clients ?? new Set()
+    if (fleet !== undefined) fleet.firstAnswers = []
     for (const member of members) {
       members.delete(member)
       member.call.cancel()
       member.client.close()
     }
   },
+  /** Of the clients that connected since the last `disconnect`. */
+  firstAnswers: (port: number): readonly number[] => fleets.get(port)?.firstAnswers ?? [],
   failures: (): readonly string[] => failures,
 }
 

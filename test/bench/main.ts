@@ -1,15 +1,16 @@
 /**
  * `npm run bench`: what the server costs, against the least that a server on the same gRPC library can cost.
  * `--quick` is a smoke test of the bench itself, `--write` puts the result into docs/benchmarks.md, `--profile DIR`
- * takes CPU profiles of both servers, `--only sotw-100` (or `delta-1000`, `build`) measures that alone.
+ * takes CPU profiles of both servers, `--only sotw-100` (or `delta-1000`, `storm`, `build`) measures that alone.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type FanOutFigures, measureFanOut } from './fan-out.ts'
 import { report } from './report.ts'
-import { fanOutRows, memoryRows, snapshotBuildRows } from './rows.ts'
+import { fanOutRows, memoryRows, snapshotBuildRows, stormRows } from './rows.ts'
 import { measureSnapshotBuild } from './snapshot-build.ts'
+import { measureStorm } from './storm.ts'
 import { isOver, type Row, textTable } from './table.ts'
 
 const { values: flags } = parseArgs({
@@ -24,7 +25,16 @@ const isQuick = flags.quick === true
 const isWanted = (part: string): boolean => flags.only === undefined || flags.only === part
 
 const plan = isQuick
-  ? { clients: 40, clusters: [10, 20], repetitions: 2, changes: 2, sizes: [100, 200], builds: 2, buildChanges: 20 }
+  ? {
+      clients: 40,
+      clusters: [10, 20],
+      repetitions: 2,
+      changes: 2,
+      sizes: [100, 200],
+      builds: 2,
+      buildChanges: 20,
+      fleet: 100,
+    }
   : {
       clients: 1000,
       clusters: [100, 1000],
@@ -33,12 +43,15 @@ const plan = isQuick
       sizes: [1000, 10_000],
       builds: 5,
       buildChanges: 100,
+      fleet: 5000,
     }
 
 /** Server CPU per client over the floor's, by number of clusters. */
 const changeLimits: Readonly<Record<number, number>> = { 100: 1.3, 1000: 1.6 }
 /** How much more memory a client may take among ten times the clusters: what measuring it varies by. */
 const memoryGrowthLimit = 1.1
+/** The most that a server may be while a fleet comes back, over what it is when all are settled. */
+const stormMemoryLimit = 1.6
 /** One change among ten times the services. */
 const changeGrowthLimit = 1.5
 
@@ -68,6 +81,19 @@ for (const protocol of ['sotw', 'delta'] as const) {
     rows.push(...fanOutRows(label, figures, isQuick ? undefined : changeLimits[clusters]))
   }
   rows.push(...memoryRows(`${protocol}, ${plan.clients} clients`, byClusters, isQuick ? undefined : memoryGrowthLimit))
+}
+if (isWanted('storm')) {
+  for (const protocol of ['sotw', 'delta'] as const) {
+    const clusters = plan.clusters[0] as number
+    const label = `${protocol}, ${plan.fleet} clients, ${clusters} clusters`
+    const figures = await measureStorm({
+      protocol,
+      clients: plan.fleet,
+      clusters,
+      say: (line) => say(`${label}: ${line}`),
+    })
+    rows.push(...stormRows(label, figures, isQuick ? undefined : stormMemoryLimit))
+  }
 }
 if (isWanted('build')) {
   const { sizes, builds: repetitions, buildChanges: changes } = plan

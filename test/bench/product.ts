@@ -60,6 +60,8 @@ const commands = {
   },
   until: (acks: number): Promise<Usage> => meter.until(acks),
   memory: (): Promise<Memory> => meter.memory(),
+  /** Of memory, over the life of the process. */
+  peakBytes: (): number => process.resourceUsage().maxRSS * 1024,
   counts: (): Counts => ({ streams, nacks }),
   sizes: (): Record<string, number> => Object.fromEntries(sizes),
   startProfile: (): Promise<void> => meter.startProfile(),

@@ -37,6 +37,9 @@ configuration for every 100.
 - *CPU per client* is user and system time of the whole server process, garbage collection included, over the clients. One
   value is the mean of 4 changes, and the table shows the median of 5 values; product and floor take turns.
 - *Connect storm*: all clients connect at once, and each gets its first four answers and ACKs them.
+- *All come back at once*: 5,000 clients that were connected have gone, and all connect again in the same moment. The first
+  answer is counted from the client's side, the connection included. Peak memory is the largest resident size in the life
+  of the process; beside it stands its size when all are settled.
 - *Memory per client*: live objects and buffers after garbage collection, what each of the last 500 clients added to them.
 - *One endpoint change among N services*: from the source's event to the snapshot that a watch is handed, the median of 5
   means of 100 changes. In place of the floor stands the smaller mesh.

@@ -1,5 +1,6 @@
 import type { FanOutFigures, ServerFigures } from './fan-out.ts'
 import type { SnapshotBuildFigures } from './snapshot-build.ts'
+import type { StormFigures } from './storm.ts'
 import { median, type Row } from './table.ts'
 
 const us = (value: number): string => `${value.toFixed(0)} µs`
@@ -66,6 +67,17 @@ export function snapshotBuildRows(meshes: readonly SnapshotBuildFigures[], chang
     ...rows,
     { what: `${label}: CPU`, product: us(cpu[0]), floor: us(cpu[1]), ratio: cpu[0] / cpu[1], limit: changeLimit },
     { what: `${label}: time`, product: ms(wall[0]), floor: ms(wall[1]), ratio: wall[0] / wall[1], limit: changeLimit },
+  ]
+}
+
+/** `memoryLimit`: how much larger the server may get than it is with everybody settled. */
+export function stormRows(label: string, figures: StormFigures, memoryLimit: number | undefined): Row[] {
+  const { lastAckMs, firstAnswerP99Ms, peakBytes, settledBytes } = figures
+  const memory = { product: MB(peakBytes), floor: MB(settledBytes), ratio: peakBytes / settledBytes }
+  return [
+    plain(`${label}: all come back at once, to the last ACK`, ms(lastAckMs)),
+    plain(`${label}: all come back at once, first answer, 99%`, ms(firstAnswerP99Ms)),
+    { what: `${label}: peak memory of the process against settled`, ...memory, limit: memoryLimit },
   ]
 }
 
