@@ -33,7 +33,8 @@ beforeAll(async () => {
     jobs: 24,
   }
   results = await runCases(parts, running)
-})
+  // Alone it needs a quarter of a minute.
+}, 180_000)
 
 function resultOf(one: Case): Result | undefined {
   return results.find(({ title, protocol }) => title === one.title && protocol === one.protocol)
