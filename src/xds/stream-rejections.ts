@@ -253,7 +253,8 @@ export class StreamRejections {
       if (before !== undefined && before.version !== version && !this.#record.has(before)) return before
     }
     const mayHave = protocol === 'delta' ? initialVersions?.has(name) === true : hadBefore && acked === undefined
-    if (!mayHave && acked?.get(name) === undefined) return undefined
+    // What stands in the set that was accepted and was rejected since was not asked for then.
+    if (!mayHave) return this.#record.standIn(acked?.get(name)?.version === version ? undefined : acked?.get(name))
     // It has one that is not known here: it must keep that, and absence could take it away.
     return buildUnreadyResource({ ...rejected, version: 'unknown' })
   }
