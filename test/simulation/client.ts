@@ -1,6 +1,7 @@
 import { brokenReference, userOfAssignment } from './invariants.ts'
 import { knownGapOf } from './known-gaps.ts'
 import type { Meaning } from './meaning.ts'
+import type { RequestWords } from './mux.ts'
 import type { ClientSpec, Word } from './scenario.ts'
 import type { Connection, SimulatedServer } from './server.ts'
 import { differences, type Target } from './target.ts'
@@ -26,10 +27,21 @@ export interface Break {
   readonly client: string
   readonly atMs: number
   readonly text: string
+  /** The client refused its first clusters on this connection just before. */
+  readonly isStarting: boolean
+}
+
+/** A point in time at the server: of those of one instant, how many requests had come tells which was first. */
+interface Moment {
+  readonly atMs: number
+  readonly requests: number
 }
 
 /** Rejected content must not come back in this time (rule 30). */
 const rejectionWindowMs = 10_000
+
+/** No response is under way for longer. */
+const longestWayMs = 10_000
 
 /** How long a client that lost its connection takes to come back. */
 const reconnectMs = 1000
@@ -42,7 +54,12 @@ export class SimulatedClient {
   readonly #server: SimulatedServer
   readonly #onBreak: (found: Break) => void
   readonly #transcript: Transcript | undefined
-  readonly #rejectedAtMs = new Map<Meaning, number>()
+  /** What it refused and named, with when the server heard of it; undefined until then. */
+  readonly #rejected = new Map<Meaning, Moment | undefined>()
+  /** When the response that it works on left the server. */
+  #sent: Moment = { atMs: 0, requests: 0 }
+  /** Requests that reached the server. */
+  #requests = 0
   #nonces = new Map<Word, number>()
   #connection: Connection | undefined
   /** Counts connections: what is on its way on an old one is lost. */
@@ -50,8 +67,8 @@ export class SimulatedClient {
   #socketFreeAtMs = 0
   #arrivesAtMs = 0
   #leavesAtMs = 0
-  /** Targets since it last had all that it was to have; the last one is the present. */
-  #targets: Target[] = []
+  /** What it was to have since it last had it all, or lately; the last one is the present. */
+  #targets: { readonly target: Target; readonly sinceMs: number }[] = []
   responses = 0
 
   constructor(
@@ -95,14 +112,15 @@ export class SimulatedClient {
 
   /** The server was given another target for its group. */
   retarget(target: Target): void {
-    const present = this.#targets.at(-1)
-    if (present !== undefined && differences(this.envoy, present).length === 0) this.#targets = [present]
-    this.#targets.push(target)
+    const [present, sinceMs] = [this.#targets.at(-1), this.#time.now()]
+    const isOld = present !== undefined && sinceMs - present.sinceMs > longestWayMs
+    if (isOld && differences(this.envoy, present.target).length === 0) this.#targets = [present]
+    this.#targets.push({ target, sinceMs })
   }
 
   /** When everything has come to rest, it must have what it is to have. */
   checkConvergence(): void {
-    const target = this.#targets.at(-1)
+    const target = this.#targets.at(-1)?.target
     if (target === undefined || !this.isConnected) return
     const found = differences(this.envoy, target)
     if (found.length > 0) this.#break('diverged', found.slice(0, 5).join('; '))
@@ -126,7 +144,7 @@ export class SimulatedClient {
     this.#socketFreeAtMs = this.#arrivesAtMs = this.#leavesAtMs = 0
     this.envoy.connect((bytes, inWords) => {
       this.#transcript?.request(inWords())
-      this.#send(era, bytes)
+      this.#send(era, bytes, this.#rejected.size > 0 ? inWords() : undefined)
     })
   }
 
@@ -145,6 +163,7 @@ export class SimulatedClient {
     if (era !== this.#era) return
     const { latencyMs, socketMs, thinkMs } = this.#spec
     const now = this.#time.now()
+    const sent: Moment = { atMs: now, requests: this.#requests }
     this.#socketFreeAtMs = Math.max(now, this.#socketFreeAtMs) + socketMs
     this.#arrivesAtMs = Math.max(this.#socketFreeAtMs + latencyMs, this.#arrivesAtMs) + thinkMs
     this.#time.after(this.#socketFreeAtMs - now, () => {
@@ -153,16 +172,20 @@ export class SimulatedClient {
     this.#time.after(this.#arrivesAtMs - now, () => {
       if (era !== this.#era) return
       this.responses++
+      this.#sent = sent
       this.#transcript?.response(decodeResponse(bytes, this.#spec.protocol === 'delta'))
       this.envoy.receive(bytes)
     })
   }
 
-  #send(era: number, bytes: Buffer): void {
+  #send(era: number, bytes: Buffer, words: RequestWords | undefined): void {
     const now = this.#time.now()
     this.#leavesAtMs = Math.max(now + this.#spec.latencyMs, this.#leavesAtMs)
     this.#time.after(this.#leavesAtMs - now, () => {
-      if (era === this.#era) this.#connection?.receive(bytes)
+      if (era !== this.#era) return
+      this.#requests++
+      if (words?.error !== undefined) this.#noteHeard(words.word)
+      this.#connection?.receive(bytes)
     })
   }
 
@@ -185,27 +208,35 @@ export class SimulatedClient {
       if (name !== '' && name !== inside) this.#break('malformed', `${name} wraps ${inside}`)
     }
     if (word === 'endpoint') this.#checkEndpoints(resources)
-    if (this.#rejectedAtMs.size === 0) return
+    if (this.#rejected.size === 0) return
     for (const meaning of resources) {
-      const atMs = this.#rejectedAtMs.get(meaning)
-      if (atMs !== undefined && this.#time.now() - atMs < rejectionWindowMs) {
-        this.#break('rejected-again', `${word} ${meaning.name} was rejected ${this.#time.now() - atMs} ms ago`)
-      }
+      const heard = this.#rejected.get(meaning)
+      if (heard === undefined || this.#sent.requests < heard.requests) continue
+      const sinceMs = this.#sent.atMs - heard.atMs
+      if (sinceMs > rejectionWindowMs) continue
+      this.#break('rejected-again', `${word} ${meaning.name}, ${sinceMs} ms after the server heard of it`)
     }
   }
 
   /** Endpoints may go only where some snapshot that it is on the way to says so. */
   #checkEndpoints(resources: readonly Meaning[]): void {
     for (const { name, isEmpty } of resources) {
-      if (!isEmpty || this.#targets.some(({ emptyAssignments }) => emptyAssignments.has(name))) continue
+      if (!isEmpty || this.#targets.some(({ target }) => target.emptyAssignments.has(name))) continue
       const user = userOfAssignment(this.envoy, name)
       if (user !== undefined) this.#break('lost-endpoints', `cluster ${user} loses the endpoints that it should have`)
     }
   }
 
   #noteRefusal(word: Word, resources: readonly Meaning[], message: string): void {
-    this.#transcript?.note(`rejects ${word}: ${message}`)
-    for (const meaning of resources) this.#rejectedAtMs.set(meaning, this.#time.now())
+    this.#transcript?.note(`rejects ${word}: ${message.trim()}`)
+    for (const meaning of resources) this.#rejected.set(meaning, undefined)
+  }
+
+  #noteHeard(word: Word): void {
+    const now: Moment = { atMs: this.#time.now(), requests: this.#requests }
+    for (const [meaning, heard] of this.#rejected) {
+      if (meaning.word === word && heard === undefined) this.#rejected.set(meaning, now)
+    }
   }
 
   /** The server says that it sent a push while an earlier one of its type had no verdict. */
@@ -214,7 +245,8 @@ export class SimulatedClient {
   }
 
   #break(kind: BreakKind, text: string): void {
-    const found: Break = { kind, client: this.#spec.name, atMs: this.#time.now(), text }
+    const { isStarting } = this.envoy
+    const found: Break = { kind, client: this.#spec.name, atMs: this.#time.now(), text, isStarting }
     if (knownGapOf(found, this.#spec) !== undefined) return
     this.#transcript?.note(`BREAK ${kind}: ${text}`)
     this.#onBreak(found)

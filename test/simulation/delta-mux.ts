@@ -134,8 +134,8 @@ export class DeltaMux implements Mux {
     this.#send?.(encodeDelta(request), () => {
       const has = [...request.initialVersions.keys()].join(' ')
       const names = [...request.subscribe.map((name) => `+${name}`), ...request.unsubscribe.map((name) => `-${name}`)]
-      const text = `${word} [${names.join(' ')}]${has === '' ? '' : ` has [${has}]`}`
-      return { text, nonce: request.nonce, error: request.error }
+      const text = `[${names.join(' ')}]${has === '' ? '' : ` has [${has}]`}`
+      return { word, text, nonce: request.nonce, error: request.error }
     })
   }
 }

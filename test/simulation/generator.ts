@@ -36,7 +36,7 @@ const routeNames = ['r0', 'r1', 'r2', 'r3']
 const listenerNames = ['l0', 'l1', 'l2', 'l3']
 const extensionNames = ['e0', 'e1']
 const scopeNames = ['x0', 'x1']
-/** VHDS is for one route configuration alone: see known-gaps.ts. */
+/** The route configuration that takes hosts by VHDS. */
 const onDemandRoute = 'r3'
 const hostNames = ['r3/h0', 'r3/h1']
 

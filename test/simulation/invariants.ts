@@ -49,18 +49,21 @@ function lackOf(envoy: VirtualEnvoy, name: string, depth: number): string | unde
     return envoy.clusters.has(name) ? `cluster ${name}, which warms` : `the missing cluster ${name}`
   const { children } = active.meaning
   if (children.length === 0 || depth > deepest) return undefined
-  const lacks = children.map((child) => lackOf(envoy, child, depth + 1))
-  const missing = children.find((child) => !envoy.clusters.has(child))
+  // It does without those that the client refuses.
+  const wanted = children.filter((child) => envoy.clusters.has(child) || !envoy.isPickyAbout('cluster', child))
+  if (wanted.length === 0) return undefined
+  const lacks = wanted.map((child) => lackOf(envoy, child, depth + 1))
+  const missing = wanted.find((child) => !envoy.clusters.has(child))
   if (missing !== undefined) return `the aggregate ${name}, which lacks ${missing}`
   // It takes whichever of its clusters are warm.
   return lacks.every((lack) => lack !== undefined) ? `the aggregate ${name}, none of whose clusters is warm` : undefined
 }
 
-/** A cluster in service that takes its endpoints from that assignment. */
+/** A cluster in service with endpoints from that assignment. */
 export function userOfAssignment(envoy: VirtualEnvoy, assignment: string): string | undefined {
-  for (const { meaning } of envoy.clusters.live()) {
-    if (meaning.assignment === assignment && envoy.clusters.active(meaning.name)?.meaning === meaning)
-      return meaning.name
+  for (const { meaning, endpoints } of envoy.clusters.live()) {
+    if (endpoints?.name !== assignment || endpoints.isEmpty) continue
+    if (envoy.clusters.active(meaning.name)?.meaning === meaning) return meaning.name
   }
   return undefined
 }

@@ -8,6 +8,7 @@ export type Interest = readonly string[] | undefined
 export type Send = (bytes: Buffer, inWords: () => RequestWords) => void
 
 export interface RequestWords {
+  readonly word: Word
   /** What is asked. */
   readonly text: string
   readonly nonce: string

@@ -16,12 +16,9 @@ export type Connection = Pick<Stream, 'receive' | 'cancel'>
 /** No virtual Envoy drains longer than this. */
 export const longestDrainMs = 30_000
 
-/** A drain begins when the new listener is warm, which is after the ACK from which the server counts. */
-const warmMarginMs = 16_000
-
 export const serverOptions: XdsServerOptions = {
   ...defaultXdsServerOptions,
-  drainTimeMs: longestDrainMs + warmMarginMs,
+  drainTimeMs: longestDrainMs,
   allowPlaintextSecrets: true,
 }
 

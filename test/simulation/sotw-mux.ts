@@ -95,6 +95,6 @@ export class SotwMux implements Mux {
     type.error = undefined
     const bytes = encodeSotw({ node, typeUrl: typeUrls[word], version, names, nonce, error })
     const asked = type.asked
-    this.#send(bytes, () => ({ text: `${word} [${asked}]`, nonce, error }))
+    this.#send(bytes, () => ({ word, text: `[${asked}]`, nonce, error }))
   }
 }

@@ -16,10 +16,10 @@ export class Transcript {
     this.#write(line)
   }
 
-  request({ text, nonce, error }: RequestWords): void {
+  request({ word, text, nonce, error }: RequestWords): void {
     const verdict =
       error === undefined ? `ACK ${this.#numberOf(nonce)}` : `NACK ${this.#numberOf(nonce)}: ${error.trim()}`
-    this.#write(`-> ${text}${nonce === '' ? '' : ` ${verdict}`}`)
+    this.#write(`-> ${word} ${text}${nonce === '' ? '' : ` ${verdict}`}`)
   }
 
   /** `<- cluster 17: a@2(names) b@1 -c` */

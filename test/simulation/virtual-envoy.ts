@@ -15,6 +15,7 @@ export interface Observer {
   receives(word: Word, resources: readonly Meaning[], response: Response): void
   /** After anything changed that the client serves by. */
   changed(): void
+  /** It refused these, and says so. */
   refused(word: Word, resources: readonly Meaning[], message: string): void
   /** Something did not come within `initial_fetch_timeout`. */
   waitedInVain(what: string): void
@@ -24,6 +25,9 @@ export interface Observer {
 
 /** Envoy's `initial_fetch_timeout`. */
 const fetchTimeoutMs = 15_000
+
+/** How long a start with a refusal may look odd. */
+const startMs = 60_000
 
 /** How many hosts a client asks for by VHDS. */
 const hostsOnDemand = ['h0', 'h1.example', 'nowhere']
@@ -54,6 +58,8 @@ export class VirtualEnvoy {
   readonly #onDemand = new Set<string>()
   readonly #random: Random
   #hasClusters = false
+  /** When it refused its first clusters on this connection; minus infinity: it took them. */
+  #firstRefusalMs: number | undefined
   #hasScopes = false
   /** Its first clusters are warm, or were given up: from then on it asks for listeners. */
   #isInitialized = false
@@ -80,6 +86,7 @@ export class VirtualEnvoy {
     const nowMs = this.#time.now()
     for (const cluster of this.clusters.warming()) cluster.sinceMs = nowMs
     for (const listener of this.listeners.warming()) listener.sinceMs = nowMs
+    this.#firstRefusalMs = undefined
     this.#mux.open(send)
     if (this.#omits.has('cluster')) this.#hasClusters = true
     else this.#watch('cluster', undefined)
@@ -102,6 +109,16 @@ export class VirtualEnvoy {
     return this.clusters.isWarming
   }
 
+  /** It refused its first clusters just now. */
+  get isStarting(): boolean {
+    return this.#firstRefusalMs !== undefined && this.#time.now() - this.#firstRefusalMs < startMs
+  }
+
+  /** It will not take this in some form. */
+  isPickyAbout(word: Word, name: string): boolean {
+    return this.spec.rejects.some((rejection) => rejection.kind === word && rejection.name === name)
+  }
+
   omits(word: Word): boolean {
     return this.#omits.has(word)
   }
@@ -112,11 +129,19 @@ export class VirtualEnvoy {
     const resources: Meaning[] = []
     for (const { value } of response.resources) if (value !== undefined) resources.push(meaningOf(word, value))
     this.#observer.receives(word, resources, response)
+    // Refused or not, Envoy's start goes on.
+    if (word === 'cluster') this.#hasClusters = true
     const refused = resources.find((meaning) => this.#rejection(meaning)?.how === 'constraint')
     const message = refused === undefined ? this.#apply(word, resources, response) : constraintMessage(refused)
+    if (word === 'cluster' && this.#firstRefusalMs === undefined) {
+      this.#firstRefusalMs = message === undefined ? Number.NEGATIVE_INFINITY : this.#time.now()
+    }
     if (message !== undefined) {
       const culprits = resources.filter((meaning) => this.#rejection(meaning) !== undefined)
-      if (culprits.length > 0) this.#observer.refused(word, culprits, message)
+      // Of clusters and listeners all are named, else the first alone.
+      const named =
+        refused !== undefined ? [refused] : message.startsWith('Error adding') ? culprits : culprits.slice(0, 1)
+      if (named.length > 0) this.#observer.refused(word, named, message)
     }
     this.#refresh()
     return message
@@ -154,7 +179,6 @@ export class VirtualEnvoy {
   }
 
   #applyClusters(resources: readonly Meaning[], response: Response): string | undefined {
-    this.#hasClusters = true
     const errors: string[] = []
     for (const meaning of resources) {
       if (this.#rejection(meaning) !== undefined) errors.push(`${meaning.name}: ${meaning.name} is refused`)
