@@ -7,13 +7,14 @@ import { decodeNode, decodeNodeId } from '../resource/decode-node.ts'
 import type { DeltaRequest, SotwRequest } from '../resource/discovery-envelope.ts'
 import type { Node } from '../resource/node.ts'
 import { hasOnDemandHosts } from '../resource/on-demand-hosts.ts'
+import type { Resource } from '../resource/resource.ts'
 import { type ResourceType, resourceTypeOf, resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
 import { diffSets, type ResourceSet } from '../snapshot/resource-set.ts'
 import type { Admission, Entrant } from './admission.ts'
 import type { BodyCache, Encoding, Message } from './body.ts'
 import type { Call, CallListener } from './call.ts'
 import type { ClientMemory, LiveClient, Remembered } from './client-memory.ts'
-import { followersOf } from './cluster-news.ts'
+import { followersOf, followersOfListeners } from './cluster-news.ts'
 import {
   type CanSend,
   type Content,
@@ -92,6 +93,7 @@ const maxRepeatsPerSecond = 50
 
 const clusterType = resourceTypes.cluster.typeUrl
 const hostType = resourceTypes.virtualHost.typeUrl
+const listenerType = resourceTypes.listener.typeUrl
 const routeType = resourceTypes.route.typeUrl
 
 let lastStreamId = 0
@@ -558,7 +560,8 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     for (const [typeUrl, { type }] of this.#types) {
       if (type === undefined && !this.#sendIfRoom(view, typeUrl)) return false
     }
-    return true
+    // A listener may have been sent after their turn.
+    return followersOfListeners.every((typeUrl) => this.#sendIfRoom(view, typeUrl))
   }
 
   #sendIfRoom(view: View, typeUrl: TypeUrl): boolean {
@@ -611,8 +614,9 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     }
     if (typeUrl === clusterType) {
       this.#progress.noteClusters(set)
-      this.#followClusters(subscription, question, content)
+      this.#oweFollowers(subscription, this.#newClustersIn(question, content))
     }
+    if (typeUrl === listenerType && this.#kind.protocol === 'delta') this.#oweFollowers(subscription, content.resources)
     if (typeUrl === routeType && this.#kind.protocol === 'delta') this.#tellOfNoHosts(question, content)
     for (const message of messages) {
       if (this.#isClosed) return
@@ -709,18 +713,23 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     return resourceTypeOf(typeUrl)?.isFullState === true && stated === set.version
   }
 
-  /** A cluster that was sent warms again and needs its assignment and secrets again, though they are unchanged (rules 58, 72). */
-  #followClusters(subscription: Subscription, question: Question, content: Content): void {
+  /** Those that are news to the client: a full state has all of them. */
+  #newClustersIn(question: Question, content: Content): readonly Resource[] {
+    if (this.#kind.protocol === 'delta') return content.resources
+    const [only] = question.from
+    return question.from.length === 1
+      ? diffSets(only, question.to).changed
+      : question.from.flatMap((set) => diffSets(set, question.to).changed)
+  }
+
+  /**
+   * What was sent warms, and needs what it names again, though that is unchanged: a cluster its assignment and secrets
+   * (rules 58, 72), a listener its secrets and filter configurations (rule 73).
+   */
+  #oweFollowers(subscription: Subscription, sent: readonly Resource[]): void {
     const isFirst = subscription.sent === undefined
     if (this.#kind.protocol === 'sotw' && isFirst) return
-    const [only] = question.from
-    const clusters =
-      this.#kind.protocol === 'delta'
-        ? content.resources
-        : question.from.length === 1
-          ? diffSets(only, question.to).changed
-          : question.from.flatMap((set) => diffSets(set, question.to).changed)
-    for (const [typeUrl, names] of followersOf(clusters)) {
+    for (const [typeUrl, names] of followersOf(sent)) {
       const follower = this.#types.get(typeUrl)
       if (follower !== undefined) {
         const { subscription: before } = follower
