@@ -15,6 +15,9 @@ const requests = Number(process.env['FAIRLEAD_TEST_REQUESTS'] ?? (isLong ? 100_0
 /** For an answer, however busy the machine is. */
 const patienceMs = 30_000
 
+/** What the server may have grown to: it begins at a quarter of it. */
+const mostBytes = 768 * 1024 * 1024
+
 /** Streams that are open at a time, over so many connections. */
 const streams = 20
 const connections = 4
@@ -162,13 +165,15 @@ for (const seed of seedsOf(1)) {
 
     for (const connection of open) connection.destroy()
     await eventually(async () => (await metric(server, 'fairlead_streams')) === 0)
+    const residentBytes = await metric(server, 'process_resident_memory_bytes')
+    expect(residentBytes).toBeLessThan(mostBytes)
     const errors = server
       .log()
       .split('\n')
       .filter((line) => line.includes('"level":50') || line.includes('"level":60'))
     expect(errors).toEqual([])
     console.log(
-      `${totals.sent} requests on ${lastStream} streams: ${JSON.stringify(totals.ends)}; ${honestClients} honest clients were answered meanwhile (seed ${seed})`,
+      `${totals.sent} requests on ${lastStream} streams: ${JSON.stringify(totals.ends)}; ${honestClients} honest clients were answered meanwhile; the server has ${Math.round(residentBytes / 1024 / 1024)} MiB (seed ${seed})`,
     )
   })
 }
