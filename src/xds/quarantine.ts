@@ -73,7 +73,8 @@ function buildTarget(snapshot: View, rejections: Quarantine, current: View, view
   for (const ofType of substitutes.values()) {
     for (const resource of ofType.values()) if (resource !== undefined) old.push(...resource.references)
   }
-  for (const before of view === current ? [current] : [view, current]) {
+  // Of what both have, the newer content is kept.
+  for (const before of view === current ? [current] : [current, view]) {
     for (const resource of reachedBy(old, before, snapshot)) {
       if (rejections.some((rejection) => isSameVersion(resource, rejection))) continue
       substitute(substitutes, resource.typeUrl, resource.name, resource)
