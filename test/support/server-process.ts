@@ -16,7 +16,9 @@ export interface ServerProcess {
   log(): string
   /** SIGKILL: it gets to say and write nothing more. */
   kill(): Promise<void>
-  /** Starts it again as it was, on the same addresses; for one that was killed. Flags are laid over those that it had. */
+  /** SIGTERM: it drains. Resolves to its exit code. */
+  terminate(): Promise<number | null>
+  /** Starts it again as it was, on the same addresses; for one that has ended. Flags are laid over those that it had. */
   startAgain(flags?: Flags): Promise<ServerProcess>
 }
 
@@ -61,6 +63,11 @@ export async function startServer(flags: Flags): Promise<ServerProcess> {
     adminUrl: admin,
     log,
     kill,
+    terminate: async () => {
+      child.kill('SIGTERM')
+      await ended
+      return child.exitCode
+    },
     startAgain: (more = {}) => startServer({ ...given, listen: xds, admin: new URL(admin).host, ...more }),
   }
 }
