@@ -79,6 +79,13 @@ describe('the target of a node that rejected something', () => {
     expect(targetFor(snapshot, [rejection('cluster x=2', 'cluster x=1')], current)).toBe(snapshot)
   })
 
+  test('has what must wait as the client got it since all was well, unless that would wait too', () => {
+    const view = smallView('cluster x=1', 'route r=2 > cluster x', 'route q=1 > cluster y', 'cluster y=1')
+    const snapshot = smallView('cluster x=1', 'cluster y=1', 'route r=3 > cluster y', 'route q=2 > cluster y')
+    const target = targetFor(snapshot, [rejection('cluster y=1')], current, view)
+    expect(showView(target)).toEqual(['cluster x=1', 'route r=2'])
+  })
+
   test('stays the same object when the client has reached it', () => {
     const snapshot = smallView('cluster x=1', 'cluster y=1', 'route r=2 > cluster y', 'listener l=2 > route r')
     const quarantine = [rejection('cluster y=1')]

@@ -27,9 +27,9 @@ const targets = new IdentityMemo<View>()
 
 /**
  * What a node should have in the end while some versions stand rejected: the snapshot, but each of those at what the node
- * accepted before (rule 103). What names a resource that the node never accepted waits with it, as it is in `current`, what
- * the client had when all was well; and what an old version names stays too, if the snapshot has dropped it, be it in
- * `current` or in `view`, what the client has now. Without a rejection that concerns the snapshot it is the snapshot itself.
+ * accepted before (rule 103). What names a resource that the node never accepted waits with it, as it is in `view`, what the
+ * client has now, or in `current`, what it had when all was well; and what an old version names stays too, if the snapshot
+ * has dropped it, be it in the one or the other. Without a rejection that concerns the snapshot it is the snapshot itself.
  */
 export function targetFor(snapshot: View, quarantine: Quarantine, current: View, view: View = current): View {
   const concerned = quarantine.filter((rejection) => isIn(snapshot, rejection))
@@ -68,7 +68,7 @@ function buildTarget(snapshot: View, rejections: Quarantine, current: View, view
     const instead = accepted ?? (typeUrl === endpointType ? emptyOf(snapshot, name) : undefined)
     substitute(substitutes, typeUrl, name, instead)
   }
-  holdDependents(substitutes, snapshot, current)
+  holdDependents(substitutes, snapshot, [withoutRejected(view, rejections), current])
   const old: Named[] = []
   for (const ofType of substitutes.values()) {
     for (const resource of ofType.values()) if (resource !== undefined) old.push(...resource.references)
@@ -96,8 +96,8 @@ function emptyOf(snapshot: View, name: string): Resource | undefined {
   return rejected && emptyAssignment(name, rejected.origin)
 }
 
-/** Adds what names a resource that this node cannot have: at its current version, or not at all and then its own users too. */
-function holdDependents(substitutes: Substitutes, snapshot: View, current: View): void {
+/** Adds what names a resource that this node cannot have: at an earlier version, or not at all and then its own users too. */
+function holdDependents(substitutes: Substitutes, snapshot: View, earlier: readonly View[]): void {
   for (const typeUrl of [clusterType, ...usersIn(snapshot, snapshot)]) {
     const set = setIn(snapshot, typeUrl)
     for (const [neededType, names] of substitutes) {
@@ -107,8 +107,9 @@ function holdDependents(substitutes: Substitutes, snapshot: View, current: View)
         if (instead !== undefined) continue
         for (const name of namersIn(set).get(keyOf({ typeUrl: neededType, name: needed })) ?? []) {
           if (substitutes.get(typeUrl)?.has(name)) continue
-          const before = setIn(current, typeUrl).get(name)
-          substitute(substitutes, typeUrl, name, before !== undefined && !lacks(before) ? before : undefined)
+          const before = earlier.flatMap((view) => view.sets.get(typeUrl)?.get(name) ?? [])
+          const old = before.find((resource) => !lacks(resource))
+          substitute(substitutes, typeUrl, name, old)
         }
       }
     }
