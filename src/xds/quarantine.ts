@@ -34,7 +34,10 @@ const targets = new IdentityMemo<View>()
 export function targetFor(snapshot: View, quarantine: Quarantine, current: View, view: View = current): View {
   const concerned = quarantine.filter((rejection) => isIn(snapshot, rejection))
   if (concerned.length === 0) return snapshot
-  return targets.get([snapshot, quarantine, current, view], () => buildTarget(snapshot, concerned, current, view))
+  return targets.get([snapshot, quarantine, current, view], () => {
+    const [before, now] = [withoutRejected(current, quarantine), withoutRejected(view, quarantine)]
+    return buildTarget(snapshot, concerned, before, now)
+  })
 }
 
 const isIn = ({ sets }: View, { typeUrl, name, version }: Rejection): boolean =>
@@ -76,15 +79,11 @@ function buildTarget(snapshot: View, rejections: Quarantine, current: View, view
   // Of what both have, the newer content is kept.
   for (const before of view === current ? [current] : [current, view]) {
     for (const resource of reachedBy(old, before, snapshot)) {
-      if (rejections.some((rejection) => isSameVersion(resource, rejection))) continue
       substitute(substitutes, resource.typeUrl, resource.name, resource)
     }
   }
   return withSubstitutes(snapshot, substitutes)
 }
-
-const isSameVersion = (a: Resource, b: Rejection): boolean =>
-  a.typeUrl === b.typeUrl && a.name === b.name && a.version === b.version
 
 function substitute(into: Substitutes, typeUrl: TypeUrl, name: string, resource: Resource | undefined): void {
   const ofType = into.get(typeUrl) ?? new Map<string, Resource | undefined>()

@@ -144,12 +144,16 @@ export class StreamRejections {
   /** A subscription with a rejected response, as if that had not held what is kept from the client. `set`: what it is to have. */
   withoutKept(subscription: Subscription, set: ResourceSet): Subscription {
     const { typeUrl, acked } = subscription
-    const kept = this.#kept.filter((one) => one.typeUrl === typeUrl && this.#isWanted(one)).map(({ name }) => name)
+    const kept = this.#kept.filter((one) => one.typeUrl === typeUrl && this.#isWanted(one))
     if (kept.length === 0) return subscription
-    const instead = new Map(kept.map((name) => [name, set.get(name)]))
-    const mayHold = subscription.mayHold.map((held) => (held === acked ? held : held.with(instead)))
+    const mayHold = subscription.mayHold.map((held) => {
+      if (held === acked) return held
+      // Of what it was sent before and did not reject it may have any.
+      const masked = kept.filter(({ name, version }) => held.get(name)?.version === version)
+      return held.with(new Map(masked.map(({ name }) => [name, set.get(name)])))
+    })
     const { doubtful } = subscription
-    const left = doubtful === 'all' ? doubtful : withoutNames(doubtful, nameSetOf(kept))
+    const left = doubtful === 'all' ? doubtful : withoutNames(doubtful, nameSetOf(kept.map(({ name }) => name)))
     return noteHeld(subscription, mayHold, left)
   }
 
