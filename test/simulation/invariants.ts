@@ -50,7 +50,9 @@ function lackOf(envoy: VirtualEnvoy, name: string, depth: number): string | unde
   const { children } = active.meaning
   if (children.length === 0 || depth > deepest) return undefined
   // It does without those that the client refuses.
-  const wanted = children.filter((child) => envoy.clusters.has(child) || !envoy.isPickyAbout('cluster', child))
+  const isOdd = (child: string): boolean =>
+    envoy.isPickyAbout('cluster', child) && envoy.clusters.active(child) === undefined
+  const wanted = children.filter((child) => !isOdd(child))
   if (wanted.length === 0) return undefined
   const lacks = wanted.map((child) => lackOf(envoy, child, depth + 1))
   const missing = wanted.find((child) => !envoy.clusters.has(child))
