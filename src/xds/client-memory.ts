@@ -80,7 +80,11 @@ export class ClientMemory {
   }
 }
 
-function isTrueTo({ mayHold, accepted }: Remembered, { typeUrl, versionInfo, initialVersions }: Stated): boolean {
+/** What a client says fits to what it is thought to have. */
+export function isTrueTo(
+  { mayHold, accepted }: Remembered,
+  { typeUrl, versionInfo, initialVersions }: Stated,
+): boolean {
   const sets = mayHold.get(typeUrl) ?? []
   // Its last ACK may have been lost.
   if (initialVersions === undefined) {

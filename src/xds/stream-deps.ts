@@ -3,6 +3,7 @@ import { Admission } from './admission.ts'
 import { BodyCache } from './body.ts'
 import { ClientMemory } from './client-memory.ts'
 import { FanOut } from './fan-out.ts'
+import { PastViews } from './past-views.ts'
 import { RejectionBook } from './rejection-book.ts'
 import { ReplyMemo } from './reply.ts'
 import { RequestReader } from './request-reader.ts'
@@ -60,6 +61,7 @@ export function buildStreamDeps(options: StreamDepsOptions, around: StreamSurrou
     admission: new Admission({ maxEntering, holdMs: entranceMs, clock, onWaiting }),
     clock,
     memory: new ClientMemory(),
+    past: new PastViews(),
     rejections: new RejectionBook({
       maxNodes: maxRejectingNodes,
       forgetAfterMs: options.forgetRejectionsMs,

@@ -31,6 +31,7 @@ import { expiringIn, heartbeatContent, isExpiring } from './heartbeat.ts'
 import { nackMessage } from './nack-message.ts'
 import { type NameSet, nameSetOf, noNames, unionNames } from './names.ts'
 import { Outbox } from './outbox.ts'
+import type { PastViews } from './past-views.ts'
 import { plan } from './planner.ts'
 import { Progress, type ProgressOptions } from './progress.ts'
 import { type RejectionBook, RejectionRecord, type StandingRejection } from './rejection-book.ts'
@@ -75,6 +76,8 @@ export interface StreamDeps {
   readonly status: StatusRecorder
   /** Remembers clients between two of their streams; without it each stream starts anew. */
   readonly memory?: ClientMemory
+  /** Remembers what groups had; without it a client that is not remembered starts anew. */
+  readonly past?: PastViews
   /** Remembers rejections over reconnections; without it they are known as long as the stream lasts. */
   readonly rejections?: RejectionBook
   /** For tests and measurements. */
@@ -302,8 +305,13 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
       this.#steadyView = this.#view
       this.#rejections?.noteSteady(this.#view)
     }
-    if (this.#rejections === undefined) this.#target = snapshot
-    else this.#rejections.follow(snapshot, this.#deps.clock.now())
+    const now = this.#deps.clock.now()
+    if (this.#rejections !== undefined) {
+      this.#rejections.follow(snapshot, now)
+      return
+    }
+    if (this.#target !== undefined) this.#deps.past?.note(this.#watch?.group.key ?? '', this.#target, now)
+    this.#target = snapshot
   }
 
   #hasAnsweredAll(): boolean {
@@ -374,14 +382,20 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
 
   /** A client that was here before goes on from where it was, not from what it should have: see `planner.ts`. */
   #recall(typeUrl: TypeUrl, request: SotwRequest | DeltaRequest): void {
-    const { memory, clock } = this.#deps
+    const { memory, past, clock } = this.#deps
     if (memory === undefined || this.#node === undefined || this.#kind.typeUrl !== undefined) return
-    const left = memory.recall(this.#node.id, this.#kind.protocol, { ...request, typeUrl }, clock.now())
+    const { protocol } = this.#kind
+    const stated = { ...request, typeUrl }
+    const now = clock.now()
+    let left = memory.recall(this.#node.id, protocol, stated, now)
     memory.enter(this.#node.id, this)
+    if (left === undefined && this.#target !== undefined) {
+      left = past?.recall(this.#watch?.group.key ?? '', protocol, stated, this.#target, now)
+    }
     if (left === undefined) return
     this.#view = left.view
-    this.#progress.resume(left, clock.now())
-    if (this.#kind.protocol === 'sotw') return
+    this.#progress.resume(left, now)
+    if (protocol === 'sotw') return
     // Those that it has not answered may be warming still, and what they wait for may not have come.
     const [accepted, ...unanswered] = left.mayHold.get(clusterType) ?? []
     for (const set of unanswered) {

@@ -1,6 +1,20 @@
+import type { Resource } from '../../src/resource/resource.ts'
+import { type ResourceWord, resourceTypes } from '../../src/resource/type-url.ts'
+import { setOfResources } from '../../src/snapshot/resource-set.ts'
 import { protocols } from '../support/conversation.ts'
 import { edsCluster, resource, routeTo } from '../support/resource.ts'
-import { accepted, ack, apply, client, given, removed, type Step, server, transcript } from '../support/transcript.ts'
+import {
+  accepted,
+  ack,
+  apply,
+  client,
+  given,
+  removed,
+  type Step,
+  server,
+  stream,
+  transcript,
+} from '../support/transcript.ts'
 import type { Protocol } from '../support/wire-client.ts'
 
 const world = given(edsCluster('x'), resource('endpoint', 'x'), routeTo('r', 'x'), resource('listener', 'l'))
@@ -24,6 +38,28 @@ const settled = (protocol: Protocol): readonly Step[] => [
   ...accepted({ type: 'route', resources: ['r'] }),
   server.silent(),
 ]
+
+/** Another Envoy of the same group, that has what the first had before the move. */
+const guest = stream('guest', { id: 'envoy-2', cluster: 'edge' })
+const before: Readonly<Record<string, readonly Resource[]>> = {
+  cluster: [edsCluster('x')],
+  endpoint: [resource('endpoint', 'x')],
+  route: [routeTo('r', 'x')],
+}
+
+const guestAsks = (protocol: Protocol, type: string, names: readonly string[]): Step => {
+  const had = before[type] ?? []
+  const { typeUrl } = resourceTypes[type as ResourceWord]
+  return guest.client(
+    protocol === 'sotw'
+      ? { type, names, version: setOfResources(typeUrl, had).version }
+      : {
+          type,
+          subscribe: names,
+          initialVersions: Object.fromEntries(had.map(({ name, version }) => [name, version])),
+        },
+  )
+}
 
 const moveToY = apply(
   edsCluster('y'),
@@ -73,6 +109,37 @@ for (const protocol of protocols) {
     asks(protocol, 'route', ['r'], false),
     accepted({ type: 'route', resources: [routeTo('r', 'y')] }),
     server.silent(),
+  )
+
+  transcript(
+    `rule 69: a client that comes from another replica, which had not taken the move, is moved over the union (${protocol})`,
+    protocol,
+    world,
+    // This one is of the same group, and here since before the move.
+    asks(protocol, 'listener', [], false),
+    accepted({ type: 'listener', resources: ['l'] }),
+    moveToY,
+    guestAsks(protocol, 'cluster', []),
+    guest.server({ type: 'cluster', resources: isSotw ? ['x', 'y'] : ['y'] }),
+    guestAsks(protocol, 'route', ['r']),
+    isSotw ? guest.server({ type: 'route', resources: [routeTo('r', 'x')] }) : [],
+    isSotw ? guest.client(ack()) : [],
+    guestAsks(protocol, 'endpoint', ['x', 'y']),
+    guest.server({ type: 'endpoint', resources: isSotw ? ['x', 'y'] : ['y'] }),
+    guest.client(ack()),
+    guest.server.silent(),
+    guest.client(ack({ type: 'cluster' })),
+    guest.server({ type: 'route', resources: [routeTo('r', 'y')] }),
+    guest.client(ack()),
+    ...(isSotw
+      ? [guest.server({ type: 'cluster', resources: ['y'] }), guest.client(ack())]
+      : [
+          guest.server({ type: 'cluster', removed: ['x'] }),
+          guest.client(ack()),
+          guest.server({ type: 'endpoint', removed: ['x'] }),
+          guest.client(ack()),
+        ]),
+    guest.server.silent(),
   )
 
   transcript(
