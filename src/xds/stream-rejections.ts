@@ -143,13 +143,13 @@ export class StreamRejections {
 
   /** A subscription with a rejected response, as if that had not held what is kept from the client. `set`: what it is to have. */
   withoutKept(subscription: Subscription, set: ResourceSet): Subscription {
-    const { typeUrl, acked } = subscription
+    const { typeUrl, acked, nacked } = subscription
     const kept = this.#kept.filter((one) => one.typeUrl === typeUrl && this.#isWanted(one))
     if (kept.length === 0) return subscription
     const mayHold = subscription.mayHold.map((held) => {
       if (held === acked) return held
       // Of what it was sent before and did not reject it may have any.
-      const masked = kept.filter(({ name, version }) => held.get(name)?.version === version)
+      const masked = kept.filter(({ name, version }) => held === nacked?.set || held.get(name)?.version === version)
       return held.with(new Map(masked.map(({ name }) => [name, set.get(name)])))
     })
     const { doubtful } = subscription
