@@ -4,6 +4,7 @@ import { diffSets, emptySet, type ResourceSet } from '../snapshot/resource-set.t
 import type { Remembered } from './client-memory.ts'
 import { clustersAfterNack } from './cluster-news.ts'
 import { type Drains, drainEnd, noDrains, withDrain, withoutEnded } from './drain.ts'
+import { noNames } from './names.ts'
 import type { ClientState } from './planner.ts'
 import type { Protocol } from './stream-event.ts'
 import type { Sent, Subscription, Verdict } from './subscription.ts'
@@ -163,6 +164,8 @@ export class Progress {
         }
       }
       if (typeUrl === clusterType) clusters = [...this.#acceptedClusters(), ...awaited]
+      // Who asks for nothing any more has nothing.
+      if (subscription.hasNamed && !subscription.isWildcard && subscription.names === noNames) continue
       // What came before the overdue one counts as replaced.
       const from = last === undefined ? 0 : Math.max(0, subscription.mayHold.lastIndexOf(last.set))
       for (let at = from; at < subscription.mayHold.length; at++) mayHold.push(subscription.mayHold[at] as ResourceSet)
