@@ -51,7 +51,7 @@ import {
   sharedSubscription,
   type Verdict,
 } from './subscription.ts'
-import { additionOrder, changeBetween, setIn, type View } from './view.ts'
+import { additionOrder, canName, changeBetween, setIn, type View } from './view.ts'
 
 export interface StreamOptions extends ProgressOptions {
   /** How long a push waits for the verdict on the last push of its type. Answers to requests never wait. */
@@ -153,6 +153,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
   #repeats = { sinceMs: 0, count: 0 }
   #isWrapped = false
   #isGrpcClient = false
+  #isEnvoy = false
   /** The client was told all that it is to have, and nothing waits for time or room. */
   #isSettled = false
   /** It was so when the stream last looked, and no request has changed it since. */
@@ -283,6 +284,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
       clientFeatures.includes('xds.config.resource-in-sotw') ||
       clientFeatures.includes('xds.config.supports-resource-ttl')
     this.#isGrpcClient = node.userAgentName.startsWith('gRPC')
+    this.#isEnvoy = node.userAgentName === 'envoy'
     this.#node = node
     this.#watch = this.#deps.cache.watch(node, (snapshot) => {
       this.#follow(snapshot)
@@ -582,6 +584,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     const state = this.#types.get(typeUrl)
     if (state === undefined) return true
     const { subscription } = state
+    if (this.#awaitsFirstClusters(typeUrl)) return true
     const set = setIn(view, typeUrl)
     const isAnswer = isOwing(subscription)
     if (!isAnswer) {
@@ -602,6 +605,21 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     }
     if (!this.#outbox.hasRoom()) return false
     this.#send(state, set, isAnswer)
+    return true
+  }
+
+  /**
+   * Envoy asks for its listeners a moment before it says what it makes of its first clusters. Should it reject one of them,
+   * it would reject every listener that names any in routes of its own, too.
+   */
+  #awaitsFirstClusters(typeUrl: TypeUrl): boolean {
+    if (!this.#isEnvoy || typeUrl === clusterType || !canName(typeUrl)) return false
+    const { acked, outstanding } = this.#types.get(clusterType)?.subscription ?? {}
+    const last = outstanding?.at(-1)
+    if (acked !== undefined || last === undefined) return false
+    const dueMs = last.atMs + this.#deps.options.ackWaitMs.cluster
+    if (this.#deps.clock.now() >= dueMs) return false
+    this.#wakeAt(dueMs)
     return true
   }
 
