@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import { buildResource, type Resource } from '../resource/resource.ts'
 import { resourceTypes } from '../resource/type-url.ts'
 import { setOfResources } from '../snapshot/resource-set.ts'
@@ -22,39 +22,44 @@ const delta = (view: View) => ({
   initialVersions: new Map([['a', setIn(view, typeUrl).get('a')?.version ?? '']]),
 })
 
+let nowMs = 0
+const clock = { now: () => nowMs }
+beforeEach(() => void (nowMs = 0))
+
 test('A client is found where its group was, in either protocol, as one that accepted all of it', () => {
-  const past = new PastViews()
-  past.note('g', first, 0)
-  past.note('g', second, 0)
-  const found = past.recall('g', 'sotw', sotw(first), third, 1)
+  const past = new PastViews(clock)
+  past.note('g', first)
+  past.note('g', second)
+  const found = past.recall('g', 'sotw', sotw(first), third)
   expect(found?.view).toBe(first)
   expect(found?.clusters).toBe(setIn(first, typeUrl))
   expect(found?.accepted.get(typeUrl)).toBe(version(first))
-  expect(past.recall('g', 'delta', delta(second), third, 1)?.view).toBe(second)
+  expect(past.recall('g', 'delta', delta(second), third)?.view).toBe(second)
 })
 
 test('It is not, where it is at what is now, at nothing, at something unknown, or of another group', () => {
-  const past = new PastViews()
-  past.note('g', first, 0)
-  expect(past.recall('g', 'sotw', sotw(second), second, 1)).toBeUndefined()
-  expect(past.recall('g', 'sotw', { typeUrl, versionInfo: '' }, second, 1)).toBeUndefined()
-  expect(past.recall('g', 'delta', { typeUrl, initialVersions: new Map() }, second, 1)).toBeUndefined()
-  expect(past.recall('g', 'sotw', sotw(third), second, 1)).toBeUndefined()
-  expect(past.recall('h', 'sotw', sotw(first), second, 1)).toBeUndefined()
+  const past = new PastViews(clock)
+  past.note('g', first)
+  expect(past.recall('g', 'sotw', sotw(second), second)).toBeUndefined()
+  expect(past.recall('g', 'sotw', { typeUrl, versionInfo: '' }, second)).toBeUndefined()
+  expect(past.recall('g', 'delta', { typeUrl, initialVersions: new Map() }, second)).toBeUndefined()
+  expect(past.recall('g', 'sotw', sotw(third), second)).toBeUndefined()
+  expect(past.recall('h', 'sotw', sotw(first), second)).toBeUndefined()
   // There and back: what it has is what is.
-  past.note('g', second, 0)
-  expect(past.recall('g', 'sotw', sotw(first), first, 1)).toBeUndefined()
+  past.note('g', second)
+  expect(past.recall('g', 'sotw', sotw(first), first)).toBeUndefined()
 })
 
 test('Only the last few are kept, and not for long', () => {
-  const past = new PastViews()
+  const past = new PastViews(clock)
   for (const view of views.slice(0, 19)) {
     // As each stream of the group says it.
-    past.note('g', view, 0)
-    past.note('g', view, 0)
+    past.note('g', view)
+    past.note('g', view)
   }
   const now = views[19] as View
-  const found = views.slice(0, 19).filter((view) => past.recall('g', 'sotw', sotw(view), now, 1) !== undefined)
+  const found = views.slice(0, 19).filter((view) => past.recall('g', 'sotw', sotw(view), now) !== undefined)
   expect(found).toEqual(views.slice(11, 19))
-  expect(past.recall('g', 'sotw', sotw(views[18] as View), now, 10 * 60_000)).toBeUndefined()
+  nowMs = 10 * 60_000
+  expect(past.recall('g', 'sotw', sotw(views[18] as View), now)).toBeUndefined()
 })

@@ -1,3 +1,4 @@
+import type { Clock } from '../clock.ts'
 import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
 import type { ResourceSet } from '../snapshot/resource-set.ts'
 import { isTrueTo, type Remembered, type Stated } from './client-memory.ts'
@@ -22,12 +23,20 @@ const clusterType = resourceTypes.cluster.typeUrl
 export class PastViews {
   /** The group last noted comes last, and so does its newest view. */
   readonly #groups = new Map<string, { readonly view: View; readonly atMs: number }[]>()
+  readonly #clock: Pick<Clock, 'now'>
+  #last: { readonly group: string; readonly view: View } | undefined
+
+  constructor(clock: Pick<Clock, 'now'>) {
+    this.#clock = clock
+  }
 
   /** The group has something newer than `view`. */
-  note(group: string, view: View, nowMs: number): void {
+  note(group: string, view: View): void {
+    // Each stream of the group says so, one after the other.
+    if (this.#last?.view === view && this.#last.group === group) return
+    this.#last = { group, view }
+    const nowMs = this.#clock.now()
     const views = this.#groups.get(group) ?? []
-    // Each stream of the group says so.
-    if (views.at(-1)?.view === view) return
     const kept = views.filter((past) => past.view !== view && nowMs - past.atMs < maxAgeMs)
     this.#groups.delete(group)
     this.#groups.set(group, [...kept, { view, atMs: nowMs }].slice(-maxViews))
@@ -36,9 +45,10 @@ export class PastViews {
   }
 
   /** What a client has by what it says, if that is what its group had before and not what it has now. */
-  recall(group: string, protocol: Protocol, stated: Stated, now: View, nowMs: number): Remembered | undefined {
+  recall(group: string, protocol: Protocol, stated: Stated, now: View): Remembered | undefined {
     const views = this.#groups.get(group)
     if (views === undefined || isTrueTo(clientAt(now, protocol), stated)) return undefined
+    const nowMs = this.#clock.now()
     for (const { view, atMs } of views.toReversed()) {
       if (nowMs - atMs >= maxAgeMs) break
       const client = clientAt(view, protocol)

@@ -61,7 +61,7 @@ export function buildStreamDeps(options: StreamDepsOptions, around: StreamSurrou
     admission: new Admission({ maxEntering, holdMs: entranceMs, clock, onWaiting }),
     clock,
     memory: new ClientMemory(),
-    past: new PastViews(),
+    past: new PastViews(clock),
     rejections: new RejectionBook({
       maxNodes: maxRejectingNodes,
       forgetAfterMs: options.forgetRejectionsMs,

@@ -307,12 +307,11 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
       this.#steadyView = this.#view
       this.#rejections?.noteSteady(this.#view)
     }
-    const now = this.#deps.clock.now()
     if (this.#rejections !== undefined) {
-      this.#rejections.follow(snapshot, now)
+      this.#rejections.follow(snapshot, this.#deps.clock.now())
       return
     }
-    if (this.#target !== undefined) this.#deps.past?.note(this.#watch?.group.key ?? '', this.#target, now)
+    if (this.#target !== undefined) this.#deps.past?.note(this.#watch?.group.key ?? '', this.#target)
     this.#target = snapshot
   }
 
@@ -392,7 +391,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     let left = memory.recall(this.#node.id, protocol, stated, now)
     memory.enter(this.#node.id, this)
     if (left === undefined && this.#target !== undefined) {
-      left = past?.recall(this.#watch?.group.key ?? '', protocol, stated, this.#target, now)
+      left = past?.recall(this.#watch?.group.key ?? '', protocol, stated, this.#target)
     }
     if (left === undefined) return
     this.#view = left.view
