@@ -13,7 +13,7 @@ const options: FanOutOptions = {
   defer: (act) => void setTurn(act),
 }
 
-const sender = (advance: () => void): Sender => ({ isQueued: false, isAsked: false, advance })
+const sender = (advance: () => void): Sender => ({ isAsked: false, advance })
 
 test('Every stream has its turn once, however often it was scheduled', async () => {
   const fanOut = new FanOut(options)
@@ -98,4 +98,30 @@ test('A stream that is gone has no turn', async () => {
   fanOut.close({ releaseIfStalled: () => {} }, gone)
   await setImmediate()
   expect(turns).toEqual([])
+})
+
+test('A stream waits once, however often it is asked while nothing can be said', async () => {
+  const fanOut = new FanOut(options)
+  fanOut.reserve(100)
+  let turns = 0
+  const [asked, pushed] = [sender(() => void turns++), sender(() => {})]
+  for (let request = 0; request < 1000; request++) {
+    fanOut.schedule(asked, request % 2 === 1)
+    fanOut.schedule(pushed)
+  }
+  expect(fanOut.waiting).toBe(2)
+  fanOut.release(100)
+  await setImmediate()
+  expect([turns, fanOut.waiting]).toEqual([1, 0])
+})
+
+test('Whose client asks while others have their turn is the next', async () => {
+  const fanOut = new FanOut(options)
+  const turns: string[] = []
+  const asking = sender(() => void turns.push('asking'))
+  fanOut.schedule(sender(() => fanOut.schedule(asking, true)))
+  fanOut.schedule(sender(() => void turns.push('pushed')))
+  fanOut.schedule(asking)
+  await setImmediate()
+  expect(turns).toEqual(['asking', 'pushed'])
 })

@@ -2,8 +2,6 @@ import type { Clock, Timer } from '../clock.ts'
 
 /** Something that has news for its client and can say it now. */
 export interface Sender {
-  /** The fan-out's own mark: it waits for its turn. */
-  isQueued: boolean
   /** Its client has asked for something that it waits for: requests come before pushes (rule 88). */
   readonly isAsked: boolean
   /** Says what is to be said at this moment. */
@@ -36,10 +34,10 @@ export interface FanOutOptions {
  */
 export class FanOut {
   readonly #options: FanOutOptions
-  /** Those whose clients have asked, in turn; of a sender that no longer waits, its place only. */
-  #asked: Sender[] = []
-  /** All others, likewise. */
-  #others: Sender[] = []
+  /** Those whose clients have asked, in turn. No sender is in both, nor in one of them twice. */
+  readonly #asked = new Set<Sender>()
+  /** All others, in turn. */
+  readonly #others = new Set<Sender>()
   /** Open, whether they write or not. */
   readonly #writers = new Set<Writer>()
   #unflushedBytes = 0
@@ -54,6 +52,11 @@ export class FanOut {
     return this.#unflushedBytes
   }
 
+  /** Senders that wait for their turn. */
+  get waiting(): number {
+    return this.#asked.size + this.#others.size
+  }
+
   /** True when a stream must wait for its turn instead of writing at once. */
   get isFull(): boolean {
     return this.#unflushedBytes >= this.#options.maxUnflushedBytes
@@ -61,10 +64,10 @@ export class FanOut {
 
   /** `isAsked`: before all pushes; even if it waits among them already, for it has been asked meanwhile. */
   schedule(sender: Sender, isAsked = false): void {
-    if (sender.isQueued && !isAsked) return
-    sender.isQueued = true
+    if (this.#asked.has(sender)) return
+    if (isAsked) this.#others.delete(sender)
     const queue = isAsked ? this.#asked : this.#others
-    queue.push(sender)
+    queue.add(sender)
     this.#arm()
   }
 
@@ -75,7 +78,12 @@ export class FanOut {
   /** It gave back what it reserved. */
   close(writer: Writer, sender: Sender): void {
     this.#writers.delete(writer)
-    sender.isQueued = false
+    this.#forget(sender)
+  }
+
+  #forget(sender: Sender): void {
+    this.#asked.delete(sender)
+    this.#others.delete(sender)
   }
 
   /** Counts bytes handed to a socket until `release`. */
@@ -90,7 +98,7 @@ export class FanOut {
   }
 
   #arm(): void {
-    if (this.#isDeferred || this.#asked.length + this.#others.length === 0) return
+    if (this.#isDeferred || this.waiting === 0) return
     if (this.isFull) return this.#watchStalls()
     this.#isDeferred = true
     this.#options.defer(() => {
@@ -114,20 +122,23 @@ export class FanOut {
   #run(): void {
     const { clock, sliceMs } = this.#options
     const end = clock.now() + sliceMs
-    // Whoever waits again while this runs stands behind the others.
-    let [asked, others] = [0, 0]
-    while (!this.isFull) {
-      const sender = this.#asked[asked] ?? this.#others[others]
-      if (sender === undefined) break
-      if (asked < this.#asked.length) asked++
-      else others++
-      if (!sender.isQueued) continue
-      sender.isQueued = false
+    for (const sender of this.#inTurn()) {
+      if (this.isFull) break
+      this.#forget(sender)
       sender.advance()
       if (clock.now() >= end) break
     }
-    this.#asked = this.#asked.slice(asked)
-    this.#others = this.#others.slice(others)
     this.#arm()
+  }
+
+  /** Whoever waits again while this runs stands behind the others. */
+  *#inTurn(): Generator<Sender> {
+    while (this.waiting > 0) {
+      yield* this.#asked
+      for (const sender of this.#others) {
+        yield sender
+        if (this.#asked.size > 0) break
+      }
+    }
   }
 }

@@ -120,7 +120,6 @@ interface TypeState {
  * protocol's pure functions, follows one watch, takes its steps from `planner.ts` and writes shared bodies.
  */
 export class Stream implements Sender, Entrant, CallListener, LiveClient {
-  isQueued = false
   readonly #call: Call
   readonly #kind: StreamKind
   readonly #deps: StreamDeps
