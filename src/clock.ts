@@ -14,7 +14,8 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => performance.now(),
   after(ms, act) {
-    const timer = setTimeout(act, ms).unref()
+    // More than Node's timers can hold would be no wait at all; who waits that long looks again.
+    const timer = setTimeout(act, Math.min(ms, 2 ** 31 - 1)).unref()
     return { cancel: () => clearTimeout(timer) }
   },
 }

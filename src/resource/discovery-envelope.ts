@@ -215,6 +215,12 @@ function joinRanges(bytes: Uint8Array, ranges: readonly [start: number, end: num
   return Buffer.concat(ranges.map(([start, end]) => bytes.subarray(start, end)))
 }
 
+/** Envoy says at most 4,096 characters; what is made of a message must not cost more for a client that says more. */
+const maxMessageLength = 16_384
+
+const bounded = (message: string): string =>
+  message.length <= maxMessageLength ? message : `${message.slice(0, maxMessageLength)}...(truncated)`
+
 /** `google.rpc.Status`. */
 function readErrorDetail(bytes: Uint8Array): ErrorDetail {
   let code = 0
@@ -223,7 +229,7 @@ function readErrorDetail(bytes: Uint8Array): ErrorDetail {
   while (reader.nextField()) {
     const wireType: number = reader.getWireType()
     if (reader.getFieldNumber() === 1 && wireType === 0) code = reader.readInt32()
-    else if (reader.getFieldNumber() === 2 && reader.isDelimited()) message = reader.readString()
+    else if (reader.getFieldNumber() === 2 && reader.isDelimited()) message = bounded(reader.readString())
     else reader.skipField()
   }
   return { code, message }

@@ -16,6 +16,16 @@ const emptyAddress =
   'Proto constraint validation failed (ListenerValidationError.Address: embedded message failed validation | caused by AddressValidationError.SocketAddress: embedded message failed validation)'
 const listenerDump = `goo.gle/debugproto   \nname: "zz"\naddress {\n  socket_address {\n    port_value: 1\n  }\n}\nfilter_chains {\n  filters {\n    name: "envoy.filters.network.http_connection_manager"\n    typed_config {\n      [type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager] {\n        stat_prefix: "good"\n        route_config {\n          virtual_hosts {\n            name: "good"\n            domains: "*"\n          }\n        }\n      }\n    }\n  }\n}\n: ${emptyAddress}`
 
+test('Of a list that Envoy cut off nobody knows whether the rest was applied', () => {
+  const message = `Error adding/updating cluster(s) a: no such thing, b: no such thi...(truncated)`
+  const found = blame(message, {
+    typeUrl: resourceTypes.cluster.typeUrl,
+    sent: new Set(['a', 'b', 'c']),
+    suspects: ['a', 'b', 'c'],
+  })
+  expect(found).toMatchObject({ kind: 'named', isRestApplied: false })
+})
+
 const named = (reasons: Readonly<Record<string, string>>, isRestApplied = false): Blame => ({
   kind: 'named',
   reasons: new Map(Object.entries(reasons)),

@@ -26,10 +26,12 @@ export interface Rejected {
  * the one that it dumps; the only one that was new; or one that it mentions.
  */
 export function blame(message: string, { typeUrl, sent, suspects }: Rejected): Blame {
+  // Of a list that was cut the rest is unknown.
+  const isRestApplied = !message.endsWith(cutOff)
   const listed = listedReasons(typeUrl, message, new Set(suspects))
-  if (listed.size > 0) return { kind: 'named', reasons: listed, isRestApplied: true }
+  if (listed.size > 0) return { kind: 'named', reasons: listed, isRestApplied }
   const known = listedReasons(typeUrl, message, sent)
-  if (known.size > 0) return { kind: 'named', reasons: known, isRestApplied: true }
+  if (known.size > 0) return { kind: 'named', reasons: known, isRestApplied }
   const [only, ...others] = suspects
   const dumped = dumpedNames(message).filter((name) => sent.has(name))
   const named = isDumpedWhole(typeUrl, message) && dumped.length === 1 ? dumped[0] : undefined
@@ -42,6 +44,9 @@ export function blame(message: string, { typeUrl, sent, suspects }: Rejected): B
   // What all are suspected of is suspected of none.
   return names.length === 0 || names.length === suspects.length ? { kind: 'unknown' } : { kind: 'suspected', names }
 }
+
+/** What Envoy puts at the end of a message of more than 4,096 characters. */
+const cutOff = '...(truncated)'
 
 const heading = /^Error adding\/updating (cluster|listener)\(s\) /
 

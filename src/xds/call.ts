@@ -1,4 +1,4 @@
-import type { ServerInterceptingCallInterface, ServerInterceptor, status } from '@grpc/grpc-js'
+import { type ServerInterceptingCallInterface, type ServerInterceptor, status } from '@grpc/grpc-js'
 
 /** One gRPC call, as little of it as a stream of xDS needs. */
 export interface Call {
@@ -30,13 +30,16 @@ type GrpcStatus = Parameters<ServerInterceptingCallInterface['sendStatus']>[0]
  * two queues and events cost a push more than the rest of its way to the socket: nothing here needs them, for what is
  * said next is computed when there is room for it.
  */
-export function callInterceptor(handlers: ReadonlyMap<string, CallHandler>): ServerInterceptor {
+export function callInterceptor(
+  handlers: ReadonlyMap<string, CallHandler>,
+  onError: (error: unknown) => void,
+): ServerInterceptor {
   return ({ path }, call) => {
     const handler = handlers.get(path)
     // The declared type is the library's class, of which it uses the interface alone.
     return (handler === undefined
       ? call
-      : new GrpcCall(path, call, handler)) as unknown as ReturnType<ServerInterceptor>
+      : new GrpcCall(path, call, handler, onError)) as unknown as ReturnType<ServerInterceptor>
   }
 }
 
@@ -45,14 +48,21 @@ class GrpcCall implements Call {
   readonly path: string
   readonly #call: ServerInterceptingCallInterface
   readonly #handler: CallHandler
+  readonly #onError: (error: unknown) => void
   #listener: CallListener | undefined
   #isReading = false
   #isReadDue = false
 
-  constructor(path: string, call: ServerInterceptingCallInterface, handler: CallHandler) {
+  constructor(
+    path: string,
+    call: ServerInterceptingCallInterface,
+    handler: CallHandler,
+    onError: (error: unknown) => void,
+  ) {
     this.path = path
     this.#call = call
     this.#handler = handler
+    this.#onError = onError
   }
 
   // ---- what grpc-js calls
@@ -60,20 +70,32 @@ class GrpcCall implements Call {
   start(): void {
     this.#call.start({
       onReceiveMetadata: () => {
-        this.#listener = this.#handler(this)
+        this.#guard(() => {
+          this.#listener = this.#handler(this)
+        })
         this.#read()
       },
       onReceiveMessage: (bytes: Buffer) => {
-        this.#listener?.receive(bytes)
+        this.#guard(() => this.#listener?.receive(bytes))
         this.#read()
       },
-      onReceiveHalfClose: () => this.#listener?.halfClose(),
-      onCancel: () => this.#listener?.cancel('cancelled'),
+      onReceiveHalfClose: () => this.#guard(() => this.#listener?.halfClose()),
+      onCancel: () => this.#guard(() => this.#listener?.cancel('cancelled')),
     })
   }
 
   sendStatus(given: GrpcStatus): void {
     this.#call.sendStatus(given)
+  }
+
+  /** grpc-js calls from a promise: what is thrown there would end the process. */
+  #guard(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.#onError(error)
+      this.end(status.INTERNAL, 'internal error; the log of the control plane says more')
+    }
   }
 
   /** A waiting message is given within `startRead`: a loop, so that many of them do not nest. */

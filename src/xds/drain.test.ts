@@ -42,6 +42,18 @@ describe('drains', () => {
     expect(withoutEnded(both, 110_000)).toBe(noDrains)
   })
 
+  test('end all the same when the listener is replaced for ever before it is warm', () => {
+    let drains = withDrain(noDrains, first, second, 100_000)
+    for (let at = 1; at <= 60; at++) {
+      const [before, after] = [at, at + 1].map((round) => listeners(`listener l=${round} > cluster c${round}`))
+      drains = withDrain(drains, before as ResourceSet, after as ResourceSet, 100_000 + at * 10_000)
+    }
+    expect(namesOf(drains)).toContain('a')
+    const later = namesOf(withoutEnded(drains, 260_000))
+    expect(later).not.toContain('a')
+    expect(later).toContain('c60')
+  })
+
   test('are the same object for clients that replaced the same in one stretch of time, before and after an end', () => {
     const [a, b] = [
       withDrain(noDrains, first, second, drainEnd(1_003, 600_000)),

@@ -7,6 +7,8 @@ interface Held extends Named {
   /** The listener. */
   readonly by: string
   readonly untilMs: number
+  /** Later changes of the listener put it off until then at most. */
+  readonly latestMs: number
 }
 
 /**
@@ -55,11 +57,14 @@ export const noDrains: Drains = nothing
 /** Envoy's `initial_fetch_timeout`: a new listener takes over, and the old one drains, at most so long after its ACK. */
 const warmMs = 15_000
 
+/** How long a listener that is replaced over and over before it is warm may put off the end of what was before it. */
+const maxPutOffMs = 10 * warmMs
+
 /**
  * When a drain that begins with an ACK now is over: on a grid of a sixtieth of its time, so that clients that began it
  * together end it together.
  */
-export function drainEnd(nowMs: number, drainTimeMs: number): number {
+export function drainEnd(nowMs: number): number {
   const gridMs = drainTimeMs / 60
   const marginMs = Math.min(warmMs, drainTimeMs)
   return Math.ceil((nowMs + marginMs + drainTimeMs) / gridMs) * gridMs
@@ -94,11 +99,12 @@ function addNames(drains: HeldNames, listeners: readonly Resource[], untilMs: nu
   const replaced = new Set(listeners.map(({ name }) => name))
   for (const [key, before] of held) {
     // If its successor was replaced before it was warm, the old version still serves, and drains later.
-    if (replaced.has(before.by) && before.untilMs >= untilMs - warmMs) held.set(key, { ...before, untilMs })
+    if (!replaced.has(before.by) || before.untilMs < untilMs - warmMs) continue
+    held.set(key, { ...before, untilMs: Math.min(untilMs, before.latestMs) })
   }
   for (const { name: by, references } of listeners) {
     for (const { typeUrl, name } of references) {
-      held.set(`${by}\0${keyOf({ typeUrl, name })}`, { typeUrl, name, by, untilMs })
+      held.set(`${by}\0${keyOf({ typeUrl, name })}`, { typeUrl, name, by, untilMs, latestMs: untilMs + maxPutOffMs })
     }
   }
   return held.size === 0 ? drains : new HeldNames(held)

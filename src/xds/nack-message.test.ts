@@ -27,6 +27,11 @@ test.each(['PRIVATE KEY', 'RSA PRIVATE KEY', 'ENCRYPTED PRIVATE KEY'])('A %s in 
   expect(nackMessage(secret.typeUrl, `a (bad: ${key})`)).toBe('bad: ***')
 })
 
+test('A long message is read in a time that grows with its length alone', () => {
+  // By the square of it, this would take minutes.
+  expect(nackMessage(secret.typeUrl, '('.repeat(1_000_000))).toContain('not shown')
+})
+
 test('Of a rejected secret only the reason is shown', () => {
   expect(nackMessage(secret.typeUrl, 'PRIVATE (failed to load certificate chain)')).toBe(
     'failed to load certificate chain',

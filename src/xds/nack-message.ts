@@ -27,7 +27,13 @@ function reasonAlone(message: string): string {
     const [words] = reason.exec(message) ?? []
     if (words !== undefined) return words
   }
-  return /.*\(([^()]*)\)/s.exec(message)?.[1] ?? 'rejected; the message is not shown, for it could hold the secret'
+  return lastParenthesis(message) ?? 'rejected; the message is not shown, for it could hold the secret'
+}
+
+function lastParenthesis(message: string): string | undefined {
+  const end = message.lastIndexOf(')')
+  const start = message.lastIndexOf('(', end)
+  return start === -1 || end < start ? undefined : message.slice(start + 1, end).split(')', 1)[0]
 }
 
 /**

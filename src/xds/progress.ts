@@ -48,6 +48,9 @@ const listenerType = resourceTypes.listener.typeUrl
 /** Names in one line of the log. */
 const maxNames = 20
 
+/** Sets of one type that a client may have brought from its earlier streams. */
+const maxHeld = 8
+
 /** How far the client of one stream has come, as the plan must know it: what its subscriptions do not say by themselves. */
 export class Progress {
   readonly #options: ProgressOptions
@@ -82,7 +85,8 @@ export class Progress {
     const mayHold = new Map(this.#earlier)
     const accepted = new Map(this.#earlierVersions)
     for (const { typeUrl, acked, mayHold: sets } of subscriptions) {
-      mayHold.set(typeUrl, [...(mayHold.get(typeUrl) ?? []), ...sets])
+      // One that is cut off again and again before it answers must not make the list grow.
+      mayHold.set(typeUrl, [...new Set([...(mayHold.get(typeUrl) ?? []), ...sets])].slice(-maxHeld))
       if (acked !== undefined) accepted.set(typeUrl, acked.version)
     }
     return { protocol, view, mayHold, accepted, clusters: this.#clusters, drains: this.#drains }

@@ -93,7 +93,7 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
   setLogVerbosity(logVerbosity.NONE)
   const handlers = new Map<string, CallHandler>()
   const server = new Server({
-    interceptors: [callInterceptor(handlers)],
+    interceptors: [callInterceptor(handlers, (error) => deps.log.error({ err: error }, 'stream failed'))],
     'grpc.keepalive_time_ms': options.keepaliveTimeMs,
     'grpc.keepalive_timeout_ms': options.keepaliveTimeoutMs,
     'grpc.keepalive_permit_without_calls': 1,
