@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { showView, smallResource, smallView } from '../../test/support/small-view.ts'
-import { type Quarantine, type Rejection, targetFor } from './quarantine.ts'
+import { type Quarantine, type Rejection, targetFor, withoutRejected } from './quarantine.ts'
 import { setIn, type View } from './view.ts'
 
 /** `bad` was rejected after `good` had been accepted, or nothing had. */
@@ -86,6 +86,20 @@ describe('the target of a node that rejected something', () => {
     expect(showView(target)).toEqual(['cluster x=1', 'route r=2'])
   })
 
+  test('keeps what an old version needs in its newest content, though the client got it since all was well', () => {
+    const before = smallView('route r=1 > cluster x', 'cluster x=1 > endpoint x', 'endpoint x=1')
+    const now = smallView('route r=1 > cluster x', 'cluster x=1 > endpoint x', 'endpoint x=2')
+    const target = targetFor(smallView('route r=2'), [rejection('route r=2', 'route r=1 > cluster x')], before, now)
+    expect(showView(target)).toEqual(['cluster x=1', 'endpoint x=2', 'route r=1'])
+  })
+
+  test('never has, in place of a rejected version, another that was rejected', () => {
+    const now = smallView('cluster x=1', 'route r=2 > cluster x', 'listener l=1 > route r')
+    const snapshot = smallView('cluster x=1', 'cluster y=1', 'route r=3 > cluster y', 'listener l=1 > route r')
+    const quarantine = [rejection('cluster y=1'), rejection('route r=2 > cluster x')]
+    expect(showView(targetFor(snapshot, quarantine, now))).toEqual(['cluster x=1'])
+  })
+
   test('stays the same object when the client has reached it', () => {
     const snapshot = smallView('cluster x=1', 'cluster y=1', 'route r=2 > cluster y', 'listener l=2 > route r')
     const quarantine = [rejection('cluster y=1')]
@@ -94,4 +108,12 @@ describe('the target of a node that rejected something', () => {
     expect(targetFor(snapshot, quarantine, target) === target).toBe(true)
     expect(setIn(target, smallResource('cluster y=1').typeUrl).get('y')).toBeUndefined()
   })
+})
+
+test('what a plan starts from has the accepted version of what was rejected, or nothing', () => {
+  const view = smallView('cluster x=2', 'cluster y=1', 'cluster z=1')
+  const quarantine = [rejection('cluster x=2', 'cluster x=1'), rejection('cluster y=1'), rejection('cluster z=2')]
+  const clean = withoutRejected(view, quarantine)
+  expect(showView(clean)).toEqual(['cluster x=1', 'cluster z=1'])
+  expect(withoutRejected(clean, quarantine)).toBe(clean)
 })
