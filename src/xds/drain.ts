@@ -64,7 +64,7 @@ const maxPutOffMs = 10 * warmMs
  * When a drain that begins with an ACK now is over: on a grid of a sixtieth of its time, so that clients that began it
  * together end it together.
  */
-export function drainEnd(nowMs: number): number {
+export function drainEnd(nowMs: number, drainTimeMs: number): number {
   const gridMs = drainTimeMs / 60
   const marginMs = Math.min(warmMs, drainTimeMs)
   return Math.ceil((nowMs + marginMs + drainTimeMs) / gridMs) * gridMs
