@@ -18,14 +18,16 @@ export interface StandingRejection {
 /** Of one name. More are the mark of somebody who tries. */
 const maxVersions = 8
 
-/** Of one node. Beyond, what was rejected first may be sent once more. */
-const maxRejections = 1000
+/** Names of one node, beside those of which a rejected version stands in its snapshot: that would be sent again at once. */
+const maxNames = 1000
 
 /** What one node rejected, whichever of its streams it was on (rule 103). */
 export class RejectionRecord {
   /** Oldest first; several versions of one name. */
   readonly #rejections = new Map<string, readonly StandingRejection[]>()
   #all: readonly StandingRejection[] | undefined
+  /** Names above which those are looked for that can go. */
+  #looksAbove = maxNames
   /** What the node had when it had last answered all: what waits for a rejected resource stays as it is there. */
   view: View | undefined
   /** Open streams that go by it. */
@@ -37,16 +39,26 @@ export class RejectionRecord {
     return this.#all
   }
 
-  add(rejection: StandingRejection): void {
+  /** `stands`: a version is in the snapshot now. Of the others those that were rejected first may be forgotten. */
+  add(rejection: StandingRejection, stands: (resource: Resource) => boolean): void {
     const key = keyOf(rejection.resource)
     const { version } = rejection.resource
-    const others = this.#rejections.get(key) ?? []
+    const others = (this.#rejections.get(key) ?? []).filter(({ resource }) => resource.version !== version)
+    const kept = others.filter(({ resource }, index) => index > others.length - maxVersions || stands(resource))
     this.#rejections.delete(key)
-    const kept = others.filter(({ resource }) => resource.version !== version).slice(1 - maxVersions)
     this.#rejections.set(key, [...kept, rejection])
-    const [oldest] = this.#rejections.keys()
-    if (this.#rejections.size > maxRejections && oldest !== undefined) this.#rejections.delete(oldest)
+    if (this.#rejections.size > this.#looksAbove) this.#forgetSome(stands)
     this.#all = undefined
+  }
+
+  #forgetSome(stands: (resource: Resource) => boolean): void {
+    for (const [key, versions] of this.#rejections) {
+      if (this.#rejections.size <= maxNames) break
+      if (!versions.some(({ resource }) => stands(resource))) this.#rejections.delete(key)
+    }
+    // Where most of them stand, not all are looked at with each that is added.
+    const { size } = this.#rejections
+    this.#looksAbove = size > maxNames ? size + maxNames : maxNames
   }
 
   has(resource: Resource): boolean {

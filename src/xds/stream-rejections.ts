@@ -61,9 +61,7 @@ export class StreamRejections {
 
   /** Of the snapshot, what the client rejected. */
   get standing(): readonly StandingRejection[] {
-    return this.#record.rejections.filter(({ resource: { typeUrl, name, version } }) => {
-      return this.#snapshot?.sets.get(typeUrl)?.get(name)?.version === version
-    })
+    return this.#record.rejections.filter(({ resource }) => this.#isWanted(resource))
   }
 
   /** It was rejected, and what the client has in its place was not sent by this server. */
@@ -88,21 +86,22 @@ export class StreamRejections {
       const before = setIn(this.#snapshot ?? snapshot, typeUrl)
       this.#keep(typeUrl, search, this.#followed(search.bisection, before, snapshot, nowMs))
     }
-    this.#noteReturns(snapshot)
+    const before = this.#snapshot
     this.#snapshot = snapshot
+    this.#noteReturns(before, snapshot)
   }
 
   /** What comes back to a rejected version stays as it was in between: if it was gone, the client has nothing of it. */
-  #noteReturns(snapshot: View): void {
+  #noteReturns(earlier: View | undefined, snapshot: View): void {
     for (const rejection of this.#record.rejections) {
       const { typeUrl, name, version } = rejection.resource
       const after = snapshot.sets.get(typeUrl)?.get(name)
       if (after === undefined && rejection.accepted !== undefined)
-        this.#record.add({ ...rejection, accepted: undefined })
+        this.#record.add({ ...rejection, accepted: undefined }, this.#isWanted)
       if (after?.version !== version) continue
-      const before = this.#snapshot?.sets.get(typeUrl)?.get(name)
+      const before = earlier?.sets.get(typeUrl)?.get(name)
       if (before === undefined || this.#record.has(before)) continue
-      this.#record.add({ ...rejection, accepted: before, since: new Date().toISOString() })
+      this.#record.add({ ...rejection, accepted: before, since: new Date().toISOString() }, this.#isWanted)
     }
   }
 
@@ -149,7 +148,10 @@ export class StreamRejections {
     const mayHold = subscription.mayHold.map((held) => {
       if (held === acked) return held
       // Of what it was sent before and did not reject it may have any.
-      const masked = kept.filter(({ name, version }) => held === nacked?.set || held.get(name)?.version === version)
+      const masked = kept.filter(({ name, version }) => {
+        const sent = held.get(name)
+        return held === nacked?.set || sent?.version === version || (sent !== undefined && this.#record.has(sent))
+      })
       return held.with(new Map(masked.map(({ name }) => [name, set.get(name)])))
     })
     const { doubtful } = subscription
@@ -157,7 +159,8 @@ export class StreamRejections {
     return noteHeld(subscription, mayHold, left)
   }
 
-  #isWanted({ typeUrl, name, version }: Rejection): boolean {
+  /** It is in the snapshot. */
+  readonly #isWanted = ({ typeUrl, name, version }: Omit<Rejection, 'accepted'>): boolean => {
     return this.#snapshot?.sets.get(typeUrl)?.get(name)?.version === version
   }
 
@@ -244,7 +247,7 @@ export class StreamRejections {
 
   #reject(resource: Resource, accepted: Resource | undefined, message: string, at: Date): readonly StandingRejection[] {
     const rejection = { resource, accepted, message, since: at.toISOString() }
-    this.#record.add(rejection)
+    this.#record.add(rejection, this.#isWanted)
     return [rejection]
   }
 

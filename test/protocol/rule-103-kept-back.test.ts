@@ -122,6 +122,22 @@ for (const protocol of protocols) {
     )
   }
 
+  const many = Array.from({ length: 1200 }, (_, index) => resource('cluster', `bad${index}`))
+  const reasons = many.map(({ name }) => `${name}: no`).join(', ')
+  transcript(
+    `rule 103: as many clusters as were rejected are kept back at once (${protocol})`,
+    protocol,
+    given(resource('cluster', 'good'), ...many),
+    client({ type: 'cluster' }),
+    server({ type: 'cluster', resources: ['good', ...many.map(({ name }) => name)] }),
+    client(nack(`Error adding/updating cluster(s) ${reasons}`)),
+    server.silent(),
+    apply(resource('cluster', 'good', 2)),
+    accepted({ type: 'cluster', resources: [resource('cluster', 'good', 2)] }),
+    server.silent(),
+    verdicts('nack cluster', 'ack cluster'),
+  )
+
   transcript(
     `rule 103: when a response was rejected as a whole, the others of it are sent again without the bad one (${protocol})`,
     protocol,
