@@ -36,7 +36,7 @@ export function targetFor(snapshot: View, quarantine: Quarantine, current: View,
   if (concerned.length === 0) return snapshot
   return targets.get([snapshot, quarantine, current, view], () => {
     const [before, now] = [withoutRejected(current, quarantine), withoutRejected(view, quarantine)]
-    return buildTarget(snapshot, concerned, before, now)
+    return buildTarget(snapshot, concerned, quarantine, before, now)
   })
 }
 
@@ -64,11 +64,12 @@ function withSubstitutes(view: View, substitutes: Substitutes): View {
 
 type Substitutes = Map<TypeUrl, Map<string, Resource | undefined>>
 
-function buildTarget(snapshot: View, rejections: Quarantine, current: View, view: View): View {
+/** `rejections` concern the snapshot; `all` are those of other versions, too. */
+function buildTarget(snapshot: View, rejections: Quarantine, all: Quarantine, current: View, view: View): View {
   const substitutes: Substitutes = new Map()
   for (const { typeUrl, name, accepted } of rejections) {
     // Without any assignment its cluster would warm for ever (rule 24).
-    const instead = accepted ?? (typeUrl === endpointType ? emptyOf(snapshot, name) : undefined)
+    const instead = accepted ?? (typeUrl === endpointType ? emptyOf(snapshot, name, all) : undefined)
     substitute(substitutes, typeUrl, name, instead)
   }
   holdDependents(substitutes, snapshot, [withoutRejected(view, rejections), current])
@@ -90,9 +91,13 @@ function substitute(into: Substitutes, typeUrl: TypeUrl, name: string, resource:
   into.set(typeUrl, ofType.set(name, resource))
 }
 
-function emptyOf(snapshot: View, name: string): Resource | undefined {
+function emptyOf(snapshot: View, name: string, all: Quarantine): Resource | undefined {
   const rejected = setIn(snapshot, endpointType).get(name)
-  return rejected && emptyAssignment(name, rejected.origin)
+  const empty = rejected && emptyAssignment(name, rejected.origin)
+  const isRejected = all.some(
+    (one) => one.typeUrl === endpointType && one.name === name && one.version === empty?.version,
+  )
+  return isRejected ? undefined : empty
 }
 
 /** Adds what names a resource that this node cannot have: at an earlier version, or not at all and then its own users too. */
