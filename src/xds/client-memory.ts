@@ -37,10 +37,13 @@ const maxAgeMs = 10 * 60_000
 
 const maxClients = 20_000
 
-/** Remembers clients beyond their streams, by node. An entry holds references to sets that others mostly share. */
+/**
+ * Remembers clients beyond their streams, by their keys (`client-key.ts`). An entry holds references to sets that others
+ * mostly share.
+ */
 export class ClientMemory {
   readonly #clients = new Map<string, { readonly left: Remembered; readonly atMs: number }>()
-  /** The newest of each node. */
+  /** The newest stream of each. */
   readonly #live = new Map<string, LiveClient>()
 
   /** Entries of any kind. */
@@ -48,19 +51,19 @@ export class ClientMemory {
     return this.#clients.size + this.#live.size
   }
 
-  enter(nodeId: string, client: LiveClient): void {
-    this.#live.set(nodeId, client)
+  enter(clientKey: string, client: LiveClient): void {
+    this.#live.set(clientKey, client)
   }
 
   /** The stream of `client` has ended. */
-  forget(nodeId: string, client: LiveClient, nowMs: number): void {
-    // A newer stream of the node knows better.
-    if (this.#live.get(nodeId) !== client) return
-    this.#live.delete(nodeId)
+  forget(clientKey: string, client: LiveClient, nowMs: number): void {
+    // A newer stream of the client knows better.
+    if (this.#live.get(clientKey) !== client) return
+    this.#live.delete(clientKey)
     const left = client.leave()
     if (left === undefined) return
-    this.#clients.delete(nodeId)
-    this.#clients.set(nodeId, { left, atMs: nowMs })
+    this.#clients.delete(clientKey)
+    this.#clients.set(clientKey, { left, atMs: nowMs })
     for (const [id, { atMs }] of this.#clients) {
       if (this.#clients.size <= maxClients && nowMs - atMs < maxAgeMs) break
       this.#clients.delete(id)
@@ -68,14 +71,14 @@ export class ClientMemory {
   }
 
   /** What a client had, if what it says fits to it: it may have restarted, or been with another server since. */
-  recall(nodeId: string, protocol: Protocol, stated: Stated, nowMs: number): Remembered | undefined {
-    const left = this.#live.get(nodeId)?.leave() ?? this.#takeLeft(nodeId, nowMs)
+  recall(clientKey: string, protocol: Protocol, stated: Stated, nowMs: number): Remembered | undefined {
+    const left = this.#live.get(clientKey)?.leave() ?? this.#takeLeft(clientKey, nowMs)
     return left?.protocol === protocol && isTrueTo(left, stated) ? left : undefined
   }
 
-  #takeLeft(nodeId: string, nowMs: number): Remembered | undefined {
-    const found = this.#clients.get(nodeId)
-    this.#clients.delete(nodeId)
+  #takeLeft(clientKey: string, nowMs: number): Remembered | undefined {
+    const found = this.#clients.get(clientKey)
+    this.#clients.delete(clientKey)
     return found !== undefined && nowMs - found.atMs < maxAgeMs ? found.left : undefined
   }
 }

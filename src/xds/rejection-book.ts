@@ -28,8 +28,7 @@ export class RejectionRecord {
   #all: readonly StandingRejection[] | undefined
   /** Names above which those are looked for that can go. */
   #looksAbove = maxNames
-  /** What the node had when it had last answered all: what waits for a rejected resource stays as it is there. */
-  view: View | undefined
+  #steady: { readonly client: string; readonly view: View } | undefined
   /** Open streams that go by it. */
   streams = 0
   goneSinceMs = 0
@@ -59,6 +58,16 @@ export class RejectionRecord {
     // Where most of them stand, not all are looked at with each that is added.
     const { size } = this.#rejections
     this.#looksAbove = size > maxNames ? size + maxNames : maxNames
+  }
+
+  /** A client has answered all, and has this. `client`: by its key, for several may go by one node id. */
+  noteView(client: string, view: View): void {
+    this.#steady = { client, view }
+  }
+
+  /** What that client had when it had last answered all, if it was the last to do so. */
+  viewOf(client: string): View | undefined {
+    return this.#steady?.client === client ? this.#steady.view : undefined
   }
 
   has(resource: Resource): boolean {

@@ -48,14 +48,21 @@ interface Search {
  */
 export class StreamRejections {
   readonly #record: RejectionRecord
+  readonly #client: string
+  /** What the client had when it had last answered all: what waits for a rejected resource stays as it is there. */
+  #steady: View | undefined
   readonly #searches = new Map<TypeUrl, Search>()
   #snapshot: View | undefined
   /** What is kept from the client now. */
   #kept: Quarantine = []
 
-  /** `snapshot`: what the client should have, were nothing rejected; undefined while there is nothing to serve. */
-  constructor(record: RejectionRecord, snapshot: View | undefined) {
+  /**
+   * `client`: its key. `snapshot`: what it should have, were nothing rejected; undefined while there is nothing to serve.
+   */
+  constructor(record: RejectionRecord, client: string, snapshot: View | undefined) {
     this.#record = record
+    this.#client = client
+    this.#steady = record.viewOf(client)
     this.#snapshot = snapshot
   }
 
@@ -107,7 +114,8 @@ export class StreamRejections {
 
   /** The client had answered all, and has this. */
   noteSteady(view: View): void {
-    this.#record.view = view
+    this.#steady = view
+    this.#record.noteView(this.#client, view)
   }
 
   /** What the plan may start from: nothing that was rejected. */
@@ -123,7 +131,7 @@ export class StreamRejections {
       this.#searches.set(typeUrl, { ...search, bisection: probe(search.bisection, nowMs) })
     }
     this.#kept = this.#quarantine()
-    return targetFor(snapshot, this.#kept, this.#record.view ?? view ?? snapshot, view)
+    return targetFor(snapshot, this.#kept, this.#steady ?? view ?? snapshot, view)
   }
 
   /** After a rejection: is there anything to say but what is kept from the client? */

@@ -13,6 +13,7 @@ import { diffSets, type ResourceSet } from '../snapshot/resource-set.ts'
 import type { Admission, Entrant } from './admission.ts'
 import type { BodyCache, Encoding, Message } from './body.ts'
 import type { Call, CallListener } from './call.ts'
+import { clientKeyOf } from './client-key.ts'
 import type { ClientMemory, LiveClient, Remembered } from './client-memory.ts'
 import { followersOf, followersOfListeners } from './cluster-news.ts'
 import {
@@ -129,11 +130,15 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
   readonly #outbox: Outbox
   readonly #record: StreamRecord
   #node: Node | undefined
+  /** Of the node: what it had is remembered by it. */
+  #clientKey = ''
   #watch: Watch | undefined
   /** The label of the node's group, for people. */
   #group = ''
   /** What the client should have in the end; undefined while there is nothing to serve (rule 104). */
   #target: View | undefined
+  /** The key of the group that this is of: the watch may be in another one already. */
+  #targetGroup = ''
   /** What it is to have now. */
   #view: View | undefined
   /** What it had when it had last answered everything. */
@@ -285,6 +290,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     this.#isGrpcClient = node.userAgentName.startsWith('gRPC')
     this.#isEnvoy = node.userAgentName === 'envoy'
     this.#node = node
+    this.#clientKey = clientKeyOf(node)
     this.#watch = this.#deps.cache.watch(node, (snapshot) => {
       this.#follow(snapshot)
       this.#isSettled = false
@@ -292,6 +298,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
       this.#deps.fanOut.schedule(this)
     })
     this.#target = this.#watch.snapshot
+    this.#targetGroup = this.#watch.group.key
     const rejected = this.#deps.rejections?.find(node)
     if (rejected !== undefined) this.#goBy(rejected, node)
     this.#group = this.#watch.group.label
@@ -310,8 +317,9 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
       this.#rejections.follow(snapshot, this.#deps.clock.now())
       return
     }
-    if (this.#target !== undefined) this.#deps.past?.note(this.#watch?.group.key ?? '', this.#target)
+    if (this.#target !== undefined) this.#deps.past?.note(this.#targetGroup, this.#target)
     this.#target = snapshot
+    this.#targetGroup = this.#watch?.group.key ?? ''
   }
 
   #hasAnsweredAll(): boolean {
@@ -322,7 +330,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
   #goBy(record: RejectionRecord, node: Node): StreamRejections {
     this.#rejectionRecord = record
     this.#deps.rejections?.join(node, record)
-    this.#rejections = new StreamRejections(record, this.#target)
+    this.#rejections = new StreamRejections(record, this.#clientKey, this.#target)
     if (this.#steadyView !== undefined) this.#rejections.noteSteady(this.#steadyView)
     this.#record.rejected(this.#rejections)
     return this.#rejections
@@ -387,8 +395,8 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     const { protocol } = this.#kind
     const stated = { ...request, typeUrl }
     const now = clock.now()
-    let left = memory.recall(this.#node.id, protocol, stated, now)
-    memory.enter(this.#node.id, this)
+    let left = memory.recall(this.#clientKey, protocol, stated, now)
+    memory.enter(this.#clientKey, this)
     if (left === undefined && this.#target !== undefined) {
       left = past?.recall(this.#watch?.group.key ?? '', protocol, stated, this.#target)
     }
@@ -913,7 +921,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     this.#heart?.stop()
     if (this.#isEntering || !this.#isAdmitted) this.#deps.admission?.leave(this)
     this.#outbox.close()
-    if (this.#node !== undefined) this.#deps.memory?.forget(this.#node.id, this, this.#deps.clock.now())
+    if (this.#node !== undefined) this.#deps.memory?.forget(this.#clientKey, this, this.#deps.clock.now())
     this.#types.clear()
     if (this.#rejectionRecord !== undefined) this.#deps.rejections?.leave(this.#rejectionRecord)
     if (this.#node !== undefined) this.#log.info({ reason }, 'client gone')

@@ -6,6 +6,7 @@ import {
   ack,
   apply,
   client,
+  forNodes,
   given,
   type Memory,
   nack,
@@ -136,6 +137,43 @@ for (const protocol of protocols) {
     accepted({ type: 'cluster', resources: [resource('cluster', 'good', 2)] }),
     server.silent(),
     verdicts('nack cluster', 'ack cluster'),
+  )
+
+  const [atA, atB] = [{ cluster: 'a' }, { cluster: 'b' }]
+  const [one, two] = [stream('one', { id: 'shared', ...atA }), stream('two', { id: 'shared', ...atB })]
+  transcript(
+    `rule 103: a client is not given what another one of its node.id has, of another group (${protocol})`,
+    protocol,
+    given(
+      resource('cluster', 'x'),
+      resource('cluster', 'w'),
+      forNodes(atA, routeTo('r', 'x')),
+      forNodes(atB, routeTo('r', 'w')),
+    ),
+    [one, two].flatMap((its) => [
+      its.client(asks('cluster')),
+      its.server({ type: 'cluster', resources: ['x', 'w'] }),
+      its.client(ack()),
+      its.client(asks('route', 'r')),
+      its.server({ type: 'route', resources: ['r'] }),
+      its.client(ack()),
+      its.server.silent(),
+    ]),
+    apply(resource('cluster', 'y'), forNodes(atA, routeTo('r', 'y')), forNodes(atB, routeTo('r', 'y'))),
+    [one, two].flatMap((its) => [
+      its.server({ type: 'cluster', resources: ['y', ...beside('x', 'w')] }),
+      its.client(nack(listed('cluster', 'y'))),
+      its.server.silent(),
+    ]),
+    one.client.resets(),
+    one.client(resumes('cluster')),
+    one.server({ type: 'cluster', resources: beside('x', 'w') }),
+    one.client(ack()),
+    // As a client that has nothing of it says it.
+    one.client(asks('route', 'r')),
+    one.server({ type: 'route', resources: [routeTo('r', 'x')] }),
+    one.client(ack()),
+    one.server.silent(),
   )
 
   transcript(

@@ -8,8 +8,11 @@ import {
   ack,
   apply,
   client,
+  forNodes,
   given,
+  type Memory,
   removed,
+  type Says,
   type Step,
   server,
   stream,
@@ -21,11 +24,15 @@ const world = given(edsCluster('x'), resource('endpoint', 'x'), routeTo('r', 'x'
 
 /** A first request: of a client with nothing, or of one that states what it has. */
 const asks = (protocol: Protocol, type: string, names: readonly string[], isBack: boolean): Step =>
-  client((memory) =>
-    protocol === 'sotw'
-      ? { type, names, version: isBack ? (memory.accepted(type)?.version ?? '') : '' }
-      : { type, subscribe: names, ...(isBack && { initialVersions: memory.versions(type) }) },
-  )
+  client((memory) => (isBack ? backFor(protocol, type, names, memory) : asksFor(protocol, type, names)))
+
+const asksFor = (protocol: Protocol, type: string, names: readonly string[]): Says =>
+  protocol === 'sotw' ? { type, names, version: '' } : { type, subscribe: names }
+
+const backFor = (protocol: Protocol, type: string, names: readonly string[], memory: Memory): Says =>
+  protocol === 'sotw'
+    ? { type, names, version: memory.accepted(type)?.version ?? '' }
+    : { type, subscribe: names, initialVersions: memory.versions(type) }
 
 const settled = (protocol: Protocol): readonly Step[] => [
   asks(protocol, 'cluster', [], false),
@@ -48,17 +55,15 @@ const before: Readonly<Record<string, readonly Resource[]>> = {
 }
 
 const guestAsks = (protocol: Protocol, type: string, names: readonly string[]): Step => {
-  const had = before[type] ?? []
+  return guest.client(statesFor(protocol, type, names, before[type] ?? []))
+}
+
+const statesFor = (protocol: Protocol, type: string, names: readonly string[], had: readonly Resource[]): Says => {
   const { typeUrl } = resourceTypes[type as ResourceWord]
-  return guest.client(
-    protocol === 'sotw'
-      ? { type, names, version: setOfResources(typeUrl, had).version }
-      : {
-          type,
-          subscribe: names,
-          initialVersions: Object.fromEntries(had.map(({ name, version }) => [name, version])),
-        },
-  )
+  const initialVersions = Object.fromEntries(had.map(({ name, version }) => [name, version]))
+  return protocol === 'sotw'
+    ? { type, names, version: setOfResources(typeUrl, had).version }
+    : { type, subscribe: names, initialVersions }
 }
 
 const moveToY = apply(
@@ -152,5 +157,60 @@ for (const protocol of protocols) {
     asks(protocol, 'cluster', [], true),
     accepted({ type: 'cluster', resources: isSotw ? ['x', 'y'] : ['y'] }),
     accepted(isSotw ? { type: 'cluster', resources: ['y'] } : { type: 'cluster', removed: ['x'] }),
+  )
+
+  const [atA, atB] = [{ cluster: 'a' }, { cluster: 'b' }]
+  const [one, two] = [stream('one', { id: 'shared', ...atA }), stream('two', { id: 'shared', ...atB })]
+
+  transcript(
+    `rule 69: a client that comes back is not where another one of its node.id is, of another group (${protocol})`,
+    protocol,
+    given(
+      resource('cluster', 'x'),
+      resource('cluster', 'w'),
+      forNodes(atA, routeTo('r', 'x')),
+      forNodes(atB, routeTo('r', 'w')),
+    ),
+    [one, two].flatMap((its) => [
+      its.client(asksFor(protocol, 'cluster', [])),
+      its.server({ type: 'cluster', resources: ['x', 'w'] }),
+      its.client(ack()),
+      its.client(asksFor(protocol, 'route', ['r'])),
+      its.server({ type: 'route', resources: ['r'] }),
+      its.client(ack()),
+      its.server.silent(),
+    ]),
+    one.client.resets(),
+    apply(resource('cluster', 'y'), forNodes(atA, routeTo('r', 'y'))),
+    two.server({ type: 'cluster', resources: isSotw ? ['x', 'w', 'y'] : ['y'] }),
+    two.client(ack()),
+    one.client((memory) => backFor(protocol, 'cluster', [], memory)),
+    one.server({ type: 'cluster', resources: isSotw ? ['x', 'w', 'y'] : ['y'] }),
+    one.client((memory) => backFor(protocol, 'route', ['r'], memory)),
+    isSotw ? [one.server({ type: 'route', resources: [routeTo('r', 'x')] }), one.client(ack())] : [],
+    one.server.silent(),
+    one.client(ack({ type: 'cluster' })),
+    one.server({ type: 'route', resources: [routeTo('r', 'y')] }),
+    one.client(ack()),
+  )
+
+  const nobodys = stream('nobodys', { id: 'envoy-3', cluster: 'nobodys' })
+  transcript(
+    `rule 69: what a group had is not what the group has had that its nodes come to (${protocol})`,
+    protocol,
+    given(resource('cluster', 'x'), forNodes(atA, routeTo('r', 'x'))),
+    one.client(asksFor(protocol, 'cluster', [])),
+    one.server({ type: 'cluster', resources: ['x'] }),
+    one.client(ack()),
+    apply(removed('route', 'r', atA), resource('cluster', 'y'), routeTo('r', 'y')),
+    one.server({ type: 'cluster', resources: isSotw ? ['x', 'y'] : ['y'] }),
+    one.client(ack()),
+    nobodys.client(statesFor(protocol, 'cluster', [], [resource('cluster', 'x')])),
+    nobodys.server({ type: 'cluster', resources: isSotw ? ['x', 'y'] : ['y'] }),
+    nobodys.client(asksFor(protocol, 'route', ['r'])),
+    nobodys.server({ type: 'route', resources: [routeTo('r', 'y')] }),
+    nobodys.client(ack()),
+    nobodys.client(ack({ type: 'cluster' })),
+    nobodys.server.silent(),
   )
 }
