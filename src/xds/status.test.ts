@@ -149,3 +149,12 @@ describe('StatusRecorder', () => {
     expect(text).toContain('fairlead_ack_seconds_count{type="cluster"} 3')
   })
 })
+
+test('Types that nobody knows are counted together: clients can make up any number of them', async () => {
+  const metrics = createMetrics()
+  const stream = new StatusRecorder(metrics).open(opened)
+  for (const unknown of ['foo.Bar', 'foo.Baz']) stream.typeOf(unknown).sent('1', 0, 10)
+  const text = await metrics.registry.metrics()
+  expect(text).toContain('fairlead_responses_total{type="other",protocol="sotw"} 2')
+  expect(text).not.toContain('foo.')
+})

@@ -2,7 +2,7 @@ import type { Origin } from '../errors.ts'
 import type { Metrics, TallyCell, TimesCell } from '../metrics.ts'
 import type { Node } from '../resource/node.ts'
 import type { Resource } from '../resource/resource.ts'
-import { type TypeUrl, wordOf } from '../resource/type-url.ts'
+import { resourceTypeOf, type TypeUrl, wordOf } from '../resource/type-url.ts'
 import type { StandingRejection } from './rejection-book.ts'
 import type { Presence } from './shared-node-ids.ts'
 import type { Protocol } from './stream-event.ts'
@@ -211,7 +211,8 @@ export class StreamRecord {
   typeOf(typeUrl: TypeUrl): TypeRecord {
     let type = this.#types.get(typeUrl)
     if (type === undefined) {
-      type = new TypeRecord(talliesOf(this.#metrics, wordOf(typeUrl), this.protocol))
+      // Clients can make up types without end.
+      type = new TypeRecord(talliesOf(this.#metrics, resourceTypeOf(typeUrl)?.word ?? 'other', this.protocol))
       this.#types.set(typeUrl, type)
     }
     return type

@@ -581,6 +581,22 @@ describe('a stream', () => {
     expect(world.events.filter(({ kind }) => kind === 'warning')).toHaveLength(1)
   })
 
+  test('is answered of a hundred types that nobody knows, warned once of the rest, and lives on', async () => {
+    const world = new World()
+    await world.serve('cluster a=1')
+    const client = world.connect()
+    for (let index = 0; index < 200; index++) client.send({ node: { id: 'n' }, typeUrl: `foo.Bar${index}` })
+    client.ask('cluster')
+    expect(client.texts()).toEqual([...Array.from({ length: 100 }, (_, index) => `foo.Bar${index}:`), 'cluster: a=1'])
+    expect(world.events.filter(({ kind }) => kind === 'warning')).toHaveLength(101)
+  })
+
+  test('says back no more than the beginning of a type that it refuses', () => {
+    const client = new World().connect('sotw', { typeUrl: 'y' })
+    client.send({ node: { id: 'n' }, typeUrl: 'x'.repeat(10_000) })
+    expect(client.call.ended?.details).toMatch(/^type_url is x{200}, but/)
+  })
+
   test('does not send secrets where others can read them, and says so once (rule 53)', async () => {
     const world = new World({ canSendSecrets: false })
     await world.serve('secret s=key', 'secret t=key', 'cluster a=1')

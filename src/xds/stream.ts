@@ -100,6 +100,12 @@ const hostType = resourceTypes.virtualHost.typeUrl
 const listenerType = resourceTypes.listener.typeUrl
 const routeType = resourceTypes.route.typeUrl
 
+/** Of a text that a client makes up, when it is said back to it or logged. */
+const maxShownLength = 200
+
+/** More are the mark of a client that makes them up: each costs a place in the books. */
+const maxUnknownTypes = 100
+
 let lastStreamId = 0
 
 /** The two rules are two objects, for requests are remembered with theirs. */
@@ -153,6 +159,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
   /** Assignments and secrets to send with the first answer of their type, for their cluster was sent (rule 58). */
   readonly #followUps = new Map<TypeUrl, NameSet>()
   readonly #resumeVersions = new Map<TypeUrl, string>()
+  #unknownTypes = 0
   readonly #warned = new Set<string>()
   #repeats = { sinceMs: 0, count: 0 }
   #isWrapped = false
@@ -255,7 +262,8 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
       return
     }
     if (this.#kind.typeUrl !== undefined && typeUrl !== this.#kind.typeUrl) {
-      this.#fail(status.INVALID_ARGUMENT, `type_url is ${typeUrl}, but this service is for ${this.#kind.typeUrl}`)
+      const shown = typeUrl.slice(0, maxShownLength)
+      this.#fail(status.INVALID_ARGUMENT, `type_url is ${shown}, but this service is for ${this.#kind.typeUrl}`)
       return
     }
     if (this.#subscribe(typeUrl, read)) return
@@ -348,6 +356,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
   /** True when nothing can follow from the request: an ACK by a client that has everything. */
   #subscribe(typeUrl: TypeUrl, read: ReadRequest): boolean {
     const known = this.#types.get(typeUrl)
+    if (known === undefined && resourceTypeOf(typeUrl) === undefined && !this.#mayBeUnknown()) return true
     const type = known === undefined ? this.#meetType(typeUrl) : known.type
     const { request } = read
     if (type?.isDeltaOnly === true && this.#kind.protocol === 'sotw') {
@@ -420,10 +429,21 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     return this.#view && this.#progress.leave(this.#kind.protocol, this.#view, this.#subscriptions())
   }
 
+  #mayBeUnknown(): boolean {
+    this.#unknownTypes++
+    if (this.#unknownTypes <= maxUnknownTypes) return true
+    this.#warn(
+      undefined,
+      `the client asks for more than ${maxUnknownTypes} types that are not known here; the rest is not answered`,
+    )
+    return false
+  }
+
   #meetType(typeUrl: TypeUrl): ResourceType | undefined {
     const type = resourceTypeOf(typeUrl)
     if (type === undefined) {
-      this.#warn(typeUrl, `type ${typeUrl} is not known here: it is served if there are resources of it`)
+      const shown = typeUrl.slice(0, maxShownLength)
+      this.#warn(typeUrl, `type ${shown} is not known here: it is served if there are resources of it`)
     }
     return type
   }
@@ -705,14 +725,16 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
       return replyOf(subscription, question, bodies.bodyForOne(question, 'delta', this.#noHosts()), false, now)
     }
     const encoding: Encoding = isDelta ? 'delta' : this.#isWrapped ? 'sotw-wrapped' : 'sotw'
-    return replies.replyTo(subscription, set, encoding, now, () => {
+    const compute = (): Reply => {
       const question = questionOf(subscription, set)
       const body = bodies.bodyOf(question, encoding, () =>
         isDelta ? deltaContent(question, this.#canSend) : sotwContent(question, type, this.#canSend, this.#isWrapped),
       )
       const isSilent = !mustAnswer && this.#isSilent(question, body.content)
       return replyOf(subscription, question, body, isSilent, now)
-    })
+    }
+    // Clients can make up types without end.
+    return type === undefined ? compute() : replies.replyTo(subscription, set, encoding, now, compute)
   }
 
   /** To the empty first request of VHDS: no virtual host yet, which ends the listeners' wait (rule 46). */
@@ -879,7 +901,10 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
   #warn(typeUrl: TypeUrl | undefined, message: string): void {
     if (this.#warned.has(message)) return
     this.#warned.add(message)
-    this.#log.warn({ ...(typeUrl !== undefined && { type: wordOf(typeUrl) }), reason: message }, 'client warning')
+    this.#log.warn(
+      { ...(typeUrl !== undefined && { type: wordOf(typeUrl).slice(0, maxShownLength) }), reason: message },
+      'client warning',
+    )
     this.#record.warned(message)
     this.#deps.onEvent?.({ kind: 'warning', streamId: this.#id, typeUrl, message })
   }
