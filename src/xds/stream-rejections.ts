@@ -53,6 +53,8 @@ export class StreamRejections {
   #steady: View | undefined
   readonly #searches = new Map<TypeUrl, Search>()
   #snapshot: View | undefined
+  /** What the client should have beside that: the last answer to this question. */
+  #target: View | undefined
   /** What is kept from the client now. */
   #kept: Quarantine = []
 
@@ -108,6 +110,8 @@ export class StreamRejections {
       if (after?.version !== version) continue
       const before = earlier?.sets.get(typeUrl)?.get(name)
       if (before === undefined || this.#record.has(before)) continue
+      // It may have waited for something else that was rejected, and never been sent.
+      if (this.#target?.sets.get(typeUrl)?.get(name)?.version !== before.version) continue
       this.#record.add({ ...rejection, accepted: before, since: new Date().toISOString() }, this.#isWanted)
     }
   }
@@ -131,7 +135,8 @@ export class StreamRejections {
       this.#searches.set(typeUrl, { ...search, bisection: probe(search.bisection, nowMs) })
     }
     this.#kept = this.#quarantine()
-    return targetFor(snapshot, this.#kept, this.#steady ?? view ?? snapshot, view)
+    this.#target = targetFor(snapshot, this.#kept, this.#steady ?? view ?? snapshot, view)
+    return this.#target
   }
 
   /** After a rejection: is there anything to say but what is kept from the client? */
@@ -317,8 +322,10 @@ interface Held {
 
 /** What a rejected response held. */
 function heldIn({ subscription, verdict }: Judged): Held {
-  const { acked } = subscription
   const { set, owed, part, isComplete } = verdict.sent
+  // Before the first ACK: what it had when it came, where that is known.
+  const [oldest] = subscription.mayHold
+  const acked = subscription.acked ?? (oldest === set ? undefined : oldest)
   const only = part === undefined ? undefined : new Set(part)
   const isThere = ({ name }: Resource): boolean => isAsked(subscription, name) && (only?.has(name) ?? true)
   const wasOwed = (name: string): boolean => owed === 'all' || owed.matches(name)

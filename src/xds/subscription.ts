@@ -158,10 +158,8 @@ export function noteSent(subscription: Subscription, sent: Sent): Subscription {
 /** When nothing of what the client asked for differs between all that it may hold and `set`: it has `set`. */
 export function noteUnchanged(subscription: Subscription, set: ResourceSet): Subscription {
   if (subscription.sent === set && !isOwing(subscription)) return subscription
-  if (subscription.nacked !== undefined) return { ...subscription, owed: noNames, sent: set }
-  // With nothing under way that is as good as an ACK.
-  const acked = subscription.outstanding.length === 0 ? set : subscription.acked
-  return { ...subscription, owed: noNames, sent: set, mayHold: [set], acked }
+  const mayHold = subscription.nacked === undefined ? [set] : subscription.mayHold
+  return { ...subscription, owed: noNames, sent: set, mayHold }
 }
 
 const none: readonly Sent[] = []
