@@ -146,12 +146,11 @@ describe('a client that comes back', () => {
     expect(client.at(99).client).toMatchObject({ mayHold: [x, xy, route], clusters: [x, x, xy] })
     expect(client.logged).toEqual([])
     // Though it has not asked for clusters: it does when the last ones are warm, and takes no new ones before.
-    expect(client.at(100)).toMatchObject({
-      client: { mayHold: [], clusters: [xy] },
-      lookAgainAtMs: Number.POSITIVE_INFINITY,
-    })
+    expect(client.at(100)).toMatchObject({ client: { mayHold: [], clusters: [xy] }, lookAgainAtMs: 300 })
     client.at(101)
     expect(client.logged).toMatchObject([{ types: ['cluster', 'route'] }])
+    // It never asks for them.
+    expect(client.at(300)).toMatchObject({ client: { clusters: undefined }, lookAgainAtMs: Number.POSITIVE_INFINITY })
   })
 
   test('leaves again what it had when it came, as far as it has not said more', () => {

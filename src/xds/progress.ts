@@ -147,7 +147,10 @@ export class Progress {
       else lookAgainAtMs = Math.min(lookAgainAtMs, this.#earlierUntilMs)
     }
     // A client that took clusters before asks for them late where some are warming, and takes no new ones until then.
-    let clusters = this.#isResumed ? this.#acceptedClusters() : undefined
+    const resumingUntilMs = this.#earlierUntilMs + 2 * this.#options.transitionTimeoutMs
+    const isResuming = this.#isResumed && nowMs < resumingUntilMs
+    let clusters = isResuming ? this.#acceptedClusters() : undefined
+    let takesClusters = false
     for (const [typeUrl, sets] of this.#earlier) if (canName(typeUrl)) mayHold.push(...sets)
     for (const { subscription, hadBefore } of types) {
       const { typeUrl, outstanding } = subscription
@@ -167,13 +170,18 @@ export class Progress {
           this.#goOnWithout(subscription, sent, nowMs, log)
         }
       }
-      if (typeUrl === clusterType) clusters = [...this.#acceptedClusters(), ...awaited]
+      if (typeUrl === clusterType) {
+        clusters = [...this.#acceptedClusters(), ...awaited]
+        takesClusters = true
+      }
       // Who asks for nothing any more has nothing.
       if (subscription.hasNamed && !subscription.isWildcard && subscription.names === noNames) continue
       // What came before the overdue one counts as replaced.
       const from = last === undefined ? 0 : Math.max(0, subscription.mayHold.lastIndexOf(last.set))
       for (let at = from; at < subscription.mayHold.length; at++) mayHold.push(subscription.mayHold[at] as ResourceSet)
     }
+    // One that never asks for clusters is not held up by them for ever.
+    if (isResuming && !takesClusters) lookAgainAtMs = Math.min(lookAgainAtMs, resumingUntilMs)
     return { client: { clusters, mayHold, drains: this.#drains, unanswered: typesOf(unanswered) }, lookAgainAtMs }
   }
 
