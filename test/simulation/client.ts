@@ -27,8 +27,6 @@ export interface Break {
   readonly client: string
   readonly atMs: number
   readonly text: string
-  /** The client refused its first clusters on this connection just before. */
-  readonly isStarting: boolean
 }
 
 /** A point in time at the server: of those of one instant, how many requests had come tells which was first. */
@@ -245,8 +243,7 @@ export class SimulatedClient {
   }
 
   #break(kind: BreakKind, text: string): void {
-    const { isStarting } = this.envoy
-    const found: Break = { kind, client: this.#spec.name, atMs: this.#time.now(), text, isStarting }
+    const found: Break = { kind, client: this.#spec.name, atMs: this.#time.now(), text }
     if (knownGapOf(found, this.#spec) !== undefined) return
     this.#transcript?.note(`BREAK ${kind}: ${text}`)
     this.#onBreak(found)

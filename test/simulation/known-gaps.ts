@@ -19,12 +19,27 @@ export const knownGaps: readonly KnownGap[] = [
     matches: ({ kind, text }) => kind === 'rejected-again' && text.startsWith('route '),
   },
   {
-    id: 'first-clusters',
+    id: 'refused-versions',
     text:
-      'The first clusters of a stream count as accepted when they are sent, for their ACK says nothing of warming. A client that rejects ' +
-      'one of them has asked for its listeners before the server knows: those that name it are sent, and taken back a moment later.',
-    matches: ({ kind, isStarting }, { rejects }) =>
-      isStarting && rejects.length > 0 && (kind === 'missing-cluster' || kind === 'misled'),
+      'Of a delta response that it refuses in part Envoy notes no versions. When its connection is lost then, it states older ones than it ' +
+      'has: what was removed is taken for held, and what the server remembers of the client seems not to fit.',
+    matches: ({ kind }, { protocol, rejects, reconnectsAtMs }) =>
+      protocol === 'delta' &&
+      rejects.length > 0 &&
+      reconnectsAtMs.length > 0 &&
+      (kind === 'diverged' || kind === 'missing-cluster'),
+  },
+  {
+    id: 'aggregate-returns',
+    text:
+      'An aggregate cluster that goes, and comes back with other members before it was taken away, is sent together with members that are ' +
+      'new to the client.',
+    matches: ({ text }) => text.includes('none of whose clusters is warm'),
+  },
+  {
+    id: 'kept-endpoints',
+    text: 'Where an old version is kept in place of a rejected one, its endpoints may be those of an older snapshot.',
+    matches: ({ kind }, { rejects }) => kind === 'lost-endpoints' && rejects.length > 0,
   },
 ]
 

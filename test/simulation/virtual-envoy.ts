@@ -26,9 +26,6 @@ export interface Observer {
 /** Envoy's `initial_fetch_timeout`. */
 const fetchTimeoutMs = 15_000
 
-/** How long a start with a refusal may look odd. */
-const startMs = 60_000
-
 /** How many hosts a client asks for by VHDS. */
 const hostsOnDemand = ['h0', 'h1.example', 'nowhere']
 
@@ -58,8 +55,6 @@ export class VirtualEnvoy {
   readonly #onDemand = new Set<string>()
   readonly #random: Random
   #hasClusters = false
-  /** When it refused its first clusters on this connection; minus infinity: it took them. */
-  #firstRefusalMs: number | undefined
   #hasScopes = false
   /** Its first clusters are warm, or were given up: from then on it asks for listeners. */
   #isInitialized = false
@@ -86,7 +81,6 @@ export class VirtualEnvoy {
     const nowMs = this.#time.now()
     for (const cluster of this.clusters.warming()) cluster.sinceMs = nowMs
     for (const listener of this.listeners.warming()) listener.sinceMs = nowMs
-    this.#firstRefusalMs = undefined
     this.#mux.open(send)
     if (this.#omits.has('cluster')) this.#hasClusters = true
     else this.#watch('cluster', undefined)
@@ -109,11 +103,6 @@ export class VirtualEnvoy {
     return this.clusters.isWarming
   }
 
-  /** It refused its first clusters just now. */
-  get isStarting(): boolean {
-    return this.#firstRefusalMs !== undefined && this.#time.now() - this.#firstRefusalMs < startMs
-  }
-
   /** It will not take this in some form. */
   isPickyAbout(word: Word, name: string): boolean {
     return this.spec.rejects.some((rejection) => rejection.kind === word && rejection.name === name)
@@ -133,9 +122,6 @@ export class VirtualEnvoy {
     if (word === 'cluster') this.#hasClusters = true
     const refused = resources.find((meaning) => this.#rejection(meaning)?.how === 'constraint')
     const message = refused === undefined ? this.#apply(word, resources, response) : constraintMessage(refused)
-    if (word === 'cluster' && this.#firstRefusalMs === undefined) {
-      this.#firstRefusalMs = message === undefined ? Number.NEGATIVE_INFINITY : this.#time.now()
-    }
     if (message !== undefined) {
       const culprits = resources.filter((meaning) => this.#rejection(meaning) !== undefined)
       // Of clusters and listeners all are named, else the first alone.
@@ -202,7 +188,7 @@ export class VirtualEnvoy {
         this.#observer.misled(`listener ${meaning.name} names the unknown cluster ${unknown} in its own routes`)
       } else this.listeners.put(meaning, nowMs)
     }
-    return errors.length === 0 ? undefined : `Error adding/updating listener(s) ${errors.join(', ')}`
+    return errors.length === 0 ? undefined : `Error adding/updating listener(s) ${errors.join('\n')}\n`
   }
 
   #applyHosts(resources: readonly Meaning[], response: Response): string | undefined {
