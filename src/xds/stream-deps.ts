@@ -7,6 +7,7 @@ import { PastViews } from './past-views.ts'
 import { RejectionBook } from './rejection-book.ts'
 import { ReplyMemo } from './reply.ts'
 import { RequestReader } from './request-reader.ts'
+import { SeldomLog } from './seldom-log.ts'
 import type { StreamDeps, StreamOptions } from './stream.ts'
 
 export interface StreamDepsOptions extends Omit<StreamOptions, 'canSendSecrets'> {
@@ -60,6 +61,7 @@ export function buildStreamDeps(options: StreamDepsOptions, around: StreamSurrou
     fanOut: new FanOut({ maxUnflushedBytes, sliceMs, clock, defer }),
     admission: new Admission({ maxEntering, holdMs: entranceMs, clock, onWaiting }),
     clock,
+    seldom: new SeldomLog(given.log, clock),
     memory: new ClientMemory(),
     past: new PastViews(clock),
     rejections: new RejectionBook({

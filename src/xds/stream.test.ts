@@ -13,6 +13,7 @@ import type { Call } from './call.ts'
 import { FanOut } from './fan-out.ts'
 import { ReplyMemo } from './reply.ts'
 import { RequestReader } from './request-reader.ts'
+import { SeldomLog } from './seldom-log.ts'
 import { StatusRecorder } from './status.ts'
 import { Stream, type StreamKind, type StreamOptions } from './stream.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
@@ -108,6 +109,11 @@ class World {
   readonly status = new StatusRecorder()
   readonly events: StreamEvent[] = []
   readonly logged: Record<string, unknown>[] = []
+  readonly #log = pino(
+    { level: 'warn' },
+    { write: (line: string) => void this.logged.push(JSON.parse(line) as Record<string, unknown>) },
+  )
+  readonly #seldom = new SeldomLog(this.#log, systemClock)
   group = 'every node'
   readonly #options: Partial<StreamOptions>
   #watches = new Set<(snapshot: Snapshot) => void>()
@@ -142,7 +148,6 @@ class World {
       },
     } as unknown as SnapshotCache
     const call = new FakeCall()
-    const destination = { write: (line: string) => void this.logged.push(JSON.parse(line) as Record<string, unknown>) }
     const stream = new Stream(
       call,
       { protocol, typeUrl: undefined, ...kind },
@@ -154,7 +159,8 @@ class World {
         fanOut: this.fanOut,
         clock: systemClock,
         status: this.status,
-        log: pino({ level: 'warn' }, destination),
+        log: this.#log,
+        seldom: this.#seldom,
         onEvent: (event) => this.events.push(event),
         options: {
           ackWaitMs: { cluster: 1000, other: 5000 },
@@ -315,6 +321,15 @@ describe.each(['sotw', 'delta'] as const)('a transition in %s', (protocol) => {
     await vi.advanceTimersByTimeAsync(10_100)
     // What was never acknowledged is said once more.
     expect(client.texts()[0]).toBe(`cluster: ${names.unsure}`)
+  })
+
+  test('says of many clients at once in a few lines that they gave no ACK', async () => {
+    const world = new World()
+    for (let count = 0; count < 20; count++) await settled(world, protocol)
+    await world.serve(...moved)
+    await vi.advanceTimersByTimeAsync(10_100)
+    const told = world.logged.filter(({ msg }) => String(msg).startsWith('no ACK'))
+    expect(told.map(({ type }) => type)).toEqual(Array.from({ length: 5 }, () => 'cluster'))
   })
 
   test('removes nothing after a rejected route, until that changes', async () => {
@@ -485,6 +500,20 @@ function nonceOf(client: Client, index: number): string {
 }
 
 describe('a thousand clients', () => {
+  test('that reject one resource are told of in five lines, and then in one a minute', async () => {
+    const world = new World()
+    await world.serve('cluster a=1', 'cluster b=1')
+    const clients = Array.from({ length: 1000 }, () => world.connect())
+    for (const client of clients) {
+      client.ask('cluster')
+      client.ack(client.answers()[0], [], 'Error adding/updating cluster(s) b: no')
+    }
+    const told = () => world.logged.filter(({ name }) => name === 'b').map(({ count }) => count)
+    expect(told()).toEqual(Array.from({ length: 5 }))
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(told().slice(5)).toEqual([995])
+  })
+
   test.each(['sotw', 'delta'] as const)('of %s share the bytes of every answer and push', async (protocol) => {
     const world = new World()
     await world.serve(...old)

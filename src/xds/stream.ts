@@ -38,6 +38,7 @@ import { Progress, type ProgressOptions } from './progress.ts'
 import { type RejectionBook, RejectionRecord, type StandingRejection } from './rejection-book.ts'
 import { type Reply, type ReplyMemo, replyOf } from './reply.ts'
 import type { ReadRequest, RequestReader } from './request-reader.ts'
+import type { SeldomLog } from './seldom-log.ts'
 import type { EmptyListRule } from './sotw.ts'
 import type { StatusRecorder, StreamRecord, TypeRecord } from './status.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
@@ -74,6 +75,8 @@ export interface StreamDeps {
   readonly admission?: Admission
   readonly clock: Clock
   readonly log: Log
+  /** For what all of a group's streams may have to say at once. */
+  readonly seldom: SeldomLog
   readonly status: StatusRecorder
   /** Remembers clients between two of their streams; without it each stream starts anew. */
   readonly memory?: ClientMemory
@@ -481,7 +484,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     record.nacked(version, message)
     this.#deps.onEvent?.({ kind: 'nack', streamId: this.#id, typeUrl, version, nonce, ms, message })
     if (this.#judge(this.#rejections ?? this.#beginRejections(), state, verdict)) return
-    this.#log.warn({ type: wordOf(typeUrl), version, nonce, reason: message }, 'client rejected a response')
+    this.#warnSeldom({ type: wordOf(typeUrl), version, nonce, reason: message }, 'client rejected a response')
   }
 
   #beginRejections(): StreamRejections {
@@ -497,7 +500,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
     this.#deps.onEvent?.({ kind: 'nack', streamId: this.#id, typeUrl, version, nonce, ms: 0, message })
     const found = (this.#rejections ?? this.#beginRejections()).noteLate(late, set, new Date())
     if (found.length > 0) this.#tellRejected(found)
-    else this.#log.warn({ type: wordOf(typeUrl), version, nonce, reason: message }, 'client rejected a response')
+    else this.#warnSeldom({ type: wordOf(typeUrl), version, nonce, reason: message }, 'client rejected a response')
   }
 
   /** Finds what a verdict is about, and tells of it once (rule 102). False when that is nothing that is known. */
@@ -523,7 +526,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
       const { typeUrl, name, version } = resource
       const origin = this.#record.placeOf(resource)
       const keeps = accepted === undefined ? 'nothing' : accepted.isReady ? accepted.version : 'unknown'
-      this.#log.warn(
+      this.#warnSeldom(
         { type: wordOf(typeUrl), name, version, origin: formatOrigin(origin), keeps, reason: message },
         'client rejected a resource: it is not sent to this node again until it changes',
       )
@@ -585,7 +588,7 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
   /** Takes the next step of the transition. False while it must wait. */
   #step(from: View, to: View): boolean {
     const now = this.#deps.clock.now()
-    const { client, lookAgainAtMs } = this.#progress.stateOf(this.#types.values(), now, () => this.#log)
+    const { client, lookAgainAtMs } = this.#progress.stateOf(this.#types.values(), now, () => this.#seldomLog)
     this.#wakeAt(lookAgainAtMs)
     this.#view = plan(this.#rejections?.withoutRejected(from) ?? from, to, client).view
     return this.#view !== from
@@ -896,6 +899,16 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
   get #log(): Log {
     const who = this.#node === undefined ? {} : { node: this.#node.id, group: this.#group }
     return this.#deps.log.child({ stream: this.#id, ...who })
+  }
+
+  /** As the stream's own, but for its warnings. */
+  get #seldomLog(): Log {
+    const warn = (fields: object, message: string): void => this.#warnSeldom(fields, message)
+    return Object.assign(Object.create(this.#log) as Log, { warn })
+  }
+
+  #warnSeldom(fields: object, message: string): void {
+    this.#deps.seldom.warn(() => this.#log, fields, message)
   }
 
   #warn(typeUrl: TypeUrl | undefined, message: string): void {
