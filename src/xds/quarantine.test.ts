@@ -93,6 +93,14 @@ describe('the target of a node that rejected something', () => {
     expect(showView(target)).toEqual(['cluster x=1', 'endpoint x=2', 'route r=1'])
   })
 
+  test('keeps what that names now, and not what it named before', () => {
+    const before = smallView('route r=1 > cluster x', 'cluster x=1 > endpoint x', 'endpoint x=1')
+    const now = smallView('route r=1 > cluster x', 'cluster x=2', 'cluster y=1 > endpoint x', 'endpoint x=2')
+    const snapshot = smallView('route r=2', 'cluster y=1 > endpoint x', 'endpoint x=2')
+    const target = targetFor(snapshot, [rejection('route r=2', 'route r=1 > cluster x')], before, now)
+    expect(showView(target)).toEqual(['cluster x=2', 'cluster y=1', 'endpoint x=2', 'route r=1'])
+  })
+
   test('never has, in place of a rejected version, another that was rejected', () => {
     const now = smallView('cluster x=1', 'route r=2 > cluster x', 'listener l=1 > route r')
     const snapshot = smallView('cluster x=1', 'cluster y=1', 'route r=3 > cluster y', 'listener l=1 > route r')

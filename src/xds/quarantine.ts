@@ -1,12 +1,12 @@
 import { emptyAssignment } from '../resource/empty-assignment.ts'
 import type { Resource } from '../resource/resource.ts'
 import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
-import type { ResourceSet } from '../snapshot/resource-set.ts'
+import { type ResourceSet, unionSets } from '../snapshot/resource-set.ts'
 import { buildSnapshot } from '../snapshot/snapshot.ts'
 import { IdentityMemo } from './identity-memo.ts'
 import { keyOf, type Named } from './named.ts'
 import { reachedBy } from './removal.ts'
-import { setIn, usersIn, type View } from './view.ts'
+import { setIn, typesIn, usersIn, type View } from './view.ts'
 
 /** One version of a resource that a node rejected. */
 export interface Rejection {
@@ -77,13 +77,16 @@ function buildTarget(snapshot: View, rejections: Quarantine, all: Quarantine, cu
   for (const ofType of substitutes.values()) {
     for (const resource of ofType.values()) if (resource !== undefined) old.push(...resource.references)
   }
-  // Of what both have, the newer content is kept.
-  for (const before of view === current ? [current] : [current, view]) {
-    for (const resource of reachedBy(old, before, snapshot)) {
-      substitute(substitutes, resource.typeUrl, resource.name, resource)
-    }
+  for (const resource of reachedBy(old, view === current ? current : united(view, current), snapshot)) {
+    substitute(substitutes, resource.typeUrl, resource.name, resource)
   }
   return withSubstitutes(snapshot, substitutes)
+}
+
+/** All of both; of what both have, the first one's content: what that names leads on, and not what the second one's does. */
+function united(first: View, second: View): View {
+  const sets = typesIn(first, second).map((typeUrl) => unionSets([setIn(first, typeUrl), setIn(second, typeUrl)]))
+  return buildSnapshot(sets)
 }
 
 function substitute(into: Substitutes, typeUrl: TypeUrl, name: string, resource: Resource | undefined): void {
