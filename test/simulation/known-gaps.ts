@@ -36,11 +36,6 @@ export const knownGaps: readonly KnownGap[] = [
       'new to the client.',
     matches: ({ text }) => text.includes('none of whose clusters is warm'),
   },
-  {
-    id: 'kept-endpoints',
-    text: 'Where an old version is kept in place of a rejected one, its endpoints may be those of an older snapshot.',
-    matches: ({ kind }, { rejects }) => kind === 'lost-endpoints' && rejects.length > 0,
-  },
 ]
 
 export function knownGapOf(found: Break, client: ClientSpec): KnownGap | undefined {

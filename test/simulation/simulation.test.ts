@@ -50,7 +50,7 @@ function explain({ scenario, found }: Failure, { transitions, clients }: Scenari
 }
 
 describe('simulation', () => {
-  const total = isLong ? 1_000_000 : 10_000
+  const total = isLong ? 1_000_000 : 20_000
 
   test(`no invariant breaks in ${total.toLocaleString('en')} client-transitions`, { timeout: 3_600_000 }, async () => {
     const size = { clients: 20, transitions: 100 }
@@ -67,12 +67,7 @@ describe('simulation', () => {
   })
 
   test('the list of known gaps has not grown', () => {
-    expect(knownGaps.map(({ id }) => id)).toEqual([
-      'search-under-change',
-      'refused-versions',
-      'aggregate-returns',
-      'kept-endpoints',
-    ])
+    expect(knownGaps.map(({ id }) => id)).toEqual(['search-under-change', 'refused-versions', 'aggregate-returns'])
   })
 })
 
