@@ -31,7 +31,7 @@ const countMs = 60_000
 
 /**
  * What each of thousands of streams may warn of in the same moment, for they are all told the same: the first few are
- * written, the others once a minute as a count. After a minute without any it is news again.
+ * written, the others once a minute as a `count` of lines. After a minute without any it is news again.
  */
 export class SeldomLog {
   readonly #log: Warner
@@ -82,7 +82,7 @@ export class SeldomLog {
     for (const [key, repeated] of this.#known) {
       const { about, message, unwritten } = repeated
       if (unwritten === 0) this.#known.delete(key)
-      else this.#log.warn({ ...about, count: unwritten }, `${message} (counted over a minute, on other streams)`)
+      else this.#log.warn({ ...about, count: unwritten }, message)
       repeated.unwritten = 0
     }
     if (this.#others > 0) this.#log.warn({ count: this.#others }, 'more warnings than are written one by one')
