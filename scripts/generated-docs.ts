@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { main } from '../src/cli/main.ts'
-import { formatOptionValue } from '../src/option-value.ts'
-import { flagOf, type OptionSpec, optionTable, variableOf } from '../src/options.ts'
+import { formatOptionValue } from '../src/options/option-value.ts'
+import { flagOf, type OptionSpec, optionTable, variableOf } from '../src/options/options.ts'
 import { type ProtoMessage, parseProtoComments } from './proto-comments.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))

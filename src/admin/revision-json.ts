@@ -1,7 +1,7 @@
 import { formatOrigin } from '../errors.ts'
 import { wordOf } from '../resource/type-url.ts'
-import type { RevisionSummary } from '../snapshot/history-record.ts'
-import type { ResourceView, RevisionDiff, RevisionView } from '../snapshot/history-view.ts'
+import type { RevisionSummary } from '../snapshot/history/record.ts'
+import type { ResourceView, RevisionDiff, RevisionView } from '../snapshot/history/view.ts'
 
 /** A resource as the API shows it: sensitive content is redacted. */
 export interface ResourceJson {

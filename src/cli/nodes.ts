@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { formatOrigin } from '../errors.ts'
-import { someOf } from '../xds/rejection-problem.ts'
+import { someOf } from '../xds/rejection/rejection-problem.ts'
 import type { NodeStatus, RejectedStatus, TypeStatus } from '../xds/status.ts'
 import { counted, type Io, print, printJson } from './io.ts'
 import { jsonOption } from './option.ts'

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { atTestEnd } from '../../test/support/at-test-end.ts'
 import { type RunningCommand, runCommand, startCommand } from '../../test/support/command.ts'
 import { tempDir } from '../../test/support/temp.ts'
-import { flagOf, optionTable } from '../options.ts'
+import { flagOf, optionTable } from '../options/options.ts'
 
 const example = 'examples/envoy/config'
 const free = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0']

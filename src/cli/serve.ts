@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
-import { formatAddress, isLoopback, parseAddress } from '../address.ts'
 import { createControlPlane } from '../control-plane.ts'
 import { ControlPlaneError, isError, messageOf } from '../errors.ts'
 import { createLog, type Log } from '../log.ts'
+import { formatAddress, isLoopback, parseAddress } from '../options/address.ts'
 import {
   defaultOptionsFile,
   flagOf,
@@ -15,7 +15,7 @@ import {
   printOptions,
   resolveOptions,
   type ServeOptions,
-} from '../options.ts'
+} from '../options/options.ts'
 import { exitCodes, type Io, print } from './io.ts'
 import { append } from './option.ts'
 import { formatProblems } from './problem-text.ts'

@@ -1,5 +1,5 @@
 import type { EnvoyApi } from '../resource/envoy-api.ts'
-import { nearestName } from '../resource/near-name.ts'
+import { nearestName } from '../resource/json/near-name.ts'
 import { entryOf, type MapEntry, type MapTree, type Position, type Tree, type TreeProblem } from '../resource/tree.ts'
 import { isWord } from '../resource/tree-path.ts'
 import {

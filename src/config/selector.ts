@@ -1,5 +1,5 @@
 import type { EnvoyApi } from '../resource/envoy-api.ts'
-import { nearestName } from '../resource/near-name.ts'
+import { nearestName } from '../resource/json/near-name.ts'
 import type { NodeSelector } from '../resource/node-selector.ts'
 import { type OwnField, ownFieldOf, ownFields } from '../resource/own-fields.ts'
 import { type MapEntry, type Position, plainValue, type Tree, type TreeProblem } from '../resource/tree.ts'

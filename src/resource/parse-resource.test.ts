@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { envoyResources } from '../../test/support/envoy-resources.ts'
 import { treeOf } from '../../test/support/tree-of.ts'
-import { messageToJson } from './codec.ts'
 import { loadEnvoyApi } from './envoy-api.ts'
+import { messageToJson } from './json/codec.ts'
 import { type ParsedResource, parseResource } from './parse-resource.ts'
 import type { Resource } from './resource.ts'
 

@@ -21,7 +21,7 @@ import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { encodeOwn } from '../resource/own-message.ts'
 import { buildResource, type Resource } from '../resource/resource.ts'
 import { resourceTypes } from '../resource/type-url.ts'
-import type { HistoryFs } from './history-fs.ts'
+import type { HistoryFs } from './history/fs.ts'
 import { createHistory, type History, type HistoryOptions } from './store.ts'
 import type { Unit } from './unit.ts'
 

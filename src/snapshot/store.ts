@@ -2,12 +2,12 @@ import { setImmediate as nextTick } from 'node:timers/promises'
 import { ControlPlaneError, messageOf, type Problem } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
-import { redactBytes } from '../resource/redact-bytes.ts'
 import type { Resource } from '../resource/resource.ts'
-import { countChanges } from './history-diff.ts'
-import { HistoryDirectory } from './history-directory.ts'
-import type { HistoryFs } from './history-fs.ts'
-import { frameRecord } from './history-log.ts'
+import { redactBytes } from '../resource/secrecy/redact-bytes.ts'
+import { countChanges } from './history/diff.ts'
+import { HistoryDirectory } from './history/directory.ts'
+import type { HistoryFs } from './history/fs.ts'
+import { frameRecord } from './history/log.ts'
 import {
   encodeRecord,
   type HistoryRecord,
@@ -15,12 +15,12 @@ import {
   type RevisionRecord,
   type RevisionSummary,
   summaryOf,
-} from './history-record.ts'
-import { replaySegment } from './history-replay.ts'
-import { type RestoredState, restoreHistory } from './history-restore.ts'
-import { MemorySegment, type Segment, type SegmentContent, sizeOf } from './history-segment.ts'
-import { type BlobStore, baseRecords, isSameContent, stepRecords } from './history-step.ts'
-import { diffRevisions, type RevisionDiff, type RevisionView, viewRevision } from './history-view.ts'
+} from './history/record.ts'
+import { replaySegment } from './history/replay.ts'
+import { type RestoredState, restoreHistory } from './history/restore.ts'
+import { MemorySegment, type Segment, type SegmentContent, sizeOf } from './history/segment.ts'
+import { type BlobStore, baseRecords, isSameContent, stepRecords } from './history/step.ts'
+import { diffRevisions, type RevisionDiff, type RevisionView, viewRevision } from './history/view.ts'
 import type { Unit } from './unit.ts'
 
 export interface HistoryOptions {

@@ -1,5 +1,5 @@
 import type { Origin, Problem } from '../errors.ts'
-import { nearestName } from '../resource/near-name.ts'
+import { nearestName } from '../resource/json/near-name.ts'
 import type { NodeSelector } from '../resource/node-selector.ts'
 import type { Resource } from '../resource/resource.ts'
 import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'

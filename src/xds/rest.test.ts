@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { envoyApi, resource, routeTo } from '../../test/support/resource.ts'
 import { createSnapshotCache } from '../cache/snapshot-cache.ts'
-import { messageToJson } from '../resource/codec.ts'
+import { messageToJson } from '../resource/json/codec.ts'
 import type { Resource } from '../resource/resource.ts'
 import { type ResourceWord, resourceTypes } from '../resource/type-url.ts'
 import { answerRest, type RestAnswer, type RestDeps } from './rest.ts'

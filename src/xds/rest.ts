@@ -1,6 +1,6 @@
 import type { SnapshotCache } from '../cache/cache.ts'
-import { messageToJson } from '../resource/codec.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
+import { messageToJson } from '../resource/json/codec.ts'
 import { type Node, nodeOfJson } from '../resource/node.ts'
 import type { ResourceType } from '../resource/type-url.ts'
 import { setOfResources } from '../snapshot/resource-set.ts'

@@ -3,7 +3,7 @@ import { smallResource } from '../../test/support/small-view.ts'
 import { createMetrics } from '../metrics.ts'
 import type { Node } from '../resource/node.ts'
 import { resourceTypes } from '../resource/type-url.ts'
-import type { StandingRejection } from './rejection-book.ts'
+import type { StandingRejection } from './rejection/rejection-book.ts'
 import { StatusRecorder, type StreamRecord, type TypeRecord } from './status.ts'
 
 const { typeUrl } = resourceTypes.cluster

@@ -3,10 +3,10 @@ import type { Metrics, TallyCell, TimesCell } from '../metrics.ts'
 import type { Node } from '../resource/node.ts'
 import type { Resource } from '../resource/resource.ts'
 import { resourceTypeOf, type TypeUrl, wordOf } from '../resource/type-url.ts'
-import type { StandingRejection } from './rejection-book.ts'
-import type { Presence } from './shared-node-ids.ts'
+import type { Presence } from './flow/shared-node-ids.ts'
+import type { StandingRejection } from './rejection/rejection-book.ts'
+import type { StreamRejections } from './rejection/stream-rejections.ts'
 import type { Protocol } from './stream-event.ts'
-import type { StreamRejections } from './stream-rejections.ts'
 
 /** What one client has of one type. */
 export interface TypeStatus {

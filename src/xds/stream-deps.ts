@@ -1,14 +1,14 @@
 import type { Clock } from '../clock.ts'
-import { Admission } from './admission.ts'
-import { BodyCache } from './body.ts'
-import { ClientMemory } from './client-memory.ts'
-import { FanOut } from './fan-out.ts'
-import { PastViews } from './past-views.ts'
-import { RejectionBook } from './rejection-book.ts'
-import { ReplyMemo } from './reply.ts'
-import { RequestReader } from './request-reader.ts'
-import { SeldomLog } from './seldom-log.ts'
+import { Admission } from './flow/admission.ts'
+import { FanOut } from './flow/fan-out.ts'
+import { SeldomLog } from './flow/seldom-log.ts'
+import { BodyCache } from './protocol/body.ts'
+import { ReplyMemo } from './protocol/reply.ts'
+import { RequestReader } from './protocol/request-reader.ts'
+import { RejectionBook } from './rejection/rejection-book.ts'
 import type { StreamDeps, StreamOptions } from './stream.ts'
+import { ClientMemory } from './transition/client-memory.ts'
+import { PastViews } from './transition/past-views.ts'
 
 export interface StreamDepsOptions extends Omit<StreamOptions, 'canSendSecrets'> {
   /** The connection is encrypted, or stays on this machine. */

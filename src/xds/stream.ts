@@ -6,16 +6,18 @@ import type { Log } from '../log.ts'
 import { decodeNode, decodeNodeId } from '../resource/decode-node.ts'
 import type { DeltaRequest, SotwRequest } from '../resource/discovery-envelope.ts'
 import type { Node } from '../resource/node.ts'
-import { hasOnDemandHosts } from '../resource/on-demand-hosts.ts'
+import { hasOnDemandHosts } from '../resource/references/on-demand-hosts.ts'
 import type { Resource } from '../resource/resource.ts'
 import { type ResourceType, resourceTypeOf, resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
 import { diffSets, type ResourceSet } from '../snapshot/resource-set.ts'
-import type { Admission, Entrant } from './admission.ts'
-import type { BodyCache, Encoding, Message } from './body.ts'
 import type { Call, CallListener } from './call.ts'
 import { clientKeyOf } from './client-key.ts'
-import type { ClientMemory, LiveClient, Remembered } from './client-memory.ts'
-import { followersOf, followersOfListeners } from './cluster-news.ts'
+import type { Admission, Entrant } from './flow/admission.ts'
+import type { FanOut, Sender } from './flow/fan-out.ts'
+import { Heart } from './flow/heart.ts'
+import { Outbox } from './flow/outbox.ts'
+import type { SeldomLog } from './flow/seldom-log.ts'
+import type { BodyCache, Encoding, Message } from './protocol/body.ts'
 import {
   type CanSend,
   type Content,
@@ -25,24 +27,12 @@ import {
   type Question,
   questionOf,
   sotwContent,
-} from './content.ts'
-import type { FanOut, Sender } from './fan-out.ts'
-import { Heart } from './heart.ts'
-import { expiringIn, heartbeatContent, isExpiring } from './heartbeat.ts'
-import { nackMessage } from './nack-message.ts'
-import { type NameSet, nameSetOf, noNames, unionNames } from './names.ts'
-import { Outbox } from './outbox.ts'
-import type { PastViews } from './past-views.ts'
-import { plan } from './planner.ts'
-import { Progress, type ProgressOptions } from './progress.ts'
-import { type RejectionBook, RejectionRecord, type StandingRejection } from './rejection-book.ts'
-import { type Reply, type ReplyMemo, replyOf } from './reply.ts'
-import type { ReadRequest, RequestReader } from './request-reader.ts'
-import type { SeldomLog } from './seldom-log.ts'
-import type { EmptyListRule } from './sotw.ts'
-import type { StatusRecorder, StreamRecord, TypeRecord } from './status.ts'
-import type { Protocol, StreamEvent } from './stream-event.ts'
-import { StreamRejections } from './stream-rejections.ts'
+} from './protocol/content.ts'
+import { expiringIn, heartbeatContent, isExpiring } from './protocol/heartbeat.ts'
+import { type NameSet, nameSetOf, noNames, unionNames } from './protocol/names.ts'
+import { type Reply, type ReplyMemo, replyOf } from './protocol/reply.ts'
+import type { ReadRequest, RequestReader } from './protocol/request-reader.ts'
+import type { EmptyListRule } from './protocol/sotw.ts'
 import {
   addOwed,
   isOwing,
@@ -52,8 +42,18 @@ import {
   type Subscription,
   sharedSubscription,
   type Verdict,
-} from './subscription.ts'
-import { additionOrder, canName, changeBetween, setIn, type View } from './view.ts'
+} from './protocol/subscription.ts'
+import { nackMessage } from './rejection/nack-message.ts'
+import { type RejectionBook, RejectionRecord, type StandingRejection } from './rejection/rejection-book.ts'
+import { StreamRejections } from './rejection/stream-rejections.ts'
+import type { StatusRecorder, StreamRecord, TypeRecord } from './status.ts'
+import type { Protocol, StreamEvent } from './stream-event.ts'
+import type { ClientMemory, LiveClient, Remembered } from './transition/client-memory.ts'
+import { followersOf, followersOfListeners } from './transition/cluster-news.ts'
+import type { PastViews } from './transition/past-views.ts'
+import { plan } from './transition/planner.ts'
+import { Progress, type ProgressOptions } from './transition/progress.ts'
+import { additionOrder, canName, changeBetween, setIn, type View } from './transition/view.ts'
 
 export interface StreamOptions extends ProgressOptions {
   /** How long a push waits for the verdict on the last push of its type. Answers to requests never wait. */

@@ -1,6 +1,6 @@
 /** The resources that a case speaks of: what is given, and what is expected. */
 import { isMap, isScalar } from 'yaml'
-import { nearestName } from '../../src/resource/near-name.ts'
+import { nearestName } from '../../src/resource/json/near-name.ts'
 import type { Expected, ExpectedByType, ExpectedOfType, World } from './case.ts'
 import { kinds, type ResourceSpec, types } from './kinds.ts'
 import { type Entry, expandRange, isPresent, plainText, YamlReader } from './yaml-reader.ts'

@@ -1,6 +1,6 @@
 /** The turns of a case. */
 import { isMap, isScalar, isSeq, type Node } from 'yaml'
-import { nearestName } from '../../src/resource/near-name.ts'
+import { nearestName } from '../../src/resource/json/near-name.ts'
 import type { Act, NamesByType, Protocol, Reply, Says, Turn } from './case.ts'
 import { ResourceReader } from './resource-reader.ts'
 import { expandRange, isPresent, plainText } from './yaml-reader.ts'

@@ -3,7 +3,7 @@
  * finds `problems` throws away what was read.
  */
 import { isMap, isScalar, isSeq, LineCounter, type Node, type Pair, parseDocument, type YAMLMap } from 'yaml'
-import { nearestName } from '../../src/resource/near-name.ts'
+import { nearestName } from '../../src/resource/json/near-name.ts'
 import type { Place } from './case.ts'
 
 export interface Entry {

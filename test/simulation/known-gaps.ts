@@ -30,11 +30,12 @@ export const knownGaps: readonly KnownGap[] = [
       (kind === 'diverged' || kind === 'missing-cluster'),
   },
   {
-    id: 'aggregate-returns',
+    id: 'stale-fallback',
     text:
-      'An aggregate cluster that goes, and comes back with other members before it was taken away, is sent together with members that are ' +
-      'new to the client.',
-    matches: ({ text }) => text.includes('none of whose clusters is warm'),
+      'A client that let a route configuration go and rejects its new form falls back to what it accepted before, though the clusters of that ' +
+      'are gone. When the listener that names it drains, it is sent that.',
+    matches: ({ kind, text }, { rejects }) =>
+      kind === 'missing-cluster' && rejects.length > 0 && text.includes('behind the draining listener'),
   },
 ]
 

@@ -1,4 +1,4 @@
-import { maxAgeMs } from '../../src/xds/reply.ts'
+import { maxAgeMs } from '../../src/xds/protocol/reply.ts'
 import type { StreamEvent } from '../../src/xds/stream-event.ts'
 import { type Break, SimulatedClient } from './client.ts'
 import { forgetMeanings } from './meaning.ts'

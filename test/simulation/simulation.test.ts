@@ -1,8 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { noDrains } from '../../src/xds/drain.ts'
-import type * as Planner from '../../src/xds/planner.ts'
-import type { ClientState } from '../../src/xds/planner.ts'
+import { noDrains } from '../../src/xds/transition/drain.ts'
+import type * as Planner from '../../src/xds/transition/planner.ts'
+import type { ClientState } from '../../src/xds/transition/planner.ts'
 import type { Break } from './client.ts'
 import { generate, type ScenarioSize } from './generator.ts'
 import { knownGaps } from './known-gaps.ts'
@@ -16,7 +16,7 @@ const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
 /** What the planner is told of a client; a test may keep something from it. */
 const planner = vi.hoisted(() => ({ told: (client: ClientState): ClientState => client }))
 
-vi.mock('../../src/xds/planner.ts', async (original) => {
+vi.mock('../../src/xds/transition/planner.ts', async (original) => {
   const real = await original<typeof Planner>()
   return { ...real, plan: ((from, to, client) => real.plan(from, to, planner.told(client))) satisfies typeof real.plan }
 })
@@ -67,7 +67,7 @@ describe('simulation', () => {
   })
 
   test('the list of known gaps has not grown', () => {
-    expect(knownGaps.map(({ id }) => id)).toEqual(['search-under-change', 'refused-versions', 'aggregate-returns'])
+    expect(knownGaps.map(({ id }) => id)).toEqual(['search-under-change', 'refused-versions', 'stale-fallback'])
   })
 })
 

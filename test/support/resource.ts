@@ -1,9 +1,9 @@
 import { type DescMessage, fromJson, type JsonObject } from '@bufbuild/protobuf'
-import { encodeMessage } from '../../src/resource/codec.ts'
 import { type EnvoyApi, loadEnvoyApi } from '../../src/resource/envoy-api.ts'
-import { collectReferences } from '../../src/resource/references.ts'
+import { encodeMessage } from '../../src/resource/json/codec.ts'
+import { collectReferences } from '../../src/resource/references/references.ts'
 import { buildResource, type Resource } from '../../src/resource/resource.ts'
-import { isSensitiveMessage } from '../../src/resource/sensitive.ts'
+import { isSensitiveMessage } from '../../src/resource/secrecy/sensitive.ts'
 import { messageNameOf, type ResourceWord, resourceTypes } from '../../src/resource/type-url.ts'
 
 /** The built-in API, loaded once a file. */

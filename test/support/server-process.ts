@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { flagOf } from '../../src/options.ts'
+import { flagOf } from '../../src/options/options.ts'
 import { atTestEnd, ifTestFails } from './at-test-end.ts'
 import { tail } from './envoy-process.ts'
 import { tempDir } from './temp.ts'

@@ -2,7 +2,7 @@ import { buildResource, type Resource } from '../../src/resource/resource.ts'
 import { type ResourceWord, resourceTypes, type TypeUrl, wordOf } from '../../src/resource/type-url.ts'
 import { setOfResources } from '../../src/snapshot/resource-set.ts'
 import { buildSnapshot, type Snapshot } from '../../src/snapshot/snapshot.ts'
-import { additionOrder, setIn, type View } from '../../src/xds/view.ts'
+import { additionOrder, setIn, type View } from '../../src/xds/transition/view.ts'
 
 const origin = { name: 'test.yaml' }
 

@@ -1,0 +1,120 @@
+import type { Log } from '../../log.ts'
+import type { EnvoyApi } from '../../resource/envoy-api.ts'
+import { buildResource, buildUnreadyResource, type Resource } from '../../resource/resource.ts'
+import type { Unit } from '../unit.ts'
+import type { HistoryDirectory } from './directory.ts'
+import { blobKey, type RevisionRecord, type StoredResource } from './record.ts'
+import { type Replay, replaySegment } from './replay.ts'
+import type { Segment } from './segment.ts'
+
+export interface RestoredState {
+  readonly units: readonly Unit[]
+  /** Redacted bytes of the resources that are not ready, by version. */
+  readonly redacted: ReadonlyMap<string, Uint8Array>
+  readonly last: RevisionRecord
+  /** Oldest first; the last can be appended to. */
+  readonly segments: readonly Segment[]
+}
+
+/**
+ * Reads what a directory holds: a torn end of the newest segment is cut off, a damaged segment is set aside, and both
+ * are said. Where another server holds the lock nothing is touched. Undefined when there is no history.
+ * @throws Error of the file system, when the directory itself cannot be read.
+ */
+export async function restoreHistory(
+  directory: HistoryDirectory,
+  api: EnvoyApi,
+  log: Log,
+): Promise<RestoredState | undefined> {
+  const isOurs = directory.isLocked
+  if (isOurs) await directory.removeUnfinished()
+  const names = [...(await directory.list())]
+  const segments: Segment[] = []
+  let newest: Replay | undefined
+  let firstRevision = 0
+  while (names.length > 0) {
+    const name = names.pop() as string
+    const file = await readSegment(directory, name, log)
+    if (file === undefined) continue
+    const replay = await replaySegment(api, file, { listOnly: newest !== undefined })
+    if (replay === undefined || (newest !== undefined && !leadsTo(replay, file, firstRevision))) {
+      await setAside(directory, name, isOurs, log)
+      continue
+    }
+    if (newest === undefined && replay.end < file.length) await cut(directory, name, file, replay, isOurs, log)
+    newest ??= replay
+    firstRevision = replay.revisions[0]?.revision ?? 0
+    const blobKeys = new Set(replay.contents.keys())
+    segments.unshift(
+      directory.existing(name, { baseSize: replay.baseEnd, size: replay.end, revisions: replay.revisions, blobKeys }),
+    )
+  }
+  return newest && { ...restoreUnits(newest), last: newest.revisions.at(-1) as RevisionRecord, segments }
+}
+
+/**
+ * Whether a segment can stand before one that begins at `revision`: it is whole, or what is damaged in it is only
+ * what a failed write left behind its last revision.
+ */
+function leadsTo(replay: Replay, file: Uint8Array, revision: number): boolean {
+  return replay.end === file.length || replay.revisions.at(-1)?.revision === revision
+}
+
+async function readSegment(directory: HistoryDirectory, name: string, log: Log): Promise<Uint8Array | undefined> {
+  try {
+    return await directory.read(name)
+  } catch (error) {
+    log.warn({ directory: directory.path, file: name, err: error }, 'cannot read a part of the history')
+    return undefined
+  }
+}
+
+async function setAside(directory: HistoryDirectory, name: string, isOurs: boolean, log: Log): Promise<void> {
+  log.warn(
+    { directory: directory.path, file: name },
+    'a part of the history is damaged or of another version: its revisions are lost, and it is set aside as .corrupt',
+  )
+  if (isOurs) await directory.setAside(name)
+}
+
+async function cut(
+  directory: HistoryDirectory,
+  name: string,
+  file: Uint8Array,
+  replay: Replay,
+  isOurs: boolean,
+  log: Log,
+): Promise<void> {
+  // A server that writes at this moment has a torn end all the time.
+  if (!isOurs) return
+  log.warn(
+    {
+      directory: directory.path,
+      file: name,
+      revision: replay.revisions.at(-1)?.revision,
+      bytes: file.length - replay.end,
+    },
+    'the history ends in a torn record: it goes on after its last whole revision',
+  )
+  await directory.truncate(name, replay.end)
+}
+
+function restoreUnits(replay: Replay): Pick<RestoredState, 'units' | 'redacted'> {
+  const redacted = new Map<string, Uint8Array>()
+  const built = new Map<string, Uint8Array>()
+  const restore = (stored: StoredResource): Resource => {
+    const content = replay.contents.get(blobKey(stored.version, stored.isSensitive))
+    if (content === undefined || stored.isSensitive) {
+      if (content !== undefined) redacted.set(stored.version, new Uint8Array(content))
+      return buildUnreadyResource(stored)
+    }
+    // A copy: the bytes that were read are a window on the whole file, which would stay in memory.
+    const bytes = built.get(stored.version) ?? new Uint8Array(content)
+    built.set(stored.version, bytes)
+    return buildResource({ ...stored, bytes })
+  }
+  return {
+    units: replay.units.map((unit) => ({ ...unit, resources: unit.resources.map(restore) })),
+    redacted,
+  }
+}

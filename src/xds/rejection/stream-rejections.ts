@@ -1,0 +1,351 @@
+import { buildUnreadyResource, type Resource } from '../../resource/resource.ts'
+import type { TypeUrl } from '../../resource/type-url.ts'
+import { createInterner } from '../../snapshot/interner.ts'
+import { diffSets, internSet, type ResourceSet } from '../../snapshot/resource-set.ts'
+import { nameSetOf, withoutNames } from '../protocol/names.ts'
+import { maxAgeMs } from '../protocol/reply.ts'
+import {
+  isAsked,
+  type LateRejection,
+  noteHeld,
+  noteTaken,
+  type Sent,
+  type Subscription,
+  type Verdict,
+} from '../protocol/subscription.ts'
+import type { Protocol } from '../stream-event.ts'
+import { setIn, type View } from '../transition/view.ts'
+import { acquit, type Bisection, beginBisection, isHeldBack, judge, probe, suspect } from './bisection.ts'
+import { blame } from './blame.ts'
+import { nackMessage } from './nack-message.ts'
+import { type Quarantine, type Rejection, targetFor, withoutRejected } from './quarantine.ts'
+import type { RejectionRecord, StandingRejection } from './rejection-book.ts'
+
+/** Of a subscription, what a verdict on it may mean. */
+export interface Judged {
+  /** After the verdict. */
+  readonly subscription: Subscription
+  readonly protocol: Protocol
+  /** At the start of the stream it said that it has something of this type. */
+  readonly hadBefore: boolean
+  readonly verdict: Verdict
+}
+
+export interface Finding {
+  readonly found: readonly StandingRejection[]
+  readonly subscription: Subscription
+}
+
+/** A search, and what is sent of the suspects meanwhile. */
+interface Search {
+  readonly bisection: Bisection
+  readonly fallbackOf: (resource: Resource) => Resource | undefined
+}
+
+/**
+ * What one stream makes of its client's rejections: finds the resources that they are about (rule 102), and keeps them as
+ * the client accepted them, while all others go on (rules 30, 61, 103). Exists on streams of clients that rejected something.
+ */
+export class StreamRejections {
+  readonly #record: RejectionRecord
+  readonly #client: string
+  /** What the client had when it had last answered all: what waits for a rejected resource stays as it is there. */
+  #steady: View | undefined
+  readonly #searches = new Map<TypeUrl, Search>()
+  #snapshot: View | undefined
+  /** What the client should have beside that: the last answer to this question. */
+  #target: View | undefined
+  /** What is kept from the client now. */
+  #kept: Quarantine = []
+
+  /**
+   * `client`: its key. `snapshot`: what it should have, were nothing rejected; undefined while there is nothing to serve.
+   */
+  constructor(record: RejectionRecord, client: string, snapshot: View | undefined) {
+    this.#record = record
+    this.#client = client
+    this.#steady = record.viewOf(client)
+    this.#snapshot = snapshot
+  }
+
+  /** Of the snapshot, what the client rejected. */
+  get standing(): readonly StandingRejection[] {
+    return this.#record.rejections.filter(({ resource }) => this.#isWanted(resource))
+  }
+
+  /** It was rejected, and what the client has in its place was not sent by this server. */
+  isUnknown(typeUrl: TypeUrl, name: string): boolean {
+    return this.#record.rejections.some(
+      ({ resource, accepted }) => resource.typeUrl === typeUrl && resource.name === name && accepted?.isReady === false,
+    )
+  }
+
+  /** When the stream must look again though its client says nothing. */
+  get dueMs(): number {
+    let dueMs = Number.POSITIVE_INFINITY
+    for (const { bisection } of this.#searches.values()) {
+      if (bisection.tried.size === 0) dueMs = Math.min(dueMs, bisection.dueMs)
+    }
+    return dueMs
+  }
+
+  /** Takes a newer snapshot. */
+  follow(snapshot: View, nowMs: number): void {
+    for (const [typeUrl, search] of this.#searches) {
+      const before = setIn(this.#snapshot ?? snapshot, typeUrl)
+      this.#keep(typeUrl, search, this.#followed(search.bisection, before, snapshot, nowMs))
+    }
+    const before = this.#snapshot
+    this.#snapshot = snapshot
+    this.#noteReturns(before, snapshot)
+  }
+
+  /** What comes back to a rejected version stays as it was in between: if it was gone, the client has nothing of it. */
+  #noteReturns(earlier: View | undefined, snapshot: View): void {
+    for (const rejection of this.#record.rejections) {
+      const { typeUrl, name, version } = rejection.resource
+      const after = snapshot.sets.get(typeUrl)?.get(name)
+      if (after === undefined && rejection.accepted !== undefined)
+        this.#record.add({ ...rejection, accepted: undefined }, this.#isWanted)
+      if (after?.version !== version) continue
+      const before = earlier?.sets.get(typeUrl)?.get(name)
+      if (before === undefined || this.#record.has(before)) continue
+      // It may have waited for something else that was rejected, and never been sent.
+      if (this.#target?.sets.get(typeUrl)?.get(name)?.version !== before.version) continue
+      this.#record.add({ ...rejection, accepted: before, since: new Date().toISOString() }, this.#isWanted)
+    }
+  }
+
+  /** The client had answered all, and has this. */
+  noteSteady(view: View): void {
+    this.#steady = view
+    this.#record.noteView(this.#client, view)
+  }
+
+  /** What the plan may start from: nothing that was rejected. */
+  withoutRejected(view: View): View {
+    return withoutRejected(view, this.#kept)
+  }
+
+  /** What the client should have in the end. `view`: what it is to have now. */
+  target(view: View | undefined, nowMs: number): View | undefined {
+    const snapshot = this.#snapshot
+    if (snapshot === undefined) return undefined
+    for (const [typeUrl, search] of this.#searches) {
+      this.#searches.set(typeUrl, { ...search, bisection: probe(search.bisection, nowMs) })
+    }
+    this.#kept = this.#quarantine()
+    this.#target = targetFor(snapshot, this.#kept, this.#steady ?? view ?? snapshot, view)
+    return this.#target
+  }
+
+  /** After a rejection: is there anything to say but what is kept from the client? */
+  hasNews(rejected: Subscription, set: ResourceSet): boolean {
+    const subscription = this.withoutKept(rejected, set)
+    if (subscription === rejected) return true
+    const isNews = (name: string): boolean => isAsked(subscription, name)
+    const { mayHold, doubtful } = subscription
+    for (const held of mayHold) {
+      const { changed, removed } = diffSets(held, set)
+      if (changed.some(({ name }) => isNews(name)) || removed.some(isNews)) return true
+    }
+    const again = doubtful === 'all' ? [...set.values()].map(({ name }) => name) : doubtful.names
+    return again.some((name) => isNews(name) && set.get(name) !== undefined)
+  }
+
+  /** A subscription with a rejected response, as if that had not held what is kept from the client. `set`: what it is to have. */
+  withoutKept(subscription: Subscription, set: ResourceSet): Subscription {
+    const { typeUrl, acked, nacked } = subscription
+    const kept = this.#kept.filter((one) => one.typeUrl === typeUrl && this.#isWanted(one))
+    if (kept.length === 0) return subscription
+    const mayHold = subscription.mayHold.map((held) => {
+      if (held === acked) return held
+      // Of what it was sent before and did not reject it may have any.
+      const masked = kept.filter(({ name, version }) => {
+        const sent = held.get(name)
+        return held === nacked?.set || sent?.version === version || (sent !== undefined && this.#record.has(sent))
+      })
+      return held.with(new Map(masked.map(({ name }) => [name, set.get(name)])))
+    })
+    const { doubtful } = subscription
+    const left = doubtful === 'all' ? doubtful : withoutNames(doubtful, nameSetOf(kept.map(({ name }) => name)))
+    return noteHeld(subscription, mayHold, left)
+  }
+
+  /** It is in the snapshot. */
+  readonly #isWanted = ({ typeUrl, name, version }: Omit<Rejection, 'accepted'>): boolean => {
+    return this.#snapshot?.sets.get(typeUrl)?.get(name)?.version === version
+  }
+
+  /** Takes a verdict; returns what was found to be rejected by it, and the subscription as it is then. */
+  note(judged: Judged, nowMs: number, at: Date): Finding {
+    const { verdict, subscription } = judged
+    if (verdict.kind === 'nack') return this.#noteNack(judged, verdict.message, nowMs, at)
+    const { sent } = verdict
+    const search = this.#searches.get(subscription.typeUrl)
+    if (search === undefined || !sent.isComplete || subscription.nacked !== undefined) {
+      return { found: [], subscription }
+    }
+    return { found: this.#judge(search, sent, undefined, nowMs, at), subscription }
+  }
+
+  /** Takes what a client told late, after it had accepted `set`: what it names was rejected in the form that it had before. */
+  noteLate({ message, older }: LateRejection, set: ResourceSet, at: Date): readonly StandingRejection[] {
+    return older.flatMap((sent) => {
+      const changed = diffSets(set, sent.set).changed.filter((resource) => !this.#record.has(resource))
+      const names = changed.map(({ name }) => name)
+      const found = blame(message, { typeUrl: set.typeUrl, sent: new Set(names), suspects: names })
+      if (found.kind !== 'named') return []
+      return changed.flatMap((resource) => {
+        const reason = found.reasons.get(resource.name)
+        return reason === undefined ? [] : this.#reject(resource, set.get(resource.name), reason, at)
+      })
+    })
+  }
+
+  #noteNack(judged: Judged, message: string, nowMs: number, at: Date): Finding {
+    const { subscription, verdict } = judged
+    const { typeUrl } = subscription
+    const { sent } = verdict
+    const held = heldIn(judged)
+    const search = this.#searches.get(typeUrl)
+    const suspects = held.new.filter((resource) => !this.#record.has(resource))
+    const found = blame(message, { typeUrl, sent: held.names, suspects: suspects.map(({ name }) => name) })
+    if (found.kind === 'named') {
+      const instead = new Map<string, Resource | undefined>()
+      const rejected = [...found.reasons].flatMap(([name, reason]) => {
+        const resource = sent.set.get(name)
+        if (resource === undefined) return []
+        const accepted = this.#fallback(judged, resource)
+        instead.set(name, accepted)
+        return this.#reject(resource, accepted, reason, at)
+      })
+      if (search !== undefined) {
+        this.#keep(typeUrl, search, acquit(search.bisection, new Set(found.reasons.keys()), nowMs))
+      }
+      const isTaken = found.isRestApplied && sent.part === undefined && sent.isComplete
+      const taken = isTaken ? noteTaken(subscription, internSet(sent.set.with(instead))) : subscription
+      return { found: rejected, subscription: taken }
+    }
+    if (search !== undefined) return { found: this.#judge(search, sent, message, nowMs, at), subscription }
+    const fallbackOf = (resource: Resource): Resource | undefined => this.#fallback(judged, resource)
+    // Where nobody knows what the client has, nothing can be left out to see what it says: then the type stays as it is.
+    const isKnown = suspects.every((resource) => fallbackOf(resource)?.isReady !== false)
+    if (suspects.length > 1 && isKnown) {
+      const bisection = beginBisection(suspects, found.kind === 'suspected' ? found.names : [], message, nowMs)
+      this.#keep(typeUrl, { bisection, fallbackOf }, this.#followed(bisection, sent.set, this.#snapshot, nowMs))
+    }
+    return { found: [], subscription }
+  }
+
+  #judge(
+    search: Search,
+    { set, atMs }: Sent,
+    message: string | undefined,
+    nowMs: number,
+    at: Date,
+  ): readonly StandingRejection[] {
+    const step = judge(search.bisection, { set, sentAtMs: atMs + maxAgeMs, message }, nowMs)
+    this.#keep(set.typeUrl, search, step.bisection)
+    return step.found.flatMap((one) => {
+      const reason = nackMessage(set.typeUrl, one.message)
+      return this.#reject(one.resource, search.fallbackOf(one.resource), reason, at)
+    })
+  }
+
+  #keep(typeUrl: TypeUrl, search: Search, bisection: Bisection | undefined): void {
+    if (bisection === undefined) this.#searches.delete(typeUrl)
+    else this.#searches.set(typeUrl, { ...search, bisection })
+  }
+
+  #reject(resource: Resource, accepted: Resource | undefined, message: string, at: Date): readonly StandingRejection[] {
+    const rejection = { resource, accepted, message, since: at.toISOString() }
+    this.#record.add(rejection, this.#isWanted)
+    return [rejection]
+  }
+
+  /** What the client has of a rejected resource: what it accepted last, or else what it was sent before and did not reject. */
+  #fallback({ subscription, protocol, hadBefore }: Judged, rejected: Resource): Resource | undefined {
+    const { acked, mayHold, initialVersions } = subscription
+    const { name, version } = rejected
+    for (const set of acked === undefined ? mayHold.toReversed() : [acked, ...mayHold.toReversed()]) {
+      const before = set.get(name)
+      if (before !== undefined && before.version !== version && !this.#record.has(before)) return before
+    }
+    const mayHave = protocol === 'delta' ? initialVersions?.has(name) === true : hadBefore && acked === undefined
+    // What stands in the set that was accepted and was rejected since was not asked for then.
+    if (!mayHave) return this.#record.standIn(acked?.get(name)?.version === version ? undefined : acked?.get(name))
+    // It has one that is not known here: it must keep that, and absence could take it away.
+    return buildUnreadyResource({ ...rejected, version: 'unknown' })
+  }
+
+  /** What is suspected and changes is suspected in its new form; so is what changes beside it, for it would blur the verdicts. */
+  #followed(
+    bisection: Bisection,
+    before: ResourceSet,
+    snapshot: View | undefined,
+    nowMs: number,
+  ): Bisection | undefined {
+    if (snapshot === undefined) return bisection
+    const { changed, removed } = diffSets(before, setIn(snapshot, before.typeUrl))
+    const news = changed.filter((resource) => !this.#record.has(resource))
+    const left = removed.length === 0 ? bisection : acquit(bisection, new Set(removed), nowMs)
+    return left === undefined || news.length === 0 ? left : suspect(left, news, nowMs)
+  }
+
+  #quarantine(): Quarantine {
+    const rejections = this.#record.rejections.map(({ resource, accepted }) =>
+      asRejection(resource, this.#record.standIn(accepted)),
+    )
+    for (const { bisection, fallbackOf } of this.#searches.values()) {
+      for (const resource of bisection.suspects.values()) {
+        if (isHeldBack(bisection, resource.name)) rejections.push(asRejection(resource, fallbackOf(resource)))
+      }
+    }
+    const key = rejections.map((one) => `${one.typeUrl}\0${one.name}\0${one.version}\0${one.accepted?.version ?? ''}\0`)
+    return intern(key.sort().join(''), rejections)
+  }
+}
+
+const intern = createInterner<Quarantine>()
+
+function asRejection({ typeUrl, name, version }: Resource, accepted: Resource | undefined): Rejection {
+  return { typeUrl, name, version, accepted }
+}
+
+interface Held {
+  /** Of all that it may have held: a client may have unsubscribed from what it rejects since. */
+  readonly names: ReadonlySet<string>
+  /** Those that the client had not accepted before. */
+  readonly new: readonly Resource[]
+}
+
+/** What a rejected response held. */
+function heldIn({ subscription, verdict }: Judged): Held {
+  const { set, owed, part, isComplete } = verdict.sent
+  // Before the first ACK: what it had when it came, where that is known.
+  const [oldest] = subscription.mayHold
+  const acked = subscription.acked ?? (oldest === set ? undefined : oldest)
+  const only = part === undefined ? undefined : new Set(part)
+  const isThere = ({ name }: Resource): boolean => isAsked(subscription, name) && (only?.has(name) ?? true)
+  const wasOwed = (name: string): boolean => owed === 'all' || owed.matches(name)
+  const all = [...set.values()].filter(isThere)
+  // Beside an older rejection only names newly asked for are sent.
+  const isOnlyOwed = part === undefined && !isComplete
+  const fresh = isOnlyOwed || acked === undefined ? all : [...changedIn(acked, set, all, wasOwed)]
+  const news = isOnlyOwed ? fresh.filter(({ name }) => wasOwed(name)) : fresh
+  return {
+    names: new Set(part ?? [...set.values()].map(({ name }) => name)),
+    new: news.filter(({ isReady }) => isReady),
+  }
+}
+
+function* changedIn(
+  acked: ResourceSet,
+  set: ResourceSet,
+  all: readonly Resource[],
+  wasOwed: (name: string) => boolean,
+): Generator<Resource> {
+  const changed = new Set(diffSets(acked, set).changed.map(({ name }) => name))
+  for (const resource of all) if (changed.has(resource.name) || wasOwed(resource.name)) yield resource
+}

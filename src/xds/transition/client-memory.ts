@@ -1,0 +1,100 @@
+import type { TypeUrl } from '../../resource/type-url.ts'
+import type { ResourceSet } from '../../snapshot/resource-set.ts'
+import type { Protocol } from '../stream-event.ts'
+import type { Drains } from './drain.ts'
+import type { View } from './view.ts'
+
+/** What a client had when its stream ended: it goes on with it, and finds its way from there when it comes back. */
+export interface Remembered {
+  readonly protocol: Protocol
+  readonly view: View
+  /** By type, the sets of which it may have any; the first is what it accepted last. */
+  readonly mayHold: ReadonlyMap<TypeUrl, readonly ResourceSet[]>
+  /** By type, the version that it accepted last as a whole. */
+  readonly accepted: ReadonlyMap<TypeUrl, string>
+  /** The clusters that it accepted. */
+  readonly clusters: ResourceSet | undefined
+  readonly drains: Drains
+}
+
+/** What the first request of a stream says that the client has. */
+export interface Stated {
+  readonly typeUrl: TypeUrl
+  /** SotW; '' says that it has nothing. */
+  readonly versionInfo?: string
+  /** Delta: versions by name; empty says that it has nothing. */
+  readonly initialVersions?: ReadonlyMap<string, string>
+}
+
+/** A stream whose client may come back on another one before this one is known to be dead. */
+export interface LiveClient {
+  /** Undefined while its client has nothing. */
+  leave(): Remembered | undefined
+}
+
+/** A client that was away for longer starts anew. Envoy tries again every 30 s or less. */
+const maxAgeMs = 10 * 60_000
+
+const maxClients = 20_000
+
+/**
+ * Remembers clients beyond their streams, by their keys (`client-key.ts`). An entry holds references to sets that others
+ * mostly share.
+ */
+export class ClientMemory {
+  readonly #clients = new Map<string, { readonly left: Remembered; readonly atMs: number }>()
+  /** The newest stream of each. */
+  readonly #live = new Map<string, LiveClient>()
+
+  /** Entries of any kind. */
+  get size(): number {
+    return this.#clients.size + this.#live.size
+  }
+
+  enter(clientKey: string, client: LiveClient): void {
+    this.#live.set(clientKey, client)
+  }
+
+  /** The stream of `client` has ended. */
+  forget(clientKey: string, client: LiveClient, nowMs: number): void {
+    // A newer stream of the client knows better.
+    if (this.#live.get(clientKey) !== client) return
+    this.#live.delete(clientKey)
+    const left = client.leave()
+    if (left === undefined) return
+    this.#clients.delete(clientKey)
+    this.#clients.set(clientKey, { left, atMs: nowMs })
+    for (const [id, { atMs }] of this.#clients) {
+      if (this.#clients.size <= maxClients && nowMs - atMs < maxAgeMs) break
+      this.#clients.delete(id)
+    }
+  }
+
+  /** What a client had, if what it says fits to it: it may have restarted, or been with another server since. */
+  recall(clientKey: string, protocol: Protocol, stated: Stated, nowMs: number): Remembered | undefined {
+    const left = this.#live.get(clientKey)?.leave() ?? this.#takeLeft(clientKey, nowMs)
+    return left?.protocol === protocol && isTrueTo(left, stated) ? left : undefined
+  }
+
+  #takeLeft(clientKey: string, nowMs: number): Remembered | undefined {
+    const found = this.#clients.get(clientKey)
+    this.#clients.delete(clientKey)
+    return found !== undefined && nowMs - found.atMs < maxAgeMs ? found.left : undefined
+  }
+}
+
+/** What a client says fits to what it is thought to have. */
+export function isTrueTo(
+  { mayHold, accepted }: Remembered,
+  { typeUrl, versionInfo, initialVersions }: Stated,
+): boolean {
+  const sets = mayHold.get(typeUrl) ?? []
+  // Its last ACK may have been lost.
+  if (initialVersions === undefined) {
+    return accepted.get(typeUrl) === versionInfo || sets.some(({ version }) => version === versionInfo)
+  }
+  for (const [name, version] of initialVersions) {
+    if (!sets.some((set) => set.get(name)?.version === version)) return false
+  }
+  return initialVersions.size > 0
+}

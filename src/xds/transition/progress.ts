@@ -1,0 +1,217 @@
+import type { Log } from '../../log.ts'
+import { resourceTypes, type TypeUrl, wordOf } from '../../resource/type-url.ts'
+import { diffSets, emptySet, type ResourceSet } from '../../snapshot/resource-set.ts'
+import { noNames } from '../protocol/names.ts'
+import type { Sent, Subscription, Verdict } from '../protocol/subscription.ts'
+import type { Protocol } from '../stream-event.ts'
+import type { Remembered } from './client-memory.ts'
+import { clustersAfterNack } from './cluster-news.ts'
+import { type Drains, drainEnd, noDrains, withDrain, withoutEnded } from './drain.ts'
+import type { ClientState } from './planner.ts'
+import { canName, isUser, type View } from './view.ts'
+
+export interface ProgressOptions {
+  /** How long a transition waits for an ACK before it goes on without (rules 71, 77). */
+  readonly transitionTimeoutMs: number
+  /** How long a client serves connections with a listener that it replaced (rules 74, 76); 0: not at all. */
+  readonly drainTimeMs: number
+}
+
+/** A type that the client asked for on this stream. */
+export interface AskedType {
+  readonly subscription: Subscription
+  /** SotW: its first request said that it has something of it. */
+  readonly hadBefore: boolean
+}
+
+function hasNothing({ mayHold, initialVersions }: Subscription): boolean {
+  return mayHold.length === 0 && initialVersions === undefined
+}
+
+const typeSets = new Map<string, ReadonlySet<TypeUrl>>()
+
+/** Equal sets as one object: there are few, for clients of a kind ask for their types in one order. */
+function typesOf(typeUrls: readonly TypeUrl[]): ReadonlySet<TypeUrl> {
+  if (typeUrls.length === 0) return noTypes
+  const sorted = typeUrls.toSorted()
+  const key = sorted.join(' ')
+  const known = typeSets.get(key) ?? new Set(sorted)
+  typeSets.set(key, known)
+  return known
+}
+
+export const noTypes: ReadonlySet<TypeUrl> = new Set()
+
+const clusterType = resourceTypes.cluster.typeUrl
+const listenerType = resourceTypes.listener.typeUrl
+
+/** Names in one line of the log. */
+const maxNames = 20
+
+/** Sets of one type that a client may have brought from its earlier streams. */
+const maxHeld = 8
+
+/** How far the client of one stream has come, as the plan must know it: what its subscriptions do not say by themselves. */
+export class Progress {
+  readonly #options: ProgressOptions
+  /** The clusters that it accepted: those that routes may name (rule 71). */
+  #clusters: ResourceSet | undefined
+  #drains: Drains = noDrains
+  /** By type, the newest nonce whose ACK is no longer awaited. */
+  readonly #timedOut = new Map<TypeUrl, number>()
+  /** What the client had before this stream began, of types whose first answer here it has not accepted. */
+  readonly #earlier = new Map<TypeUrl, readonly ResourceSet[]>()
+  #earlierVersions: ReadonlyMap<TypeUrl, string> = new Map()
+  #earlierUntilMs = 0
+  /** It took clusters before this stream began. */
+  #isResumed = false
+
+  constructor(options: ProgressOptions) {
+    this.#options = options
+  }
+
+  /** The client was here before, and goes on with what it had. */
+  resume({ mayHold, accepted, clusters, drains }: Remembered, nowMs: number): void {
+    this.#isResumed = clusters !== undefined
+    this.#clusters = clusters
+    this.#drains = drains
+    for (const [typeUrl, sets] of mayHold) this.#earlier.set(typeUrl, sets)
+    this.#earlierVersions = accepted
+    this.#earlierUntilMs = nowMs + this.#options.transitionTimeoutMs
+  }
+
+  /** What is to be remembered of the client, for its next stream. */
+  leave(protocol: Protocol, view: View, subscriptions: Iterable<Subscription>): Remembered {
+    const mayHold = new Map(this.#earlier)
+    const accepted = new Map(this.#earlierVersions)
+    for (const { typeUrl, acked, mayHold: sets } of subscriptions) {
+      // One that is cut off again and again before it answers must not make the list grow.
+      mayHold.set(typeUrl, [...new Set([...(mayHold.get(typeUrl) ?? []), ...sets])].slice(-maxHeld))
+      if (acked !== undefined) accepted.set(typeUrl, acked.version)
+    }
+    return { protocol, view, mayHold, accepted, clusters: this.#clusters, drains: this.#drains }
+  }
+
+  /** The client was sent clusters. Of its first ones its ACK says nothing more: nothing waits for it. */
+  noteClusters(set: ResourceSet): void {
+    this.#clusters ??= set
+  }
+
+  /** Nothing that the client asked for differs between what it may have and `set`. */
+  noteUnchanged({ nacked }: Subscription, set: ResourceSet): void {
+    this.#earlier.delete(set.typeUrl)
+    if (set.typeUrl === clusterType && nacked === undefined) this.#clusters = set
+  }
+
+  noteVerdict(before: Subscription, after: Subscription, { kind, sent }: Verdict, nowMs: number): void {
+    const { set, isComplete, lastPart, part } = sent
+    // Of a split push the last part's verdict is that of the set (rule 19).
+    if (set.typeUrl === clusterType && (isComplete || (kind === 'nack' && part === undefined))) {
+      const rejected = after.nacked?.lastPart === lastPart ? after.nacked : undefined
+      // Its first clusters count as accepted when they are sent: until it rejects them.
+      const accepted = before.acked === undefined && !this.#isResumed ? undefined : this.#clusters
+      this.#clusters =
+        rejected === undefined ? set : clustersAfterNack(accepted ?? emptySet(clusterType), set, rejected.message)
+    }
+    if (before.mayHold === after.mayHold) return
+    if (set.typeUrl === listenerType) {
+      const replaced = before.mayHold.filter((old) => !after.mayHold.includes(old))
+      this.#beginDrain([...(this.#earlier.get(listenerType) ?? []), ...replaced], set, nowMs)
+    }
+    this.#earlier.delete(set.typeUrl)
+  }
+
+  #beginDrain(before: readonly ResourceSet[], after: ResourceSet, nowMs: number): void {
+    const { drainTimeMs } = this.#options
+    if (drainTimeMs === 0) return
+    for (const old of before) {
+      this.#drains = withDrain(withoutEnded(this.#drains, nowMs), old, after, drainEnd(nowMs, drainTimeMs))
+    }
+  }
+
+  /**
+   * What the plan must know now, and when to look again though the client says nothing: where an ACK is awaited, or the end
+   * of a drain. An ACK that is overdue counts as given, which the log tells.
+   */
+  stateOf(
+    types: Iterable<AskedType>,
+    nowMs: number,
+    log: () => Log,
+  ): { readonly client: ClientState; readonly lookAgainAtMs: number } {
+    const mayHold: ResourceSet[] = []
+    const unanswered: TypeUrl[] = []
+    this.#drains = withoutEnded(this.#drains, nowMs)
+    let lookAgainAtMs = this.#drains.nextMs
+    if (this.#earlier.size > 0) {
+      if (nowMs >= this.#earlierUntilMs) this.#goOnWithoutEarlier(log)
+      else lookAgainAtMs = Math.min(lookAgainAtMs, this.#earlierUntilMs)
+    }
+    // A client that took clusters before asks for them late where some are warming, and takes no new ones until then.
+    const resumingUntilMs = this.#earlierUntilMs + 2 * this.#options.transitionTimeoutMs
+    const isResuming = this.#isResumed && nowMs < resumingUntilMs
+    let clusters = isResuming ? this.#acceptedClusters() : undefined
+    let takesClusters = false
+    for (const [typeUrl, sets] of this.#earlier) if (canName(typeUrl)) mayHold.push(...sets)
+    for (const { subscription, hadBefore } of types) {
+      const { typeUrl, outstanding } = subscription
+      if (!canName(typeUrl)) continue
+      if (isUser(typeUrl) && !hadBefore && hasNothing(subscription) && !this.#earlier.has(typeUrl)) {
+        unanswered.push(typeUrl)
+      }
+      const awaited: ResourceSet[] = []
+      let last: Sent | undefined
+      for (const sent of outstanding) {
+        const dueMs = sent.atMs + this.#options.transitionTimeoutMs
+        if (nowMs < dueMs) {
+          awaited.push(sent.set)
+          lookAgainAtMs = Math.min(lookAgainAtMs, dueMs)
+        } else {
+          last = sent
+          this.#goOnWithout(subscription, sent, nowMs, log)
+        }
+      }
+      if (typeUrl === clusterType) {
+        clusters = [...this.#acceptedClusters(), ...awaited]
+        takesClusters = true
+      }
+      // Who asks for nothing any more has nothing.
+      if (subscription.hasNamed && !subscription.isWildcard && subscription.names === noNames) continue
+      // What came before the overdue one counts as replaced.
+      const from = last === undefined ? 0 : Math.max(0, subscription.mayHold.lastIndexOf(last.set))
+      for (let at = from; at < subscription.mayHold.length; at++) mayHold.push(subscription.mayHold[at] as ResourceSet)
+    }
+    // One that never asks for clusters is not held up by them for ever.
+    if (isResuming && !takesClusters) lookAgainAtMs = Math.min(lookAgainAtMs, resumingUntilMs)
+    return { client: { clusters, mayHold, drains: this.#drains, unanswered: typesOf(unanswered) }, lookAgainAtMs }
+  }
+
+  #acceptedClusters(): readonly ResourceSet[] {
+    const accepted = this.#clusters === undefined ? [] : [this.#clusters]
+    return [...accepted, ...(this.#earlier.get(clusterType) ?? [])]
+  }
+
+  #goOnWithoutEarlier(log: () => Log): void {
+    const types = [...this.#earlier.keys()].filter(canName).map(wordOf)
+    if (types.length > 0)
+      log().warn(
+        { types },
+        'not asked for or not accepted within the transition timeout after a reconnect: going on without',
+      )
+    this.#clusters = this.#earlier.get(clusterType)?.at(-1) ?? this.#clusters
+    this.#earlier.clear()
+  }
+
+  #goOnWithout({ typeUrl, mayHold }: Subscription, { nonce, set }: Sent, nowMs: number, log: () => Log): void {
+    if ((this.#timedOut.get(typeUrl) ?? 0) >= Number(nonce)) return
+    this.#timedOut.set(typeUrl, Number(nonce))
+    const before = typeUrl === clusterType ? this.#clusters : mayHold[0]
+    if (typeUrl === clusterType) this.#clusters = set
+    if (typeUrl === listenerType) this.#beginDrain(mayHold.slice(0, Math.max(0, mayHold.lastIndexOf(set))), set, nowMs)
+    const { changed, removed } = diffSets(before, set)
+    const names = [...changed.map(({ name }) => name), ...removed]
+    log().warn(
+      { type: wordOf(typeUrl), version: set.version, nonce, names: names.slice(0, maxNames) },
+      'no ACK within the transition timeout: going on without it',
+    )
+  }
+}
