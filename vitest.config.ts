@@ -48,6 +48,7 @@ const config: ViteUserConfig = defineConfig({
           include: ['test/fuzz/**/*.test.ts'],
           testTimeout: isLong ? 600_000 : 60_000,
           hookTimeout: 60_000,
+          maxWorkers: Math.max(2, availableParallelism()),
         },
       },
       {
