@@ -46,7 +46,7 @@ describeWithEnvoy('the commands, beside a running server and its Envoy,', () => 
     await eventually(async () => (await fairlead('nodes')).includes('REJECTED'))
     const rejected = await fairlead('nodes')
     expect(rejected).toMatch(
-      /\n\nedge-1 rejected cluster [0-9a-f]{8} at .*, and goes on with [0-9a-f]{8}:\n {2}.*minimum_ring_size/,
+      /\n {2}edge-1 rejected cluster "cart" [0-9a-f]{8} at .*,\n {2}and keeps [0-9a-f]{8}:\n {4}.*minimum_ring_size/,
     )
     expect(rejected).toContain('fairlead validate PATH --envoy BINARY')
 
