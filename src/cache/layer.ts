@@ -1,4 +1,5 @@
 import { emptyAssignment } from '../resource/empty-assignment.ts'
+import { keyOf } from '../resource/named.ts'
 import { type NodeSelector, selectorKey } from '../resource/node-selector.ts'
 import type { Resource } from '../resource/resource.ts'
 import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
@@ -80,9 +81,9 @@ export class Layer {
     const changes = new Map<TypeUrl, Map<string, Resource | undefined>>()
     for (const { key, before, after } of units) {
       const kept = new Map<string, Resource>()
-      for (const resource of after?.resources ?? []) kept.set(`${resource.typeUrl}\0${resource.name}`, resource)
-      for (const { typeUrl, name } of before?.resources ?? []) {
-        if (!kept.has(`${typeUrl}\0${name}`)) this.#provide(key, typeUrl, name, undefined, changes)
+      for (const resource of after?.resources ?? []) kept.set(keyOf(resource), resource)
+      for (const resource of before?.resources ?? []) {
+        if (!kept.has(keyOf(resource))) this.#provide(key, resource.typeUrl, resource.name, undefined, changes)
       }
       for (const resource of kept.values()) this.#provide(key, resource.typeUrl, resource.name, resource, changes)
     }

@@ -1,3 +1,4 @@
+import { keyOf } from '../resource/named.ts'
 import { areDisjoint, impliesSelector, type NodeSelector } from '../resource/node-selector.ts'
 import type { Resource } from '../resource/resource.ts'
 import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
@@ -53,7 +54,7 @@ export function canMeet(a: Unit, b: Unit): boolean {
 export function repeatsWithin(unit: Unit): readonly { readonly resource: Resource; readonly first: Resource }[] {
   const firsts = new Map<string, Resource>()
   return unit.resources.flatMap((resource) => {
-    const key = `${resource.typeUrl}\0${resource.name}`
+    const key = keyOf(resource)
     const first = firsts.get(key)
     if (first !== undefined) return [{ resource, first }]
     firsts.set(key, resource)

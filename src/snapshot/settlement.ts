@@ -1,3 +1,4 @@
+import { keyOf } from '../resource/named.ts'
 import { areDisjoint, type NodeSelector } from '../resource/node-selector.ts'
 import type { Resource } from '../resource/resource.ts'
 import type { TypeUrl } from '../resource/type-url.ts'
@@ -105,7 +106,7 @@ export class Settlement {
     }))
     for (const resource of unit.resources) {
       const rivals = new Set(this.#index.providers(resource.typeUrl, resource.name).values())
-      for (const { next } of this.#claims.get(nameKey(resource)) ?? []) if (next !== undefined) rivals.add(next)
+      for (const { next } of this.#claims.get(keyOf(resource)) ?? []) if (next !== undefined) rivals.add(next)
       const met = new Set([key])
       for (const rival of rivals) {
         const rivalKey = rival.key
@@ -120,7 +121,7 @@ export class Settlement {
 
   /** Wanted forms that would provide a name and are not in force. */
   claimants(typeUrl: TypeUrl, name: string): readonly Unit[] {
-    const claims = this.#claims.get(nameKey({ typeUrl, name })) ?? []
+    const claims = this.#claims.get(keyOf({ typeUrl, name })) ?? []
     return claims.flatMap(({ key, next }) => (next === undefined || this.#settled.has(key) ? [] : [next]))
   }
 
@@ -160,7 +161,7 @@ export class Settlement {
       return this.#pending.has(violation.clash.rivalKey) ? [violation.clash.rivalKey] : []
     }
     if (violation.kind === 'moved') return [violation.successor.key]
-    const providers = (this.#claims.get(nameKey(violation.need)) ?? []).map(({ key }) => key)
+    const providers = (this.#claims.get(keyOf(violation.need)) ?? []).map(({ key }) => key)
     if (violation.kind === 'dangling') return providers
     return this.#pending.has(violation.userKey) ? [...providers, violation.userKey] : providers
   }
@@ -193,7 +194,7 @@ export class Settlement {
       if (isRequired(typeUrl)) yield { kind: 'dangling', key, need, nodes: coverage.nodes }
       return
     }
-    for (const provider of this.#former.get(nameKey(need)) ?? []) {
+    for (const provider of this.#former.get(keyOf(need)) ?? []) {
       if (provider.old === undefined || !this.#raised.has(provider.key)) continue
       if (selectorsOf(provider.old).every((selector) => areDisjoint(selector, coverage.nodes))) continue
       yield { kind: 'needed', key: provider.key, userKey: key, need }
@@ -205,13 +206,13 @@ export class Settlement {
     if (this.#raised.has(key)) {
       if (old === undefined) return
       for (const resource of old.resources) {
-        for (const { key: to, next: successor } of this.#claims.get(nameKey(resource)) ?? []) {
+        for (const { key: to, next: successor } of this.#claims.get(keyOf(resource)) ?? []) {
           if (successor !== undefined && to !== key) yield* this.#checkMove(key, old, resource, successor)
         }
       }
     } else if (next !== undefined) {
       for (const resource of next.resources) {
-        for (const { key: from, old: former } of this.#former.get(nameKey(resource)) ?? []) {
+        for (const { key: from, old: former } of this.#former.get(keyOf(resource)) ?? []) {
           if (former !== undefined && from !== key) yield* this.#checkMove(from, former, resource, next)
         }
       }
@@ -235,9 +236,6 @@ export class Settlement {
   }
 }
 
-const nameKey = ({ typeUrl, name }: { readonly typeUrl: TypeUrl; readonly name: string }): string =>
-  `${typeUrl}\0${name}`
-
 function byName(
   pending: Iterable<Pending>,
   formOf: (pending: Pending) => Unit | undefined,
@@ -245,8 +243,8 @@ function byName(
   const found = new Map<string, Pending[]>()
   for (const member of pending) {
     for (const resource of formOf(member)?.resources ?? []) {
-      const others = found.get(nameKey(resource))
-      if (others === undefined) found.set(nameKey(resource), [member])
+      const others = found.get(keyOf(resource))
+      if (others === undefined) found.set(keyOf(resource), [member])
       else others.push(member)
     }
   }

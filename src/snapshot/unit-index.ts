@@ -1,3 +1,4 @@
+import { keyOf } from '../resource/named.ts'
 import type { Reference, Resource } from '../resource/resource.ts'
 import type { TypeUrl } from '../resource/type-url.ts'
 import { isChecked } from './consistency.ts'
@@ -89,7 +90,7 @@ export function needsOf(unit: Unit): Iterable<Need> {
 }
 
 export function needOf(unit: Unit, typeUrl: TypeUrl, name: string): Need | undefined {
-  return needsByName(unit).get(`${typeUrl}\0${name}`)
+  return needsByName(unit).get(keyOf({ typeUrl, name }))
 }
 
 function needsByName(unit: Unit): ReadonlyMap<string, Need> {
@@ -100,7 +101,7 @@ function needsByName(unit: Unit): ReadonlyMap<string, Need> {
     for (const reference of resource.references) {
       const { typeUrl, name } = reference
       if (!isChecked(typeUrl)) continue
-      const key = `${typeUrl}\0${name}`
+      const key = keyOf(reference)
       const need = found.get(key)
       if (need === undefined) found.set(key, { typeUrl, name, uses: [{ resource, reference }] })
       else need.uses.push({ resource, reference })
@@ -118,6 +119,6 @@ export function namesThatDiffer(a: Unit | undefined, b: Unit | undefined): reado
 }
 
 function without(resources: readonly Resource[], others: readonly Resource[]): readonly Resource[] {
-  const names = new Set(others.map(({ typeUrl, name }) => `${typeUrl}\0${name}`))
-  return resources.filter(({ typeUrl, name }) => !names.has(`${typeUrl}\0${name}`))
+  const names = new Set(others.map(keyOf))
+  return resources.filter((resource) => !names.has(keyOf(resource)))
 }

@@ -1,5 +1,6 @@
 import type { Origin, Problem } from '../errors.ts'
 import { nearestName } from '../resource/json/near-name.ts'
+import { keyOf } from '../resource/named.ts'
 import type { NodeSelector } from '../resource/node-selector.ts'
 import type { Resource } from '../resource/resource.ts'
 import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
@@ -260,7 +261,7 @@ class UnitWorld implements World {
     for (const violation of violations) {
       if (violation.kind === 'dangling') problems.push(this.#dangling(violation.need, violation.nodes, settlement))
       if (violation.kind !== 'needed') continue
-      const name = `${violation.need.typeUrl}\0${violation.need.name}`
+      const name = keyOf(violation.need)
       neededBy.set(name, [...(neededBy.get(name) ?? []), violation])
     }
     problems.push(...duplicates(violations.flatMap((v) => (v.kind === 'duplicate' ? [v.clash] : []))))

@@ -1,3 +1,4 @@
+import { keyOf } from '../../resource/named.ts'
 import type { NodeSelector } from '../../resource/node-selector.ts'
 import { selectorKey } from '../../resource/node-selector.ts'
 import { resourceTypes, type TypeUrl, wordOf } from '../../resource/type-url.ts'
@@ -94,7 +95,7 @@ function byIdentity<P>(units: Iterable<StoredUnit>): Map<string, P> {
     const { selectors } = unit
     const nodes = nodesKey(unit)
     for (const resource of unit.resources) {
-      placed.set(`${resource.typeUrl}\0${resource.name}\0${nodes}`, { resource, selectors } as P)
+      placed.set(`${keyOf(resource)}\0${nodes}`, { resource, selectors } as P)
     }
   }
   return placed

@@ -1,9 +1,9 @@
 import { setImmediate as nextTick } from 'node:timers/promises'
 import type { EnvoyApi } from '../../resource/envoy-api.ts'
+import { keyOf } from '../../resource/named.ts'
 import { readRecords } from './log.ts'
 import type { RevisionRecord, StoredResource, StoredUnit, UnitRecord } from './record.ts'
 import { blobKey, decodeRecord, historyFormat, isContentRecord } from './record.ts'
-import { nameKey } from './step.ts'
 
 /** What a segment file tells. */
 export interface Replay {
@@ -77,8 +77,8 @@ interface MutableUnit extends Omit<StoredUnit, 'resources'> {
 
 function applyUnit(units: Map<string, MutableUnit>, change: UnitRecord): void {
   const resources = (change.isWhole ? undefined : units.get(change.key)?.resources) ?? new Map()
-  for (const name of change.dropped) resources.delete(nameKey(name))
-  for (const resource of change.resources) resources.set(nameKey(resource), resource)
+  for (const name of change.dropped) resources.delete(keyOf(name))
+  for (const resource of change.resources) resources.set(keyOf(resource), resource)
   units.set(change.key, { key: change.key, origin: change.origin, selectors: change.selectors, resources })
 }
 

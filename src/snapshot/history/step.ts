@@ -1,3 +1,4 @@
+import { keyOf } from '../../resource/named.ts'
 import type { Resource } from '../../resource/resource.ts'
 import { haveSameSelectors, type Unit } from '../unit.ts'
 import type { HistoryRecord, RevisionRecord, StoredResource, UnitRecord } from './record.ts'
@@ -61,11 +62,6 @@ function* unitRecords(unit: Unit, before: Unit | undefined, blobs: BlobStore): G
   }
 }
 
-/** A resource's identity within its unit. */
-export function nameKey(resource: { readonly typeUrl: string; readonly name: string }): string {
-  return `${resource.typeUrl}\0${resource.name}`
-}
-
 /**
  * Whether two forms of a unit have the same content in the same order for the same nodes; where in its document
  * something stands is no content. Shared resources cost nothing: this runs on the way of a change to the fleet.
@@ -111,13 +107,13 @@ function changeOf(unit: Unit, before: Unit | undefined): ResourceChange {
     const changed = unit.resources.filter((resource, index) => !isSameResource(resource, resources[index]))
     return { isWhole: false, changed, dropped: [] }
   }
-  const old = new Map(resources.map((resource) => [nameKey(resource), resource]))
-  const names = new Set(unit.resources.map(nameKey))
+  const old = new Map(resources.map((resource) => [keyOf(resource), resource]))
+  const names = new Set(unit.resources.map(keyOf))
   if (!keepsOrder(old, names)) return whole
   return {
     isWhole: false,
-    changed: unit.resources.filter((resource) => !isSameResource(resource, old.get(nameKey(resource)))),
-    dropped: resources.filter((resource) => !names.has(nameKey(resource))),
+    changed: unit.resources.filter((resource) => !isSameResource(resource, old.get(keyOf(resource)))),
+    dropped: resources.filter((resource) => !names.has(keyOf(resource))),
   }
 }
 

@@ -1,10 +1,10 @@
 import { emptyAssignment } from '../../resource/empty-assignment.ts'
+import { keyOf, type Named } from '../../resource/named.ts'
 import type { Resource } from '../../resource/resource.ts'
 import { resourceTypes, type TypeUrl } from '../../resource/type-url.ts'
 import { type ResourceSet, unionSets } from '../../snapshot/resource-set.ts'
 import { buildSnapshot } from '../../snapshot/snapshot.ts'
 import { IdentityMemo } from '../transition/identity-memo.ts'
-import { keyOf, type Named } from '../transition/named.ts'
 import { reachedBy } from '../transition/removal.ts'
 import { setIn, typesIn, usersIn, type View } from '../transition/view.ts'
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts'
+import { keyOf } from '../../resource/named.ts'
 import type { Node } from '../../resource/node.ts'
 import type { Resource } from '../../resource/resource.ts'
-import { keyOf } from '../transition/named.ts'
 import type { View } from '../transition/view.ts'
 
 /** A version of a resource that a node rejected, and what is to be told of it. */

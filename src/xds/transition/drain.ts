@@ -1,7 +1,7 @@
+import { keyOf, type Named } from '../../resource/named.ts'
 import type { Resource } from '../../resource/resource.ts'
 import { diffSets, type ResourceSet } from '../../snapshot/resource-set.ts'
 import { IdentityMemo } from './identity-memo.ts'
-import { keyOf, type Named } from './named.ts'
 
 interface Held extends Named {
   /** The listener. */

@@ -1,7 +1,7 @@
+import type { Named } from '../../resource/named.ts'
 import type { Resource } from '../../resource/resource.ts'
 import { resourceTypes } from '../../resource/type-url.ts'
 import { diffSets, type ResourceSet } from '../../snapshot/resource-set.ts'
-import type { Named } from './named.ts'
 import { setIn, type View } from './view.ts'
 
 const routeType = resourceTypes.route.typeUrl

@@ -1,7 +1,7 @@
+import { keyOf } from '../../resource/named.ts'
 import type { Resource } from '../../resource/resource.ts'
 import { resourceTypes, type TypeUrl } from '../../resource/type-url.ts'
 import { diffSets, type ResourceSet } from '../../snapshot/resource-set.ts'
-import { keyOf } from './named.ts'
 import { setIn, usersIn, type View } from './view.ts'
 
 const clusterType = resourceTypes.cluster.typeUrl

@@ -1,4 +1,4 @@
-import type { TypeUrl } from '../../resource/type-url.ts'
+import type { TypeUrl } from './type-url.ts'
 
 /** What names a resource: a resource itself, or a reference to one. */
 export interface Named {
