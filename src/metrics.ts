@@ -55,7 +55,7 @@ function createTally<Label extends string>(config: {
   readonly labelNames: Label[]
   readonly registers: Registry[]
 }): Tally<Label> {
-  const cells = new Map<string, TallyCell & { readonly labels: Readonly<Record<Label, string>> }>()
+  const cells = createCells(config.labelNames, (labels) => ({ labels, value: 0 }))
   const counter: Counter<Label> = new Counter({
     ...config,
     collect() {
@@ -63,16 +63,23 @@ function createTally<Label extends string>(config: {
       for (const { labels, value } of cells.values()) counter.inc(labels, value)
     },
   })
+  return cells
+}
+
+/** Rows that are made when they are first asked for: the same object for equal labels. */
+function createCells<Label extends string, Cell>(
+  labelNames: readonly Label[],
+  make: (labels: Readonly<Record<Label, string>>) => Cell,
+): { cell(labels: Readonly<Record<Label, string>>): Cell; values(): Iterable<Cell> } {
+  const cells = new Map<string, Cell>()
   return {
     cell(labels) {
-      const key = config.labelNames.map((name) => labels[name]).join('\0')
-      let cell = cells.get(key)
-      if (cell === undefined) {
-        cell = { labels, value: 0 }
-        cells.set(key, cell)
-      }
+      const key = labelNames.map((name) => labels[name]).join('\0')
+      const cell = cells.get(key) ?? make(labels)
+      cells.set(key, cell)
       return cell
     },
+    values: () => cells.values(),
   }
 }
 
@@ -114,12 +121,14 @@ export interface Times<Label extends string> {
 }
 
 class TimesRow implements TimesCell {
+  readonly #labels: Readonly<Record<string, string>>
   readonly #bounds: readonly number[]
   /** Of each bucket alone; the last is of all above the highest bound. */
   readonly #counts: number[]
   #sum = 0
 
-  constructor(bounds: readonly number[]) {
+  constructor(labels: Readonly<Record<string, string>>, bounds: readonly number[]) {
+    this.#labels = labels
     this.#bounds = bounds
     this.#counts = Array.from({ length: bounds.length + 1 }, () => 0)
   }
@@ -132,7 +141,8 @@ class TimesRow implements TimesCell {
   }
 
   /** As Prometheus wants them: each bucket counts all below it. */
-  values(name: string, labels: Readonly<Record<string, string>>): object[] {
+  values(name: string): object[] {
+    const labels = this.#labels
     let count = 0
     const buckets = this.#counts.map((own, index) => {
       count += own
@@ -155,7 +165,7 @@ function createTimes<Label extends string>(config: {
   readonly registers: readonly Registry[]
 }): Times<Label> {
   const { name, help, labelNames, buckets } = config
-  const rows = new Map<string, { readonly labels: Readonly<Record<Label, string>>; readonly row: TimesRow }>()
+  const rows = createCells(labelNames, (labels) => new TimesRow(labels, buckets))
   const metric = {
     name,
     get: () => ({
@@ -163,22 +173,12 @@ function createTimes<Label extends string>(config: {
       help,
       type: 'histogram',
       aggregator: 'sum',
-      values: [...rows.values()].flatMap(({ labels, row }) => row.values(name, labels)),
+      values: [...rows.values()].flatMap((row) => row.values(name)),
     }),
   }
   // The declared type is that of the library's own classes; of one of them it calls no more than this.
   for (const register of config.registers) register.registerMetric(metric as unknown as Metric)
-  return {
-    cell(labels) {
-      const key = labelNames.map((label) => labels[label]).join('\0')
-      let known = rows.get(key)
-      if (known === undefined) {
-        known = { labels, row: new TimesRow(buckets) }
-        rows.set(key, known)
-      }
-      return known.row
-    },
-  }
+  return rows
 }
 
 export function createMetrics(): Metrics {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Node } from '../resource/node.ts'
 import { selectorKey } from '../resource/node-selector.ts'
 
@@ -7,5 +7,5 @@ import { selectorKey } from '../resource/node-selector.ts'
  * neither has what the other has. A client that comes back has the same, also if its group is another one by then.
  */
 export function clientKeyOf({ id, cluster, metadata }: Node): string {
-  return createHash('sha256').update(selectorKey({ id, cluster, metadata })).digest('base64')
+  return hash('sha256', selectorKey({ id, cluster, metadata }), 'base64')
 }

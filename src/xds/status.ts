@@ -227,6 +227,16 @@ export class StreamRecord {
     this.#rejections = rejections
   }
 
+  /** Of what the client should have, what it rejected. */
+  get standing(): readonly StandingRejection[] {
+    return this.#rejections?.standing ?? []
+  }
+
+  /** Undefined until the stream has named its node. */
+  get nodeId(): string | undefined {
+    return this.#node?.id
+  }
+
   /** Where a resource stands now. */
   placeOf(resource: Resource): Origin {
     return this.#originOf(resource) ?? resource.origin
@@ -241,7 +251,7 @@ export class StreamRecord {
   get status(): NodeStatus | undefined {
     const node = this.#node
     if (node === undefined) return undefined
-    const rejected = this.#rejections?.standing.map((one) => rejectedStatus(one, this.placeOf(one.resource))) ?? []
+    const rejected = this.standing.map((one) => rejectedStatus(one, this.placeOf(one.resource)))
     const rejecting = new Set(rejected.map(({ type }) => type))
     const types = [...this.#types].map(([typeUrl, type]): [string, TypeStatus] => {
       const word = wordOf(typeUrl)
@@ -293,9 +303,10 @@ export class StatusRecorder implements StatusReader {
 
   #countRejected(): ReadonlyMap<{ readonly type: string }, number> {
     const byType = new Map<string, Set<string>>()
-    for (const { status } of this.#streams) {
-      for (const { type, name } of status?.rejected ?? []) {
-        byType.set(type, (byType.get(type) ?? new Set<string>()).add(`${status?.id}\0${name}`))
+    for (const { nodeId, standing } of this.#streams) {
+      for (const { resource } of standing) {
+        const type = wordOf(resource.typeUrl)
+        byType.set(type, (byType.get(type) ?? new Set<string>()).add(`${nodeId}\0${resource.name}`))
       }
     }
     return new Map([...byType].map(([type, resources]) => [{ type }, resources.size]))

@@ -7,10 +7,10 @@ export interface Warner {
 
 /** What a warning is about: of two with equal message and equal such fields one is enough. */
 interface About {
-  readonly type?: string
-  readonly types?: readonly string[]
-  readonly name?: string
-  readonly version?: string
+  readonly type?: string | undefined
+  readonly types?: readonly string[] | undefined
+  readonly name?: string | undefined
+  readonly version?: string | undefined
 }
 
 interface Repeated {
@@ -56,13 +56,7 @@ export class SeldomLog {
         this.#others++
         return
       }
-      const about = {
-        ...(type && { type }),
-        ...(types && { types }),
-        ...(name && { name }),
-        ...(version && { version }),
-      }
-      repeated = { about, message, written: 0, unwritten: 0 }
+      repeated = { about: { type, types, name, version }, message, written: 0, unwritten: 0 }
       this.#known.set(key, repeated)
     }
     if (repeated.written < maxLines) {

@@ -65,7 +65,7 @@ export interface Subscription {
 const maxOutstanding = 64
 
 /** Sets that a client may have of a resource's version. More are the mark of one that answers nothing. */
-const maxHeld = 8
+export const maxHeld = 8
 
 export function newSubscription(typeUrl: TypeUrl): Subscription {
   return {

@@ -329,13 +329,14 @@ function heldIn({ subscription, verdict }: Judged): Held {
   const only = part === undefined ? undefined : new Set(part)
   const isThere = ({ name }: Resource): boolean => isAsked(subscription, name) && (only?.has(name) ?? true)
   const wasOwed = (name: string): boolean => owed === 'all' || owed.matches(name)
-  const all = [...set.values()].filter(isThere)
+  const members = [...set.values()]
+  const all = members.filter(isThere)
   // Beside an older rejection only names newly asked for are sent.
   const isOnlyOwed = part === undefined && !isComplete
   const fresh = isOnlyOwed || acked === undefined ? all : [...changedIn(acked, set, all, wasOwed)]
   const news = isOnlyOwed ? fresh.filter(({ name }) => wasOwed(name)) : fresh
   return {
-    names: new Set(part ?? [...set.values()].map(({ name }) => name)),
+    names: new Set(part ?? members.map(({ name }) => name)),
     new: news.filter(({ isReady }) => isReady),
   }
 }

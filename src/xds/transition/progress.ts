@@ -2,7 +2,7 @@ import type { Log } from '../../log.ts'
 import { resourceTypes, type TypeUrl, wordOf } from '../../resource/type-url.ts'
 import { diffSets, emptySet, type ResourceSet } from '../../snapshot/resource-set.ts'
 import { noNames } from '../protocol/names.ts'
-import type { Sent, Subscription, Verdict } from '../protocol/subscription.ts'
+import { maxHeld, type Sent, type Subscription, type Verdict } from '../protocol/subscription.ts'
 import type { Protocol } from '../stream-event.ts'
 import type { Remembered } from './client-memory.ts'
 import { clustersAfterNack } from './cluster-news.ts'
@@ -47,9 +47,6 @@ const listenerType = resourceTypes.listener.typeUrl
 
 /** Names in one line of the log. */
 const maxNames = 20
-
-/** Sets of one type that a client may have brought from its earlier streams. */
-const maxHeld = 8
 
 /** How far the client of one stream has come, as the plan must know it: what its subscriptions do not say by themselves. */
 export class Progress {
