@@ -10,6 +10,7 @@ import {
   given,
   type Memory,
   nack,
+  removed,
   type Says,
   type Step,
   server,
@@ -217,6 +218,31 @@ for (const protocol of protocols) {
     apply(resource('cluster', 'y', 2)),
     accepted({ type: 'cluster', resources: [resource('cluster', 'y', 2), ...beside('x')] }),
     accepted({ type: 'route', resources: [routeTo('r', 'y')] }),
+    server.silent(),
+  )
+
+  transcript(
+    `rule 103: a client that let a route go is not given what it had of it when it rejects a new form, for what that names is gone (${protocol})`,
+    protocol,
+    given(resource('cluster', 'x'), resource('cluster', 'y'), routeTo('r', 'x'), routeTo('q', 'y')),
+    client(asks('cluster')),
+    accepted({ type: 'cluster', resources: ['x', 'y'] }),
+    client(asks('route', 'r', 'q')),
+    accepted({ type: 'route', resources: ['r', 'q'] }),
+    client(protocol === 'sotw' ? { type: 'route', names: ['q'] } : { type: 'route', unsubscribe: ['r'] }),
+    server.silent(),
+    apply(removed('cluster', 'x'), routeTo('r', 'y')),
+    accepted({ type: 'cluster', resources: beside('y'), removed: protocol === 'delta' ? ['x'] : [] }),
+    client(protocol === 'sotw' ? { type: 'route', names: ['q', 'r'] } : { type: 'route', subscribe: ['r'] }),
+    server({ type: 'route', resources: [routeTo('r', 'y')] }),
+    client(nack('Only unique values for domains are permitted. Duplicate entry of domain * in route r')),
+    server.silent(),
+    apply(resource('cluster', 'z'), routeTo('r', 'z')),
+    server({ type: 'cluster', resources: ['z', ...beside('y')] }),
+    // The route waits for the new cluster, and nothing comes in its place.
+    protocol === 'delta' ? accepted({ type: 'route', removed: ['r'] }) : server.silent(),
+    client(ack({ type: 'cluster' })),
+    accepted({ type: 'route', resources: [routeTo('r', 'z')] }),
     server.silent(),
   )
 }

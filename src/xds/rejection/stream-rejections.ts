@@ -268,13 +268,15 @@ export class StreamRejections {
   #fallback({ subscription, protocol, hadBefore }: Judged, rejected: Resource): Resource | undefined {
     const { acked, mayHold, initialVersions } = subscription
     const { name, version } = rejected
-    for (const set of acked === undefined ? mayHold.toReversed() : [acked, ...mayHold.toReversed()]) {
+    // What it accepted last, it may have let go since, and what that names is gone then: see `noteUnchanged`.
+    const last = acked === undefined || mayHold.includes(acked) ? acked : mayHold[0]
+    for (const set of last === undefined ? mayHold.toReversed() : [last, ...mayHold.toReversed()]) {
       const before = set.get(name)
       if (before !== undefined && before.version !== version && !this.#record.has(before)) return before
     }
     const mayHave = protocol === 'delta' ? initialVersions?.has(name) === true : hadBefore && acked === undefined
     // What stands in the set that was accepted and was rejected since was not asked for then.
-    if (!mayHave) return this.#record.standIn(acked?.get(name)?.version === version ? undefined : acked?.get(name))
+    if (!mayHave) return this.#record.standIn(last?.get(name)?.version === version ? undefined : last?.get(name))
     // It has one that is not known here: it must keep that, and absence could take it away.
     return buildUnreadyResource({ ...rejected, version: 'unknown' })
   }
