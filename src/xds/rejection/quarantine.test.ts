@@ -64,6 +64,12 @@ describe('the target of a node that rejected something', () => {
       ['cluster x=1', 'route r=1'],
     ],
     [
+      'does not go back to what leads, over what the snapshot has dropped, to a cluster that it cannot have',
+      smallView('cluster x=2', 'listener l=2 > cluster x'),
+      [rejection('cluster x=2')],
+      [],
+    ],
+    [
       'has an aggregate cluster though one of its members was rejected',
       smallView('cluster a=1 > cluster x > cluster y', 'cluster x=1', 'cluster y=1', 'route r=2 > cluster a'),
       [rejection('cluster y=1')],

@@ -115,16 +115,22 @@ function holdDependents(substitutes: Substitutes, snapshot: View, earlier: reado
         for (const name of namersIn(set).get(keyOf({ typeUrl: neededType, name: needed })) ?? []) {
           if (substitutes.get(typeUrl)?.has(name)) continue
           const before = earlier.flatMap((view) => view.sets.get(typeUrl)?.get(name) ?? [])
-          const old = before.find((resource) => !lacks(resource))
+          const old = before.find((resource) => !lacks(resource, new Set()))
           substitute(substitutes, typeUrl, name, old)
         }
       }
     }
   }
-  function lacks({ references }: Resource): boolean {
-    return references.some(({ typeUrl, name }) => {
+
+  /** It leads to one that this node cannot have, directly or over what the snapshot has dropped. */
+  function lacks(resource: Resource, seen: Set<Resource>): boolean {
+    seen.add(resource)
+    return resource.references.some(({ typeUrl, name }) => {
       const ofType = substitutes.get(typeUrl)
-      return ofType?.has(name) === true && ofType.get(name) === undefined
+      if (ofType?.has(name) === true) return ofType.get(name) === undefined
+      if (snapshot.sets.get(typeUrl)?.get(name) !== undefined) return false
+      const [old] = earlier.flatMap((view) => view.sets.get(typeUrl)?.get(name) ?? [])
+      return old !== undefined && !seen.has(old) && lacks(old, seen)
     })
   }
 }

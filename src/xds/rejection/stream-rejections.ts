@@ -53,8 +53,8 @@ export class StreamRejections {
   #steady: View | undefined
   readonly #searches = new Map<TypeUrl, Search>()
   #snapshot: View | undefined
-  /** What the client should have beside that: the last answer to this question. */
-  #target: View | undefined
+  /** What that was when the target was last asked for, if it changed since. */
+  #before: View | undefined
   /** What is kept from the client now. */
   #kept: Quarantine = []
 
@@ -95,24 +95,22 @@ export class StreamRejections {
       const before = setIn(this.#snapshot ?? snapshot, typeUrl)
       this.#keep(typeUrl, search, this.#followed(search.bisection, before, snapshot, nowMs))
     }
-    const before = this.#snapshot
+    this.#before ??= this.#snapshot
     this.#snapshot = snapshot
-    this.#noteReturns(before, snapshot)
   }
 
-  /** What comes back to a rejected version stays as it was in between: if it was gone, the client has nothing of it. */
-  #noteReturns(earlier: View | undefined, snapshot: View): void {
+  /** What comes back to a rejected version stays as the client has it now: if it was gone, it has nothing of it. */
+  #noteReturns(snapshot: View, view: View): void {
+    const before = this.#before
+    this.#before = undefined
+    if (before === undefined || before === snapshot) return
     for (const rejection of this.#record.rejections) {
       const { typeUrl, name, version } = rejection.resource
-      const after = snapshot.sets.get(typeUrl)?.get(name)
-      if (after === undefined && rejection.accepted !== undefined)
-        this.#record.add({ ...rejection, accepted: undefined }, this.#isWanted)
-      if (after?.version !== version) continue
-      const before = earlier?.sets.get(typeUrl)?.get(name)
-      if (before === undefined || this.#record.has(before)) continue
-      // It may have waited for something else that was rejected, and never been sent.
-      if (this.#target?.sets.get(typeUrl)?.get(name)?.version !== before.version) continue
-      this.#record.add({ ...rejection, accepted: before, since: new Date().toISOString() }, this.#isWanted)
+      if (snapshot.sets.get(typeUrl)?.get(name)?.version !== version) continue
+      if (before.sets.get(typeUrl)?.get(name)?.version === version) continue
+      const accepted = view.sets.get(typeUrl)?.get(name)
+      if (accepted === rejection.accepted || (accepted !== undefined && this.#record.has(accepted))) continue
+      this.#record.add({ ...rejection, accepted, since: new Date().toISOString() }, this.#isWanted)
     }
   }
 
@@ -131,12 +129,12 @@ export class StreamRejections {
   target(view: View | undefined, nowMs: number): View | undefined {
     const snapshot = this.#snapshot
     if (snapshot === undefined) return undefined
+    if (view !== undefined) this.#noteReturns(snapshot, view)
     for (const [typeUrl, search] of this.#searches) {
       this.#searches.set(typeUrl, { ...search, bisection: probe(search.bisection, nowMs) })
     }
     this.#kept = this.#quarantine()
-    this.#target = targetFor(snapshot, this.#kept, this.#steady ?? view ?? snapshot, view)
-    return this.#target
+    return targetFor(snapshot, this.#kept, this.#steady ?? view ?? snapshot, view)
   }
 
   /** After a rejection: is there anything to say but what is kept from the client? */
