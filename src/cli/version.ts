@@ -17,7 +17,7 @@ export function versionCommand(io: Io): Command {
     .addOption(jsonOption())
     .action((flags: { envoyApi?: string; json?: true }) => {
       const api = loadEnvoyApi(flags.envoyApi)
-      const envoyApi = `${api.label} (${api.files.file.length} files)`
+      const envoyApi = `${api.label} (${api.files.length} files)`
       if (flags.json) return printJson(io, { fairlead: fairleadVersion, node: process.version, envoyApi })
       print(io, [`fairlead   ${fairleadVersion}`, `Node       ${process.version}`, `Envoy API  ${envoyApi}`].join('\n'))
     })

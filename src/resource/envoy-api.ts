@@ -1,15 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { create, createFileRegistry, type FileRegistry, fromBinary } from '@bufbuild/protobuf'
+import { create, fromBinary, type Registry, toBinary } from '@bufbuild/protobuf'
 import { type FileDescriptorSet, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
 import { ControlPlaneError, messageOf } from '../errors.ts'
+import { type DescriptorFile, readDescriptorFiles } from './descriptor-file.ts'
+import { LazyRegistry } from './lazy-registry.ts'
 
-/** The descriptors of one version of Envoy's API (and of our own messages), loaded once at start. */
+/** The descriptors of one version of Envoy's API (and of our own messages). */
 export interface EnvoyApi {
   /** What people are told: `built-in`, or the file that `--envoy-api` named. */
   readonly label: string
-  readonly registry: FileRegistry
-  readonly files: FileDescriptorSet
+  readonly registry: Registry
+  readonly files: readonly DescriptorFile[]
 }
 
 /** Where the build puts the default descriptors; the same path from src/ and from dist/. */
@@ -23,34 +25,33 @@ const builtIn = 'built-in'
  * @throws ControlPlaneError `api` when the file cannot be read, is no descriptor set, or lacks an import.
  */
 export function loadEnvoyApi(path?: string): EnvoyApi {
-  if (path === undefined) return buildEnvoyApi(builtIn, readBuiltInFiles())
+  if (path === undefined) return apiOf(builtIn, filesIn(defaultDescriptors))
   return buildEnvoyApi(path, withOwnFiles(readDescriptorSet(path)))
 }
 
 /**
- * The API of a descriptor set whose files stand after what they import.
+ * The API of a descriptor set from elsewhere, of which every file is looked at.
  * @throws ControlPlaneError `api` when the set is incomplete or contradicts itself.
  */
-export function buildEnvoyApi(label: string, files: FileDescriptorSet): EnvoyApi {
-  const registry = registryOf(label, files)
-  if (registry.getMessage('envoy.config.cluster.v3.Cluster') === undefined) {
-    throw new ControlPlaneError('api', `${label} holds no Envoy API: make one with \`fairlead api import\``)
-  }
-  return { label, registry, files }
-}
-
-function registryOf(label: string, files: FileDescriptorSet): FileRegistry {
+export function buildEnvoyApi(label: string, set: FileDescriptorSet): EnvoyApi {
+  const api = apiOf(label, readDescriptorFiles(toBinary(FileDescriptorSetSchema, set)))
   try {
-    return createFileRegistry(files)
+    api.registry.loadAll()
   } catch (error) {
     throw new ControlPlaneError(
       'api',
       `the Envoy API descriptors in ${label} do not fit together: ${messageOf(error)}`,
-      {
-        cause: error,
-      },
+      { cause: error },
     )
   }
+  return api
+}
+
+function apiOf(label: string, files: readonly DescriptorFile[]): EnvoyApi & { readonly registry: LazyRegistry } {
+  if (!files.some(({ types }) => types.includes('envoy.config.cluster.v3.Cluster'))) {
+    throw new ControlPlaneError('api', `${label} holds no Envoy API: make one with \`fairlead api import\``)
+  }
+  return { label, registry: new LazyRegistry(files), files }
 }
 
 /** @throws ControlPlaneError `api` when the package was not built. */
@@ -76,6 +77,18 @@ export function apiHint(api: EnvoyApi, what: 'field' | 'message'): string {
 }
 
 function readDescriptorSet(file: string): FileDescriptorSet {
+  return readFrom(
+    file,
+    (bytes) => fromBinary(FileDescriptorSetSchema, bytes),
+    ({ file: files }) => files.length > 0,
+  )
+}
+
+function filesIn(file: string): readonly DescriptorFile[] {
+  return readFrom(file, readDescriptorFiles, (files) => files.length > 0)
+}
+
+function readFrom<T>(file: string, read: (bytes: Uint8Array) => T, isFilled: (content: T) => boolean): T {
   let bytes: Uint8Array
   try {
     bytes = readFileSync(file)
@@ -83,8 +96,8 @@ function readDescriptorSet(file: string): FileDescriptorSet {
     throw new ControlPlaneError('api', `cannot read the Envoy API descriptors: ${messageOf(error)}`, { cause: error })
   }
   try {
-    const set = fromBinary(FileDescriptorSetSchema, bytes)
-    if (set.file.length > 0) return set
+    const content = read(bytes)
+    if (isFilled(content)) return content
   } catch (error) {
     throw new ControlPlaneError('api', notASet(file), { cause: error })
   }

@@ -1,6 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf'
-import { type FileDescriptorProto, FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
 import { loadFileDescriptorSetFromBuffer, type ServiceDefinition } from '@grpc/proto-loader'
+import { type DescriptorFile, decodeDescriptorFile } from './descriptor-file.ts'
 import type { EnvoyApi } from './envoy-api.ts'
 import { resourceTypes } from './type-url.ts'
 
@@ -23,7 +24,10 @@ function loadServices(api: EnvoyApi): ReadonlyMap<string, ServiceDefinition> {
   const wanted = discoveryServiceNames()
   // The whole set would cost proto-loader half a second and 60 MB.
   const files = filesOfServices(api, wanted)
-  const set = toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file: files }))
+  const set = toBinary(
+    FileDescriptorSetSchema,
+    create(FileDescriptorSetSchema, { file: files.map(decodeDescriptorFile) }),
+  )
   const loaded = loadFileDescriptorSetFromBuffer(Buffer.from(set))
   const services = new Map<string, ServiceDefinition>()
   for (const name of wanted) {
@@ -35,7 +39,7 @@ function loadServices(api: EnvoyApi): ReadonlyMap<string, ServiceDefinition> {
 
 /** The encoded `FileDescriptorProto`s of those services and of all that they import: for server reflection. */
 export function discoveryServiceFiles(api: EnvoyApi): readonly Uint8Array[] {
-  return filesOfServices(api, discoveryServiceNames()).map((file) => toBinary(FileDescriptorProtoSchema, file))
+  return filesOfServices(api, discoveryServiceNames()).map(({ bytes }) => bytes)
 }
 
 function discoveryServiceNames(): ReadonlySet<string> {
@@ -44,17 +48,15 @@ function discoveryServiceNames(): ReadonlySet<string> {
 }
 
 /** The files that define these services, and all that they import, imports first. */
-export function filesOfServices(api: EnvoyApi, services: ReadonlySet<string>): FileDescriptorProto[] {
-  const byName = new Map(api.files.file.map((file) => [file.name, file]))
-  const found = new Set<FileDescriptorProto>()
-  const add = (file: FileDescriptorProto | undefined): void => {
+function filesOfServices({ files }: EnvoyApi, services: ReadonlySet<string>): readonly DescriptorFile[] {
+  const byName = new Map(files.map((file) => [file.name, file]))
+  const found = new Set<DescriptorFile>()
+  const add = (file: DescriptorFile | undefined): void => {
     if (file === undefined || found.has(file)) return
-    for (const dependency of file.dependency) add(byName.get(dependency))
+    for (const name of file.imports) add(byName.get(name))
     found.add(file)
   }
-  for (const file of api.files.file) {
-    if (file.service.some((service) => services.has(`${file.package}.${service.name}`))) add(file)
-  }
+  for (const file of files) if (file.services.some((service) => services.has(service))) add(file)
   return [...found]
 }
 

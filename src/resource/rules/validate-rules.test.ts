@@ -22,7 +22,7 @@ import {
   OneofOptionsSchema,
 } from '@bufbuild/protobuf/wkt'
 import { describe, expect, test } from 'vitest'
-import { buildEnvoyApi, type EnvoyApi, loadEnvoyApi } from '../envoy-api.ts'
+import { buildEnvoyApi, type EnvoyApi, loadEnvoyApi, readBuiltInFiles } from '../envoy-api.ts'
 import { formatPath } from '../tree-path.ts'
 import { skippedPatternCount } from './text-rules.ts'
 import { validateMessage } from './validate-rules.ts'
@@ -709,7 +709,7 @@ function apiOf(rows: readonly Row[]): EnvoyApi {
       }),
     ],
   })
-  return buildEnvoyApi('test', create(FileDescriptorSetSchema, { file: [...builtIn.files.file, file] }))
+  return buildEnvoyApi('test', create(FileDescriptorSetSchema, { file: [...readBuiltInFiles().file, file] }))
 }
 
 function fieldOf(type: string, rules: JsonObject, name: string): FieldDescriptorProto {
