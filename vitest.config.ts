@@ -6,7 +6,10 @@ const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
 
 const shared = {
   globalSetup: ['test/support/global-setup.ts'],
+  setupFiles: ['test/support/file-end.ts'],
   restoreMocks: true,
+  // Every file would load the server and Envoy's API again, which takes longer than most of them.
+  isolate: false,
 }
 
 const config: ViteUserConfig = defineConfig({
@@ -36,8 +39,6 @@ const config: ViteUserConfig = defineConfig({
           name: 'protocol',
           include: ['test/protocol/**/*.test.ts'],
           testTimeout: 10_000,
-          // Every file would load the server and Envoy's API again, which takes longer than its transcripts.
-          isolate: false,
           maxWorkers: Math.max(2, availableParallelism()),
         },
       },
@@ -58,8 +59,9 @@ const config: ViteUserConfig = defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: isLong ? 600_000 : 60_000,
           hookTimeout: 60_000,
-          // Every Envoy is a process of its own with load on it: two files at a time on any machine.
+          // Every Envoy is a process of its own with load on it: two files at a time on any machine, and two tests of each.
           maxWorkers: 2,
+          maxConcurrency: 2,
           sequence: { groupOrder: 1 },
         },
       },

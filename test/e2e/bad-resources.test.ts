@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { nodes, problems } from '../support/admin-client.ts'
 import { atTestEnd } from '../support/at-test-end.ts'
 import { startBackend } from '../support/backend.ts'
+import { testBothProtocols } from '../support/both-protocols.ts'
 import { startControlPlane } from '../support/control-plane.ts'
 import { createFileStore } from '../support/document-store.ts'
 import {
@@ -92,9 +93,8 @@ async function mistakes(): Promise<readonly Mistake[]> {
 }
 
 describeWithEnvoy('a stock Envoy that is given what it cannot take beside what it can', () => {
-  test.each(['sotw', 'delta'] as const)(
+  testBothProtocols(
     'is sent each rejected version once in 10 s over %s, and everything else at once',
-    { timeout: 60_000 },
     async (protocol) => {
       const [one, two] = [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })]
       const ports = { http: await lowPort(), twice: await lowPort(), fresh: await lowPort() }

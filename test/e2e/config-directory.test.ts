@@ -2,9 +2,10 @@ import { execFile } from 'node:child_process'
 import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { problems, readiness, settledNode, waitForProblems } from '../support/admin-client.ts'
 import { startBackend } from '../support/backend.ts'
+import { testBothProtocols } from '../support/both-protocols.ts'
 import { createAuthority } from '../support/certificates.ts'
 import { startControlPlane } from '../support/control-plane.ts'
 import { type Changes, endpoints } from '../support/documents.ts'
@@ -63,32 +64,33 @@ async function startAll(protocol: Protocol, prepare: (root: string, documents: C
 }
 
 describeWithEnvoy('an Envoy under load', () => {
-  describe.each(['sotw', 'delta'] as const)('over %s', (protocol) => {
-    test('notices nothing when the config directory is deleted and made again', async () => {
-      const { root, config, documents, adminUrl, expectNoFlap, expectChange } = await startAll(
-        protocol,
-        (dir, initial) => {
-          writeDirectory(join(dir, 'config'), initial)
-          return join(dir, 'config')
-        },
-      )
-      writeDirectory(join(root, 'backup'), documents)
-      for (let round = 1; round <= 2; round++) {
-        await run('rm', ['-r', config])
-        await waitForProblems(adminUrl, ['source-empty'])
-        await expectNoFlap()
-        expect(await problems(adminUrl)).toMatchObject([
-          { severity: 'error', place: config, message: expect.stringContaining('stays in force') },
-        ])
+  testBothProtocols('notices nothing over %s when the config directory is deleted and made again', async (protocol) => {
+    const { root, config, documents, adminUrl, expectNoFlap, expectChange } = await startAll(
+      protocol,
+      (dir, initial) => {
+        writeDirectory(join(dir, 'config'), initial)
+        return join(dir, 'config')
+      },
+    )
+    writeDirectory(join(root, 'backup'), documents)
+    for (let round = 1; round <= 2; round++) {
+      await run('rm', ['-r', config])
+      await waitForProblems(adminUrl, ['source-empty'])
+      await expectNoFlap()
+      expect(await problems(adminUrl)).toMatchObject([
+        { severity: 'error', place: config, message: expect.stringContaining('stays in force') },
+      ])
 
-        await run('cp', ['-r', join(root, 'backup'), config])
-        await waitForProblems(adminUrl, [])
-        await expectNoFlap()
-      }
-      await expectChange((changed) => writeDirectory(config, changed))
-    })
+      await run('cp', ['-r', join(root, 'backup'), config])
+      await waitForProblems(adminUrl, [])
+      await expectNoFlap()
+    }
+    await expectChange((changed) => writeDirectory(config, changed))
+  })
 
-    test('notices nothing when the link that is the config directory leads elsewhere, or nowhere for a while', async () => {
+  testBothProtocols(
+    'notices nothing over %s when the link that is the config directory leads elsewhere, or nowhere for a while',
+    async (protocol) => {
       const { root, config, documents, adminUrl, expectNoFlap, expectChange } = await startAll(
         protocol,
         (dir, initial) => {
@@ -119,8 +121,8 @@ describeWithEnvoy('an Envoy under load', () => {
         writeDirectory(join(root, 'release-4'), changed)
         swap(config, 'release-4')
       })
-    })
-  })
+    },
+  )
 
   test('follows a directory whose files are links through one that is swapped, as Kubernetes mounts them', async () => {
     const { root, config, documents, adminUrl, expectNoFlap, expectChange } = await startAll(

@@ -1,7 +1,8 @@
 import { Agent, request } from 'node:http'
-import { describe, expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { atTestEnd } from '../support/at-test-end.ts'
 import { startBackend } from '../support/backend.ts'
+import { testBothProtocols } from '../support/both-protocols.ts'
 import { type Changes, cluster, endpoints, listener, removed, routesTo } from '../support/documents.ts'
 import { backendOf, type Edge, startEdge } from '../support/edge.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
@@ -58,21 +59,25 @@ async function move(protocol: Protocol, drainTime: string): Promise<Moved> {
 }
 
 describeWithEnvoy('a connection of a listener that was replaced', () => {
-  describe.each<Protocol>(['sotw', 'delta'])('over %s', (protocol) => {
-    test('is served by the old cluster, deleted or not, while it drains (rules 74, 76)', async () => {
+  testBothProtocols(
+    'is served over %s by the old cluster, deleted or not, while it drains (rules 74, 76)',
+    async (protocol) => {
       const { edge, onOldConnection } = await move(protocol, '10m')
       expect(onOldConnection).toEqual(Array<string>(10).fill('before'))
       expect(await edge.envoy.stat('cluster_manager.cluster_removed')).toBe(0)
-    })
+    },
+  )
 
-    test('outlives its cluster where the drain time is set too short: what the hold is for', async () => {
+  testBothProtocols(
+    'outlives its cluster over %s where the drain time is set too short: what the hold is for',
+    async (protocol) => {
       const { onOldConnection } = await move(protocol, '0s')
       expect(onOldConnection).toContain('status 503')
-    })
+    },
+  )
 
-    test('is waited for no longer than the drain time', async () => {
-      const { edge } = await move(protocol, '2s')
-      await edge.envoy.waitForStat('cluster_manager.cluster_removed', (count) => count === 1)
-    })
+  testBothProtocols('is waited for over %s no longer than the drain time', async (protocol) => {
+    const { edge } = await move(protocol, '2s')
+    await edge.envoy.waitForStat('cluster_manager.cluster_removed', (count) => count === 1)
   })
 })

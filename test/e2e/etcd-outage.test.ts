@@ -1,8 +1,9 @@
 import type { Etcd3 } from 'etcd3'
-import { describe, expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { readiness, settledNode, waitForProblems } from '../support/admin-client.ts'
 import { atTestEnd } from '../support/at-test-end.ts'
 import { startBackend } from '../support/backend.ts'
+import { testBothProtocols } from '../support/both-protocols.ts'
 import { createAuthority } from '../support/certificates.ts'
 import { startControlPlane } from '../support/control-plane.ts'
 import { createEtcdStore } from '../support/document-store.ts'
@@ -42,30 +43,31 @@ async function startAll(protocol: Protocol) {
 
 describeWithEnvoy('an Envoy under load', () => {
   describeWithEtcd('whose configuration is in etcd', () => {
-    describe.each(['sotw', 'delta'] as const)('over %s', (protocol) => {
-      test('notices nothing when etcd is stopped and started', async () => {
-        const { envoy, http, https, etcd, store, two, controlPlane, before, failures } = await startAll(protocol)
-        const { adminUrl } = controlPlane
-        await etcd.stop()
-        await waitForProblems(adminUrl, ['source-unreachable'])
-        expect(await readiness(adminUrl)).toMatchObject({
-          status: 200,
-          serving: 'current',
-          sources: [{ state: 'unreachable', documents: 8 }],
-        })
-        await Promise.all([http.next(50), https.next(5)])
-        await etcd.start()
-        await waitForProblems(adminUrl, [])
-        await Promise.all([http.next(50), https.next(5)])
-        expect(await modificationsOf(envoy)).toEqual(before)
-        expect(await readiness(adminUrl)).toMatchObject({ revision: 1, errors: 0, sources: [{ state: 'read' }] })
-
-        await store.write(endpoints('shop', two))
-        await http.next(50, { from: 'two' })
-        expect(await failures()).toEqual([])
+    testBothProtocols('notices nothing over %s when etcd is stopped and started', async (protocol) => {
+      const { envoy, http, https, etcd, store, two, controlPlane, before, failures } = await startAll(protocol)
+      const { adminUrl } = controlPlane
+      await etcd.stop()
+      await waitForProblems(adminUrl, ['source-unreachable'])
+      expect(await readiness(adminUrl)).toMatchObject({
+        status: 200,
+        serving: 'current',
+        sources: [{ state: 'unreachable', documents: 8 }],
       })
+      await Promise.all([http.next(50), https.next(5)])
+      await etcd.start()
+      await waitForProblems(adminUrl, [])
+      await Promise.all([http.next(50), https.next(5)])
+      expect(await modificationsOf(envoy)).toEqual(before)
+      expect(await readiness(adminUrl)).toMatchObject({ revision: 1, errors: 0, sources: [{ state: 'read' }] })
 
-      test('gets exactly what changed while its server was away, though etcd has compacted all of it', async () => {
+      await store.write(endpoints('shop', two))
+      await http.next(50, { from: 'two' })
+      expect(await failures()).toEqual([])
+    })
+
+    testBothProtocols(
+      'gets over %s exactly what changed while its server was away, though etcd has compacted all of it',
+      async (protocol) => {
         const { envoy, http, https, etcd, wire, store, documents, one, two, controlPlane, before, failures } =
           await startAll(protocol)
         const { adminUrl } = controlPlane
@@ -94,8 +96,8 @@ describeWithEnvoy('an Envoy under load', () => {
         expect(after).toMatchObject({ 'cluster_manager.cluster_added': 4, 'cluster_manager.cluster_removed': 1 })
         expect(apartFromClusters(after)).toEqual(apartFromClusters(before))
         expect(await readiness(adminUrl)).toMatchObject({ revision: 2, errors: 0 })
-      })
-    })
+      },
+    )
   })
 })
 

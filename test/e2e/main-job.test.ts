@@ -1,5 +1,6 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect } from 'vitest'
 import { atTestEnd } from '../support/at-test-end.ts'
+import { testBothProtocols } from '../support/both-protocols.ts'
 import { createEtcdStore, createFileStore, type DocumentStore } from '../support/document-store.ts'
 import { startEtcd } from '../support/etcd.ts'
 import { runMainJob } from '../support/main-job.ts'
@@ -9,7 +10,7 @@ const rounds = process.env['FAIRLEAD_TEST_LONG'] === '1' ? 15 : 2
 
 describeWithEnvoy('a stock Envoy with nothing but the printed bootstrap', (binary) => {
   const suite = (openStore: () => Promise<DocumentStore>): void => {
-    test.each(['sotw', 'delta'] as const)(
+    testBothProtocols(
       'over %s goes LIVE, routes, and takes every kind of change under load without a failed request',
       async (protocol) => {
         const report = await runMainJob({ protocol, store: await openStore(), binary, rounds })

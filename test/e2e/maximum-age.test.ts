@@ -1,40 +1,25 @@
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
-import { startBackend } from '../support/backend.ts'
+import { testBothProtocols } from '../support/both-protocols.ts'
 import { problemsOf, rejections, startControlPlane } from '../support/control-plane.ts'
 import { isLong } from '../support/conversation.ts'
 import { createFileStore } from '../support/document-store.ts'
-import {
-  type Changes,
-  cluster,
-  endpoints,
-  listener,
-  rds,
-  removed,
-  routeConfiguration,
-  routesTo,
-} from '../support/documents.ts'
+import { listener, rds } from '../support/documents.ts'
 import { startEnvoy } from '../support/envoy.ts'
 import { startLoad } from '../support/load.ts'
+import { startMovingShop } from '../support/moving-shop.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
-import type { Protocol } from '../support/wire-client.ts'
 
-const ageS = 5
-const soakS = isLong ? 120 : 17
+const ageS = isLong ? 5 : 2
+const soakS = isLong ? 120 : 9
 
 describeWithEnvoy(`a stock Envoy that is sent away every ${ageS} s (rule 91)`, () => {
-  test.each<Protocol>(['sotw', 'delta'])(
+  testBothProtocols(
     `over %s loses no request in ${soakS} s, while what it has changes all the time`,
-    { timeout: (soakS + 60) * 1000 },
     async (protocol) => {
-      const backends = [await startBackend({ name: 'even' }), await startBackend({ name: 'odd' })] as const
-      const documentsOf = (round: number): Changes => ({
-        ...cluster(`shop-${round}`),
-        ...endpoints(`shop-${round}`, backends[round % 2 === 0 ? 0 : 1]),
-        ...routeConfiguration('routes', routesTo(`shop-${round}`)),
-      })
+      const shop = await startMovingShop()
       const store = createFileStore()
-      await store.write({ ...listener('http', { routes: rds('routes') }), ...documentsOf(0) })
+      await store.write({ ...listener('http', { routes: rds('routes') }), ...shop.documentsOf(0) })
       const controlPlane = await startControlPlane({
         ...store.flags,
         maxConnectionAge: `${ageS}s`,
@@ -57,11 +42,8 @@ describeWithEnvoy(`a stock Envoy that is sent away every ${ageS} s (rule 91)`, (
       let round = 0
       while (performance.now() < end) {
         round++
-        await store.write({
-          ...documentsOf(round),
-          ...removed(`cluster/shop-${round - 1}`, `endpoint/shop-${round - 1}`),
-        })
-        await load.next(10, { from: round % 2 === 0 ? 'even' : 'odd', timeoutMs: 20_000 })
+        await store.write(shop.moveTo(round))
+        await load.next(10, { from: shop.backendOf(round), timeoutMs: 20_000 })
       }
 
       const report = await load.stop()
@@ -73,5 +55,6 @@ describeWithEnvoy(`a stock Envoy that is sent away every ${ageS} s (rule 91)`, (
       expect(problemsOf(controlPlane)).toEqual([])
       console.log(`${protocol}: ${connections} connections, ${round} moves, ${report.sent} requests, none failed`)
     },
+    { timeout: (soakS + 60) * 1000 },
   )
 })

@@ -1,22 +1,13 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
-import { atTestEnd } from '../support/at-test-end.ts'
-import { startBackend } from '../support/backend.ts'
+import { asOneOfSeveral, atTestEnd } from '../support/at-test-end.ts'
 import { problemsOf, rejections, startControlPlane } from '../support/control-plane.ts'
 import { createEtcdStore, createFileStore, type DocumentStore } from '../support/document-store.ts'
-import {
-  type Changes,
-  cluster,
-  endpoints,
-  listener,
-  rds,
-  removed,
-  routeConfiguration,
-  routesTo,
-} from '../support/documents.ts'
+import { type Changes, listener, rds, routeConfiguration, routesTo } from '../support/documents.ts'
 import { startEnvoy } from '../support/envoy.ts'
 import { startEtcd, type TestEtcd } from '../support/etcd.ts'
 import { startLoad } from '../support/load.ts'
+import { type MovingShop, startMovingShop } from '../support/moving-shop.ts'
 import { describeWithEnvoy, describeWithEtcd } from '../support/needs.ts'
 import { type Protocol, type WireResponse, wordOf } from '../support/wire-client.ts'
 import { startWireTap } from '../support/wire-tap.ts'
@@ -68,16 +59,9 @@ const cases: readonly Case[] = [
   { protocol: 'delta', user: inline },
 ]
 
-const clusterOf = (round: number): string => `shop-${round}`
-
 async function moveUnderLoad(store: DocumentStore, protocol: Protocol, user: User): Promise<void> {
-  const backends = [await startBackend({ name: 'even' }), await startBackend({ name: 'odd' })] as const
-  const documentsOf = (round: number): Changes => ({
-    ...cluster(clusterOf(round)),
-    ...endpoints(clusterOf(round), backends[round % 2 === 0 ? 0 : 1]),
-    ...user.documents(clusterOf(round)),
-  })
-  await store.write(documentsOf(0))
+  const shop = await startMovingShop(user.documents)
+  await store.write(shop.documentsOf(0))
   // The old listeners drain without a connection here: waiting for them would only make the test long.
   const controlPlane = await startControlPlane({ ...store.flags, drainTime: '0s' })
   const tap = await startWireTap({ server: controlPlane.server, delayMs: roundTripMs / 2 })
@@ -90,12 +74,11 @@ async function moveUnderLoad(store: DocumentStore, protocol: Protocol, user: Use
 
   for (let round = 1; round <= user.moves; round++) {
     const before = tap.responses.length
-    const old = clusterOf(round - 1)
-    await store.write({ ...documentsOf(round), ...removed(`cluster/${old}`, `endpoint/${old}`) })
+    await store.write(shop.moveTo(round))
     await envoy.waitForStat('cluster_manager.cluster_removed', (count) => count >= round)
     const tellable = tap.responses.slice(before).map((response) => tell(response, protocol, user))
-    expect(tellable.filter((line) => line !== '')).toEqual(transition(round, protocol, user))
-    await load.next(5, { from: round % 2 === 0 ? 'even' : 'odd' })
+    expect(tellable.filter((line) => line !== '')).toEqual(transition(shop, round, protocol, user))
+    await load.next(5, { from: shop.backendOf(round) })
   }
 
   const report = await load.stop()
@@ -116,8 +99,8 @@ function tell({ typeUrl, resources, removed: gone }: WireResponse, protocol: Pro
 const byRound = (a: string, b: string): number => a.localeCompare(b, 'en', { numeric: true })
 
 /** Rule 69: both clusters, then the user of the new one, then the new one alone. */
-function transition(round: number, protocol: Protocol, user: User): readonly string[] {
-  const [old, next] = [clusterOf(round - 1), clusterOf(round)]
+function transition(shop: MovingShop, round: number, protocol: Protocol, user: User): readonly string[] {
+  const [old, next] = [shop.clusterOf(round - 1), shop.clusterOf(round)]
   const moved = user === byRds ? 'route routes' : 'listener http'
   return protocol === 'sotw'
     ? [`cluster ${old} ${next}`, moved, `cluster ${next}`]
@@ -127,8 +110,8 @@ function transition(round: number, protocol: Protocol, user: User): readonly str
 describeWithEnvoy('what names a cluster moves to a new one, while the old one is deleted in the same write', () => {
   const testAll = (openStore: () => DocumentStore, chosen: readonly Case[]): void => {
     for (const { protocol, user } of chosen) {
-      test(`${user.moves} times over ${protocol} without a failed request: ${user.name}`, () =>
-        moveUnderLoad(openStore(), protocol, user))
+      test.concurrent(`${user.moves} times over ${protocol} without a failed request: ${user.name}`, (context) =>
+        asOneOfSeveral(context, () => moveUnderLoad(openStore(), protocol, user)))
     }
   }
 

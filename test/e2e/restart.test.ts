@@ -1,7 +1,8 @@
-import { describe, expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { readiness, settledNode, waitForProblems } from '../support/admin-client.ts'
 import { atTestEnd } from '../support/at-test-end.ts'
 import { startBackend } from '../support/backend.ts'
+import { testBothProtocols } from '../support/both-protocols.ts'
 import { createAuthority } from '../support/certificates.ts'
 import { createEtcdStore, createFileStore, type DocumentStore } from '../support/document-store.ts'
 import { endpoints } from '../support/documents.ts'
@@ -34,8 +35,9 @@ const rounds = process.env['FAIRLEAD_TEST_LONG'] === '1' ? 20 : 1
 const nothing = { cluster: 0, endpoint: 0, listener: 0, route: 0, secret: 0 }
 
 describeWithEnvoy('a server that is killed under load and started again', () => {
-  describe.each(['sotw', 'delta'] as const)('over %s', (protocol) => {
-    test('modifies nothing in Envoy, sends over delta nothing that it has, and goes on (rule 105)', async () => {
+  testBothProtocols(
+    'modifies over %s nothing in Envoy, sends over delta nothing that it has, and goes on (rule 105)',
+    async (protocol) => {
       const store = createFileStore()
       const { envoy, http, https, two, server, before, failures } = await startAll(store, protocol)
       let again = server
@@ -58,50 +60,47 @@ describeWithEnvoy('a server that is killed under load and started again', () => 
       expect(await failures()).toEqual([])
       // The change is all that was sent since: nothing was on its way when the numbers were looked at.
       expect(await resourcesSent(again)).toEqual({ ...sent, endpoint: (sent['endpoint'] as number) + 1 })
-    })
-  })
+    },
+  )
 
   describeWithEtcd('whose etcd is down then', () => {
-    test.each(['sotw', 'delta'] as const)(
-      'serves the last good over %s, says so, and follows etcd again',
-      async (protocol) => {
-        const etcd = await startEtcd()
-        atTestEnd(() => etcd.close())
-        const store = createEtcdStore(etcd)
-        const { envoy, http, https, two, server, before, failures } = await startAll(store, protocol)
-        expect(await readiness(server.adminUrl)).toMatchObject({ status: 200, serving: 'current', revision: 1 })
-        await server.kill()
-        await etcd.stop()
+    testBothProtocols('serves the last good over %s, says so, and follows etcd again', async (protocol) => {
+      const etcd = await startEtcd()
+      atTestEnd(() => etcd.close())
+      const store = createEtcdStore(etcd)
+      const { envoy, http, https, two, server, before, failures } = await startAll(store, protocol)
+      expect(await readiness(server.adminUrl)).toMatchObject({ status: 200, serving: 'current', revision: 1 })
+      await server.kill()
+      await etcd.stop()
 
-        const again = await server.startAgain()
-        await waitForProblems(again.adminUrl, ['source-unreachable'])
-        expect(await readiness(again.adminUrl)).toMatchObject({
-          status: 200,
-          ready: true,
-          serving: 'last good',
-          revision: 1,
-          sources: [{ state: 'unreachable' }],
-          errors: 1,
-          withheld: [],
-        })
-        // The certificate's key is not in the history: the server says nothing of it, and Envoy keeps what it has (rule 53).
-        const sent = await resourcesSent(again)
-        expect(sent).toEqual(
-          protocol === 'delta' ? nothing : { cluster: 1, endpoint: 1, listener: 2, route: 1, secret: 0 },
-        )
-        await Promise.all([http.next(50), https.next(5)])
-        expect(await modificationsOf(envoy)).toEqual(before)
+      const again = await server.startAgain()
+      await waitForProblems(again.adminUrl, ['source-unreachable'])
+      expect(await readiness(again.adminUrl)).toMatchObject({
+        status: 200,
+        ready: true,
+        serving: 'last good',
+        revision: 1,
+        sources: [{ state: 'unreachable' }],
+        errors: 1,
+        withheld: [],
+      })
+      // The certificate's key is not in the history: the server says nothing of it, and Envoy keeps what it has (rule 53).
+      const sent = await resourcesSent(again)
+      expect(sent).toEqual(
+        protocol === 'delta' ? nothing : { cluster: 1, endpoint: 1, listener: 2, route: 1, secret: 0 },
+      )
+      await Promise.all([http.next(50), https.next(5)])
+      expect(await modificationsOf(envoy)).toEqual(before)
 
-        await etcd.start()
-        await waitForProblems(again.adminUrl, [])
-        expect(await readiness(again.adminUrl)).toMatchObject({ status: 200, serving: 'current', revision: 1 })
-        await store.write(endpoints('shop', two))
-        await http.next(50, { from: 'two' })
-        await https.next(5)
-        expect(await failures()).toEqual([])
-        const after = await modificationsOf(envoy)
-        expect({ ...after, 'cluster.shop.membership_change': before['cluster.shop.membership_change'] }).toEqual(before)
-      },
-    )
+      await etcd.start()
+      await waitForProblems(again.adminUrl, [])
+      expect(await readiness(again.adminUrl)).toMatchObject({ status: 200, serving: 'current', revision: 1 })
+      await store.write(endpoints('shop', two))
+      await http.next(50, { from: 'two' })
+      await https.next(5)
+      expect(await failures()).toEqual([])
+      const after = await modificationsOf(envoy)
+      expect({ ...after, 'cluster.shop.membership_change': before['cluster.shop.membership_change'] }).toEqual(before)
+    })
   })
 })

@@ -3,20 +3,11 @@ import { connect, createServer, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { atTestEnd } from '../support/at-test-end.ts'
-import { startBackend } from '../support/backend.ts'
 import { createFileStore } from '../support/document-store.ts'
-import {
-  type Changes,
-  cluster,
-  endpoints,
-  listener,
-  rds,
-  removed,
-  routeConfiguration,
-  routesTo,
-} from '../support/documents.ts'
+import { listener, rds } from '../support/documents.ts'
 import { startEnvoy } from '../support/envoy.ts'
 import { startLoad } from '../support/load.ts'
+import { startMovingShop } from '../support/moving-shop.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
 import { eventually } from '../support/poll.ts'
 import { type ServerProcess, startServer } from '../support/server-process.ts'
@@ -73,14 +64,9 @@ async function joinFleet({ server, adminUrl }: ServerProcess): Promise<void> {
 
 describeWithEnvoy('three replicas on the same documents, restarted one after another (rule 89)', () => {
   test('leave no Envoy without configuration, fail no request, and lose no change', async () => {
-    const backends = [await startBackend({ name: 'even' }), await startBackend({ name: 'odd' })] as const
-    const documentsOf = (round: number): Changes => ({
-      ...cluster(`shop-${round}`),
-      ...endpoints(`shop-${round}`, backends[round % 2 === 0 ? 0 : 1]),
-      ...routeConfiguration('routes', routesTo(`shop-${round}`)),
-    })
+    const shop = await startMovingShop()
     const store = createFileStore()
-    await store.write({ ...listener('http', { routes: rds('routes') }), ...documentsOf(0) })
+    await store.write({ ...listener('http', { routes: rds('routes') }), ...shop.documentsOf(0) })
     const replicas: ServerProcess[] = []
     for (let replica = 0; replica < 3; replica++) {
       replicas.push(await startServer({ ...store.flags, drainTimeout, drainTime: '0s' }))
@@ -119,13 +105,8 @@ describeWithEnvoy('three replicas on the same documents, restarted one after ano
       const ended = replica.terminate()
       round++
       // While the Envoys are between two replicas, one of which knows the change already, and none of which knows them.
-      await store.write({
-        ...documentsOf(round),
-        ...removed(`cluster/shop-${round - 1}`, `endpoint/shop-${round - 1}`),
-      })
-      for (const { load } of edges) {
-        await load.next(10, { from: round % 2 === 0 ? 'even' : 'odd', timeoutMs: 20_000 })
-      }
+      await store.write(shop.moveTo(round))
+      for (const { load } of edges) await load.next(10, { from: shop.backendOf(round), timeoutMs: 20_000 })
       expect(await ended).toBe(0)
       replicas[index] = await replica.startAgain()
       await joinFleet(replicas[index])

@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { startBackend } from '../support/backend.ts'
+import { testBothProtocols } from '../support/both-protocols.ts'
 import { createFileStore } from '../support/document-store.ts'
 import {
   ads,
@@ -20,7 +21,7 @@ import { eventually } from '../support/poll.ts'
 import { startServer } from '../support/server-process.ts'
 import type { Protocol } from '../support/wire-client.ts'
 
-const ttlMs = 2_000
+const ttlMs = 1_500
 
 /** The documents, each in the wrapper that gives it a TTL. */
 function expiring(changes: Changes): Changes {
@@ -63,7 +64,7 @@ const has = async (envoy: EnvoyProcess) => ({
 })
 
 describeWithEnvoy('a stock Envoy with resources that have a TTL', () => {
-  test.each(['sotw', 'delta'] as const)(
+  testBothProtocols(
     'over %s keeps them while the server lives, loses them alone when it is killed, and has them again with it',
     async (protocol) => {
       const backend = await startBackend({ name: 'shop' })
@@ -86,7 +87,7 @@ describeWithEnvoy('a stock Envoy with resources that have a TTL', () => {
       const load = startLoad({ port: await envoy.listenerPort('http') })
       const modified = await envoy.stat('listener_manager.listener_modified')
 
-      await ttlsPass(3)
+      await ttlsPass(1.5)
       expect(await has(envoy)).toEqual(all)
       // No heartbeat was an update: nothing was added, changed, drained or warmed.
       expect(await envoy.stat('listener_manager.listener_added')).toBe(2)
@@ -103,13 +104,13 @@ describeWithEnvoy('a stock Envoy with resources that have a TTL', () => {
 
       await server.startAgain()
       await eventually(async () => (await has(envoy)).listeners === all.listeners, { timeoutMs: 30_000 })
-      await ttlsPass(2)
+      await ttlsPass(1.5)
       expect(await has(envoy)).toEqual(all)
 
       // Rule 83: without the TTL nothing expires any more.
       const keeps = await envoy.stat('listener_manager.listener_added')
       await store.write(runtime)
-      await ttlsPass(1)
+      await ttlsPass(1.25)
       expect(await has(envoy)).toEqual(all)
       expect(await envoy.stat('listener_manager.listener_added')).toBe(keeps)
       expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })

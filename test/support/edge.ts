@@ -4,6 +4,7 @@ import { startControlPlane, type TestControlPlane } from './control-plane.ts'
 import { createFileStore, type DocumentStore } from './document-store.ts'
 import type { Changes } from './documents.ts'
 import { type EnvoyProcess, startEnvoy } from './envoy.ts'
+import { type Answer, outcomeOf } from './outcome.ts'
 import type { Protocol } from './wire-client.ts'
 
 /** A control plane on files, and one stock Envoy that went LIVE with nothing but the printed bootstrap. */
@@ -46,39 +47,15 @@ export async function startEdge({
   return { store, controlPlane, envoy }
 }
 
-export interface Answer {
-  readonly status: number
-  readonly body: string
-  readonly headers: Readonly<Record<string, unknown>>
-}
-
 /** One request on a connection of its own. `host` is the Host header. @throws Error when no answer comes in time */
-export function get(
+export async function get(
   port: number,
   { host, headers, timeoutMs = 5_000 }: { host?: string; headers?: Record<string, string>; timeoutMs?: number } = {},
 ): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const sent = request(
-      {
-        host: '127.0.0.1',
-        port,
-        agent: false,
-        headers: { ...headers, ...(host !== undefined && { host }) },
-        signal: AbortSignal.timeout(timeoutMs),
-      },
-      (response) => {
-        let body = ''
-        response.setEncoding('utf8')
-        response.on('data', (text: string) => {
-          body += text
-        })
-        response.on('error', reject)
-        response.on('end', () => resolve({ status: response.statusCode ?? 0, body, headers: response.headers }))
-      },
-    )
-    sent.on('error', reject)
-    sent.end()
-  })
+  const own = { ...headers, ...(host !== undefined && { host }) }
+  const outcome = await outcomeOf(request({ host: '127.0.0.1', port, agent: false, headers: own }), timeoutMs)
+  if ('reason' in outcome) throw new Error(outcome.reason)
+  return outcome
 }
 
 /** The backend that answered 200. @throws Error for any other answer */

@@ -1,6 +1,7 @@
-import { type ClientRequest, Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http'
+import { type ClientRequest, Agent as HttpAgent, request as httpRequest } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { atTestEnd } from './at-test-end.ts'
+import { type Answer, outcomeOf } from './outcome.ts'
 
 export interface LoadOptions {
   /** On 127.0.0.1. */
@@ -112,39 +113,11 @@ export function launchLoad(options: LoadOptions): Load {
   const sendOne = (): void => {
     const request = client.send(sent)
     sent += 1
-    let isSettled = false
-    const once = (then: () => void): void => {
-      if (isSettled) return
-      isSettled = true
-      clearTimeout(timer)
-      then()
-    }
-    const timer = setTimeout(() => {
-      once(() => fail(`timeout: no answer in ${timeoutMs} ms`))
-      request.destroy()
-    }, timeoutMs)
-    const onError = (error: NodeJS.ErrnoException): void => {
-      const connection = request.reusedSocket ? 'kept-alive' : 'new'
-      once(() => fail(`${error.code ?? error.name}: ${error.message} (on a ${connection} connection)`))
-    }
-    request.once('error', onError)
-    request.once('response', (response) => {
-      let body = ''
-      response.setEncoding('utf8')
-      response.on('data', (text: string) => {
-        body += text
-      })
-      response.once('error', onError)
-      response.once('end', () => {
-        const status = response.statusCode ?? 0
-        once(() =>
-          status >= 200 && status < 300
-            ? succeed(body)
-            : fail(`${status} ${body.slice(0, 200)}`.trim(), envoyHeaders(response)),
-        )
-      })
+    void outcomeOf(request, timeoutMs).then((outcome) => {
+      if ('reason' in outcome) fail(outcome.reason)
+      else if (outcome.status >= 200 && outcome.status < 300) succeed(outcome.body)
+      else fail(`${outcome.status} ${outcome.body.slice(0, 200)}`.trim(), envoyHeaders(outcome))
     })
-    request.end()
   }
 
   // By elapsed time, not by ticks: a tick that comes late sends what is due, so the rate holds on a busy machine.
@@ -237,9 +210,9 @@ function backendOf(body: string): string | undefined {
   }
 }
 
-function envoyHeaders(response: IncomingMessage): Record<string, string> {
+function envoyHeaders({ headers }: Answer): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(response.headers)
+    Object.entries(headers)
       .filter(([name]) => name.startsWith('x-envoy-'))
       .map(([name, value]) => [name, String(value)]),
   )

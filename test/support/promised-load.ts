@@ -1,6 +1,7 @@
 import { Agent as HttpAgent, request as httpRequest } from 'node:http'
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { atTestEnd } from './at-test-end.ts'
+import { outcomeOf } from './outcome.ts'
 import type { Random } from './random.ts'
 
 /** A request that must be answered whatever changes meanwhile, for all worlds that may be in force agree on it. */
@@ -41,6 +42,8 @@ export interface PromisedLoad {
   readonly sent: number
   readonly sentKeptAlive: number
   readonly broken: readonly BrokenPromise[]
+  /** How long the slowest took of those that were answered as promised. */
+  readonly slowestMs: number
   /** Sends no more, and waits for what is under way. */
   stop(): Promise<void>
 }
@@ -76,7 +79,7 @@ export function startPromisedLoad({ random, ca, rate = 200, objectionTo }: Promi
   const pending = new Map<string, number>()
   let claims: readonly Claim[] = []
   let waiting: (() => void)[] = []
-  let [sent, sentKeptAlive] = [0, 0]
+  let [sent, sentKeptAlive, slowestMs] = [0, 0, 0]
 
   const addressOf = ({ port, isTls }: Claim): string => `${port} ${isTls}`
   const keyOf = (claim: Claim): string => `${addressOf(claim)} ${claim.host}`
@@ -99,43 +102,22 @@ export function startPromisedLoad({ random, ca, rate = 200, objectionTo }: Promi
     if (isKeptAlive) sentKeptAlive += 1
     const key = keyOf(claim)
     pending.set(key, (pending.get(key) ?? 0) + 1)
-    let isSettled = false
     const settle = (reason: string | undefined): void => {
-      if (isSettled) return
-      isSettled = true
-      clearTimeout(timer)
       if (!isKeptAlive) agent.destroy()
-      if (reason !== undefined) broken.push({ atMs: sentAtMs, claim, isKeptAlive, ms: now() - sentAtMs, reason })
+      const ms = now() - sentAtMs
+      if (reason === undefined) slowestMs = Math.max(slowestMs, ms)
+      else broken.push({ atMs: sentAtMs, claim, isKeptAlive, ms, reason })
       pending.set(key, (pending.get(key) ?? 0) - 1)
       if (connection) connection.isBusy = false
       wake()
     }
     const options = { host: '127.0.0.1', port: claim.port, agent, headers: { host: claim.host } }
     const request = claim.isTls ? httpsRequest({ ...options, servername: 'localhost' }) : httpRequest(options)
-    const timer = setTimeout(() => {
-      settle(`timeout: no answer in ${timeoutMs} ms`)
-      request.destroy()
-    }, timeoutMs)
-    const onError = (error: NodeJS.ErrnoException): void =>
-      settle(`${error.code ?? error.name}: ${error.message}${request.reusedSocket ? ' on a used connection' : ''}`)
-    request.once('error', onError)
-    request.once('response', (response) => {
-      let body = ''
-      response.setEncoding('utf8')
-      response.on('data', (text: string) => {
-        body += text
-      })
-      response.once('error', onError)
-      response.once('end', () => {
-        const backend = String(response.headers['x-backend'] ?? '')
-        settle(
-          response.statusCode === 200
-            ? objectionTo(claim, backend, sentAtMs)
-            : `${response.statusCode} ${body.slice(0, 100)}`,
-        )
-      })
+    void outcomeOf(request, timeoutMs).then((outcome) => {
+      if ('reason' in outcome) settle(outcome.reason)
+      else if (outcome.status !== 200) settle(`${outcome.status} ${outcome.body.slice(0, 100)}`)
+      else settle(objectionTo(claim, String(outcome.headers['x-backend'] ?? ''), sentAtMs))
     })
-    request.end()
   }
 
   const sendKeptAlive = (): void => {
@@ -181,6 +163,9 @@ export function startPromisedLoad({ random, ca, rate = 200, objectionTo }: Promi
     broken,
     get sent() {
       return sent
+    },
+    get slowestMs() {
+      return slowestMs
     },
     get sentKeptAlive() {
       return sentKeptAlive
