@@ -99,6 +99,7 @@ export interface StreamKind {
 const maxRepeatsPerSecond = 50
 
 const clusterType = resourceTypes.cluster.typeUrl
+const endpointType = resourceTypes.endpoint.typeUrl
 const hostType = resourceTypes.virtualHost.typeUrl
 const listenerType = resourceTypes.listener.typeUrl
 const routeType = resourceTypes.route.typeUrl
@@ -674,9 +675,10 @@ export class Stream implements Sender, Entrant, CallListener, LiveClient {
       return
     }
     if (typeUrl === clusterType) {
-      this.#progress.noteClusters(set)
-      this.#oweFollowers(subscription, this.#newClustersIn(question, content))
-    }
+      const news = this.#newClustersIn(question, content)
+      this.#progress.noteClusters(after, news, this.#types.get(endpointType)?.subscription.names)
+      this.#oweFollowers(subscription, news)
+    } else this.#progress.noteSent(after, content.resources)
     if (typeUrl === listenerType && this.#kind.protocol === 'delta') this.#oweFollowers(subscription, content.resources)
     if (typeUrl === routeType && this.#kind.protocol === 'delta') this.#tellOfNoHosts(question, content)
     for (const message of messages) {

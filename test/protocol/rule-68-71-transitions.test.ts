@@ -39,6 +39,10 @@ const settled: readonly Step[] = [
 
 /** A cluster appears: in SotW the whole state comes, and its ACK is withheld until its assignment came. */
 function warms(protocol: Protocol, name: string): readonly Step[] {
+  return [...appears(protocol, name), client(ack({ type: 'cluster' })), client(ack({ type: 'endpoint' }))]
+}
+
+function appears(protocol: Protocol, name: string): readonly Step[] {
   return [
     server({ type: 'cluster', resources: [name], orAlso: protocol === 'sotw' ? ['x'] : [] }),
     client((memory) =>
@@ -47,7 +51,6 @@ function warms(protocol: Protocol, name: string): readonly Step[] {
         : { type: 'endpoint', subscribe: [name] },
     ),
     server({ type: 'endpoint', resources: [name] }),
-    client(ack({ type: 'endpoint' })),
     server.silent(),
   ]
 }
@@ -70,7 +73,6 @@ for (const protocol of protocols) {
     moveToY,
     protocol === 'sotw' ? server({ type: 'cluster', resources: ['x', 'y'] }) : [],
     protocol === 'sotw' ? warms(protocol, 'y').slice(1) : warms(protocol, 'y'),
-    client(ack({ type: 'cluster' })),
     server({ type: 'route', resources: [routeTo('r', 'y'), routeTo('r2', 'y')] }),
     server.silent(),
     client(ack({ type: 'route' })),
@@ -87,7 +89,6 @@ for (const protocol of protocols) {
     settled,
     moveToY,
     warms(protocol, 'y'),
-    client(ack({ type: 'cluster' })),
     server({ type: 'route', resources: ['r', 'r2'] }),
     client(nack('r is bad', { type: 'route' })),
     // Perhaps it took the other, perhaps not.
@@ -122,7 +123,6 @@ for (const protocol of protocols) {
     settled,
     apply(edsCluster('y'), resource('endpoint', 'y'), tcpListener('tcp', 'y')),
     warms(protocol, 'y'),
-    client(ack({ type: 'cluster' })),
     accepted({ type: 'listener', resources: ['tcp'], orAlso: protocol === 'sotw' ? ['l'] : [] }),
   )
 
@@ -190,6 +190,22 @@ for (const protocol of protocols) {
     client(nack('Error adding/updating cluster(s) z: no such thing', { type: 'cluster' })),
     accepted({ type: 'route', resources: [routeTo('r', 'y')] }),
     server.silent(),
+  )
+
+  transcript(
+    `rule 71: where the client says nothing of its clusters, the accepted assignment tells that one is there (${protocol})`,
+    protocol,
+    world,
+    settled,
+    apply(edsCluster('y'), resource('endpoint', 'y'), resource('cluster', 'z'), routeTo('r', 'y'), routeTo('r2', 'z')),
+    server({ type: 'cluster', resources: ['y', 'z'], orAlso: protocol === 'sotw' ? ['x'] : [] }),
+    appears(protocol, 'y').slice(1),
+    client(ack({ type: 'endpoint' })),
+    // Of one that waits for nothing, nothing tells.
+    accepted({ type: 'route', resources: [routeTo('r', 'y')] }),
+    server.silent(),
+    client(ack({ type: 'cluster' })),
+    accepted({ type: 'route', resources: [routeTo('r2', 'z')] }),
   )
 
   const impatient: Setting = { protocol, server: { transitionTimeoutMs: 50 } }

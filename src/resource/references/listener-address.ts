@@ -1,5 +1,5 @@
-import jspb from 'google-protobuf'
 import type { Resource } from '../resource.ts'
+import { fieldsOf } from './wire-field.ts'
 
 /** The fields of `Listener`, and of `AdditionalAddress`, that hold an address. */
 const field = { address: 2, additionalAddresses: 33, addressOfAdditional: 1 }
@@ -10,28 +10,14 @@ const known = new WeakMap<Resource, readonly string[]>()
 export function listenerAddresses(listener: Resource): readonly string[] {
   let addresses = known.get(listener)
   if (addresses === undefined) {
-    addresses = fieldsOf(listener.bytes, (number) => number === field.address || number === field.additionalAddresses)
-      .flatMap(({ number, bytes }) =>
-        number === field.address
-          ? [bytes]
-          : fieldsOf(bytes, (n) => n === field.addressOfAdditional).map((f) => f.bytes),
-      )
+    addresses = fieldsOf(listener.bytes)
+      .flatMap(({ number, bytes }) => {
+        if (number === field.address) return [bytes]
+        if (number !== field.additionalAddresses) return []
+        return fieldsOf(bytes).flatMap((inner) => (inner.number === field.addressOfAdditional ? [inner.bytes] : []))
+      })
       .map((bytes) => Buffer.from(bytes).toString('latin1'))
     known.set(listener, addresses)
   }
   return addresses
-}
-
-function fieldsOf(
-  bytes: Uint8Array,
-  isWanted: (number: number) => boolean,
-): readonly { readonly number: number; readonly bytes: Uint8Array }[] {
-  const found: { number: number; bytes: Uint8Array }[] = []
-  const reader = new jspb.BinaryReader(bytes)
-  while (reader.nextField()) {
-    const number = reader.getFieldNumber()
-    if (isWanted(number) && reader.isDelimited()) found.push({ number, bytes: reader.readBytes() })
-    else reader.skipField()
-  }
-  return found
 }

@@ -34,7 +34,7 @@ class Client {
     const nonce = String(++this.#nonce)
     const sent: Sent = { nonce, set, isComplete: true, lastPart: nonce, owed: 'all', atMs }
     this.#subscription = noteSent(this.#subscription, sent)
-    if (set.typeUrl === resourceTypes.cluster.typeUrl) this.progress.noteClusters(set)
+    if (set.typeUrl === resourceTypes.cluster.typeUrl) this.progress.noteClusters(this.#subscription, [], undefined)
     return sent
   }
 

@@ -1,9 +1,11 @@
 import type { Log } from '../../log.ts'
+import type { Resource } from '../../resource/resource.ts'
 import { resourceTypes, type TypeUrl, wordOf } from '../../resource/type-url.ts'
 import { diffSets, emptySet, type ResourceSet } from '../../snapshot/resource-set.ts'
-import { noNames } from '../protocol/names.ts'
+import { type NameSet, noNames } from '../protocol/names.ts'
 import { maxHeld, type Sent, type Subscription, type Verdict } from '../protocol/subscription.ts'
 import type { Protocol } from '../stream-event.ts'
+import { Arrivals } from './arrivals.ts'
 import type { Remembered } from './client-memory.ts'
 import { clustersAfterNack } from './cluster-news.ts'
 import { type Drains, drainEnd, noDrains, withDrain, withoutEnded } from './drain.ts'
@@ -43,6 +45,8 @@ function typesOf(typeUrls: readonly TypeUrl[]): ReadonlySet<TypeUrl> {
 export const noTypes: ReadonlySet<TypeUrl> = new Set()
 
 const clusterType = resourceTypes.cluster.typeUrl
+const endpointType = resourceTypes.endpoint.typeUrl
+const secretType = resourceTypes.secret.typeUrl
 const listenerType = resourceTypes.listener.typeUrl
 
 /** Names in one line of the log. */
@@ -54,6 +58,8 @@ export class Progress {
   /** The clusters that it accepted: those that routes may name (rule 71). */
   #clusters: ResourceSet | undefined
   #drains: Drains = noDrains
+  /** What it has of those that it has not accepted yet. */
+  readonly #arrivals = new Arrivals()
   /** By type, the newest nonce whose ACK is no longer awaited. */
   readonly #timedOut = new Map<TypeUrl, number>()
   /** What the client had before this stream began, of types whose first answer here it has not accepted. */
@@ -89,9 +95,20 @@ export class Progress {
     return { protocol, view, mayHold, accepted, clusters: this.#clusters, drains: this.#drains }
   }
 
-  /** The client was sent clusters. Of its first ones its ACK says nothing more: nothing waits for it. */
-  noteClusters(set: ResourceSet): void {
-    this.#clusters ??= set
+  /**
+   * The client was sent clusters: `after` is what it has of them then, `news` are those that it may lack in this form, and
+   * `asked` the assignments that it asks for, if it has asked for any. Of its first ones its ACK says nothing more: nothing
+   * waits for it.
+   */
+  noteClusters(after: Subscription, news: readonly Resource[], asked: NameSet | undefined): void {
+    this.#clusters ??= after.sent
+    this.#arrivals.noteClusters(after, news, asked)
+  }
+
+  /** The client was sent these, of a type other than clusters. */
+  noteSent(after: Subscription, resources: readonly Resource[]): void {
+    const { typeUrl } = after
+    if (typeUrl === endpointType || typeUrl === secretType) this.#arrivals.noteSent(after, resources)
   }
 
   /** Nothing that the client asked for differs between what it may have and `set`. */
@@ -110,6 +127,8 @@ export class Progress {
       this.#clusters =
         rejected === undefined ? set : clustersAfterNack(accepted ?? emptySet(clusterType), set, rejected.message)
     }
+    if (set.typeUrl === clusterType) this.#arrivals.noteVerdict(after)
+    else if (kind === 'ack' && isComplete) this.#arrivals.noteAccepted(before, after)
     if (before.mayHold === after.mayHold) return
     if (set.typeUrl === listenerType) {
       const replaced = before.mayHold.filter((old) => !after.mayHold.includes(old))
@@ -147,38 +166,40 @@ export class Progress {
     const resumingUntilMs = this.#earlierUntilMs + 2 * this.#options.transitionTimeoutMs
     const isResuming = this.#isResumed && nowMs < resumingUntilMs
     let clusters = isResuming ? this.#acceptedClusters() : undefined
-    let takesClusters = false
+    let clustersAwaited: readonly Sent[] | undefined
+    let assignments: NameSet | undefined
     for (const [typeUrl, sets] of this.#earlier) if (canName(typeUrl)) mayHold.push(...sets)
     for (const { subscription, hadBefore } of types) {
       const { typeUrl, outstanding } = subscription
+      if (typeUrl === endpointType) assignments = subscription.names
       if (!canName(typeUrl)) continue
       if (isUser(typeUrl) && !hadBefore && hasNothing(subscription) && !this.#earlier.has(typeUrl)) {
         unanswered.push(typeUrl)
       }
-      const awaited: ResourceSet[] = []
+      const awaited: Sent[] = []
       let last: Sent | undefined
       for (const sent of outstanding) {
         const dueMs = sent.atMs + this.#options.transitionTimeoutMs
         if (nowMs < dueMs) {
-          awaited.push(sent.set)
+          awaited.push(sent)
           lookAgainAtMs = Math.min(lookAgainAtMs, dueMs)
         } else {
           last = sent
           this.#goOnWithout(subscription, sent, nowMs, log)
         }
       }
-      if (typeUrl === clusterType) {
-        clusters = [...this.#acceptedClusters(), ...awaited]
-        takesClusters = true
-      }
+      if (typeUrl === clusterType) clustersAwaited = awaited
       // Who asks for nothing any more has nothing.
       if (subscription.hasNamed && !subscription.isWildcard && subscription.names === noNames) continue
       // What came before the overdue one counts as replaced.
       const from = last === undefined ? 0 : Math.max(0, subscription.mayHold.lastIndexOf(last.set))
       for (let at = from; at < subscription.mayHold.length; at++) mayHold.push(subscription.mayHold[at] as ResourceSet)
     }
+    if (clustersAwaited !== undefined) {
+      clusters = this.#arrivals.seenIn(this.#acceptedClusters(), clustersAwaited, assignments)
+    }
     // One that never asks for clusters is not held up by them for ever.
-    if (isResuming && !takesClusters) lookAgainAtMs = Math.min(lookAgainAtMs, resumingUntilMs)
+    else if (isResuming) lookAgainAtMs = Math.min(lookAgainAtMs, resumingUntilMs)
     return { client: { clusters, mayHold, drains: this.#drains, unanswered: typesOf(unanswered) }, lookAgainAtMs }
   }
 

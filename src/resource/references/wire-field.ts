@@ -1,0 +1,24 @@
+import jspb from 'google-protobuf'
+
+export interface WireField {
+  readonly number: number
+  /** Empty where the field is no message, text or bytes. */
+  readonly bytes: Uint8Array
+}
+
+const nothing = new Uint8Array()
+
+/** The fields of an encoded message, in their order: for those who must know a few of them, and have no descriptors. */
+export function fieldsOf(bytes: Uint8Array): readonly WireField[] {
+  const found: WireField[] = []
+  const reader = new jspb.BinaryReader(bytes)
+  while (reader.nextField()) {
+    const number = reader.getFieldNumber()
+    if (reader.isDelimited()) found.push({ number, bytes: reader.readBytes() })
+    else {
+      reader.skipField()
+      found.push({ number, bytes: nothing })
+    }
+  }
+  return found
+}
