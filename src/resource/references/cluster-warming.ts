@@ -6,14 +6,14 @@ import { fieldsOf, type WireField } from './wire-field.ts'
 const endpointType = resourceTypes.endpoint.typeUrl
 const secretType = resourceTypes.secret.typeUrl
 
-/** The fields of `Cluster` by their numbers, those that may make it wait for something. */
+/** The fields of `Cluster` by their numbers, those in which it may name secrets or filters. */
 const field = { typedOptions: 36, transportSocket: 24, socketMatches: 43, socketOfMatch: 3, typedConfig: 3 }
 
-/** Those that make it wait for nothing; what a newer API has besides may be anything. */
-const harmless: ReadonlySet<number> = new Set([
-  ...[1, 2, 3, 4, 5, 6, 9, 10, 13, 14, 16, 17, 18, 19, 20, 21, 22, 23, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 37],
-  ...[39, 41, 42, 44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58],
-])
+/** Up to which the fields are known: what a newer API has besides may be anything. */
+const lastKnown = 58
+
+/** Those that may make it wait for what the server does not see: health checks, a type of its own, filters. */
+const unseen: ReadonlySet<number> = new Set([8, 38, 40])
 
 const known = new WeakMap<Resource, Awaited>()
 
@@ -56,7 +56,7 @@ function secretsOfCluster(fields: readonly WireField[]): number {
         if (match.number === field.socketOfMatch) secrets += secretsOfSocket(match.bytes)
     } else if (number === field.typedOptions) {
       if (mayHaveFilters(bytes)) return Number.NaN
-    } else if (!harmless.has(number)) return Number.NaN
+    } else if (number > lastKnown || unseen.has(number)) return Number.NaN
   }
   return secrets
 }
