@@ -226,6 +226,24 @@ describe('a planned transition', () => {
     expect(showView(client.view)).toContain('route r=3')
   })
 
+  test('holds an aggregate cluster back that comes back with a new member before the client was told that it goes', () => {
+    const sent = smallView('cluster a=1 > cluster x', 'cluster x=1', 'listener l=1')
+    const to = smallView('cluster a=1 > cluster y', 'cluster x=1', 'cluster y=1', 'listener l=2 > cluster a')
+    const client = { clusters: [clustersOf(sent)], mayHold: [], drains: noDrains, unanswered: noTypes }
+    const { view, held } = plan(smallView('cluster x=1', 'listener l=1'), to, client)
+    expect(shown(held)).toEqual(['cluster a'])
+    expect(setIn(view, clustersOf(to).typeUrl).get('a')).toBe(clustersOf(sent).get('a'))
+    expect(showView(view)).toEqual(['cluster a=1', 'cluster x=1', 'cluster y=1', 'listener l=2'])
+  })
+
+  test('keeps a cluster that is needed again before the client was told that it goes', () => {
+    const sent = smallView('cluster a=1 > cluster x', 'cluster x=1', 'listener l=1')
+    const to = smallView('cluster a=1 > cluster y', 'cluster y=1', 'listener l=2 > cluster a')
+    const client = { clusters: [clustersOf(sent)], mayHold: [], drains: noDrains, unanswered: noTypes }
+    const { view } = plan(smallView('listener l=1'), to, client)
+    expect(showView(view)).toEqual(['cluster a=1', 'cluster x=1', 'cluster y=1', 'listener l=2'])
+  })
+
   test('starts again from where the client is when a newer snapshot comes', () => {
     const client = new SmallClient(atX)
     client.move(atY)

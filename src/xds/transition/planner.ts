@@ -37,6 +37,7 @@ export interface Step {
   readonly kept: readonly Resource[]
 }
 
+const clusterType = resourceTypes.cluster.typeUrl
 const listenerType = resourceTypes.listener.typeUrl
 
 interface Asked {
@@ -85,7 +86,8 @@ function isSameList(a: readonly object[], b: readonly object[]): boolean {
   return a.length === b.length && a.every((item, index) => item === b[index])
 }
 
-function computeStep(from: View, to: View, { clusters, mayHold, drains, unanswered }: ClientState): Step {
+function computeStep(view: View, to: View, { clusters, mayHold, drains, unanswered }: ClientState): Step {
+  const from = withClustersNotYetTaken(view, clusters?.at(-1))
   const waiting = clusters === undefined ? [] : heldBack(from, to, clusters, unanswered)
   const held = waiting.map(({ resource }) => resource)
   const stays = waiting.flatMap(({ instead }) => instead ?? [])
@@ -104,6 +106,19 @@ function computeStep(from: View, to: View, { clusters, mayHold, drains, unanswer
   for (const [typeUrl, ofType] of changes) sets.set(typeUrl, setIn(to, typeUrl).with(ofType))
   // Of equal content it is one object, so that nobody takes a wait for a step.
   return { view: buildSnapshot(sets.values()), held, kept }
+}
+
+/**
+ * A view, and the clusters that are to go but of which the client was not told yet, for `sent` has them: they can stay, and
+ * if they come back in another form, that is a change of what is in use.
+ */
+function withClustersNotYetTaken(view: View, sent: ResourceSet | undefined): View {
+  if (sent === undefined) return view
+  const had = setIn(view, clusterType)
+  const gone = diffSets(had, sent).changed.filter(({ name }) => had.get(name) === undefined)
+  if (gone.length === 0) return view
+  const clusters = had.with(new Map(gone.map((cluster) => [cluster.name, cluster])))
+  return { sets: new Map(view.sets).set(clusterType, clusters) }
 }
 
 /** What these resources name, and what the versions name that a client may have and `to` has not. */
