@@ -20,6 +20,9 @@ export interface CallListener {
   cancel(reason: string): void
 }
 
+/** What a client is told of an error that is ours. */
+export const internalError = 'internal error; the log of the control plane says more'
+
 /** Answers one call. */
 export type CallHandler = (call: Call) => CallListener
 
@@ -94,7 +97,7 @@ class GrpcCall implements Call {
       act()
     } catch (error) {
       this.#onError(error)
-      this.end(status.INTERNAL, 'internal error; the log of the control plane says more')
+      this.end(status.INTERNAL, internalError)
     }
   }
 

@@ -20,8 +20,8 @@ import { type ResourceType, resourceTypes } from '../resource/type-url.ts'
 import { type CallHandler, callInterceptor } from './call.ts'
 import { SharedNodeIdWatch } from './flow/shared-node-ids.ts'
 import { type OriginOf, type StatusReader, StatusRecorder } from './status.ts'
-import { Stream, type StreamKind } from './stream.ts'
-import { buildStreamDeps, type StreamDepsOptions } from './stream-deps.ts'
+import { Stream } from './stream.ts'
+import { buildStreamDeps, type StreamDepsOptions, type StreamKind } from './stream-deps.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
 
 export interface XdsServerOptions extends StreamDepsOptions {

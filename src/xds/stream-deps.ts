@@ -1,4 +1,7 @@
+import type { SnapshotCache } from '../cache/cache.ts'
 import type { Clock } from '../clock.ts'
+import type { Log } from '../log.ts'
+import type { TypeUrl } from '../resource/type-url.ts'
 import { Admission } from './flow/admission.ts'
 import { FanOut } from './flow/fan-out.ts'
 import { SeldomLog } from './flow/seldom-log.ts'
@@ -6,9 +9,51 @@ import { BodyCache } from './protocol/body.ts'
 import { ReplyMemo } from './protocol/reply.ts'
 import { RequestReader } from './protocol/request-reader.ts'
 import { RejectionBook } from './rejection/rejection-book.ts'
-import type { StreamDeps, StreamOptions } from './stream.ts'
+import type { StatusRecorder } from './status.ts'
+import type { Protocol, StreamEvent } from './stream-event.ts'
 import { ClientMemory } from './transition/client-memory.ts'
 import { PastViews } from './transition/past-views.ts'
+import type { ProgressOptions } from './transition/progress.ts'
+
+export interface StreamOptions extends ProgressOptions {
+  /** How long a push waits for the verdict on the last push of its type. Answers to requests never wait. */
+  readonly ackWaitMs: { readonly cluster: number; readonly other: number }
+  /** Skip the first answer of a pure wildcard LDS or CDS subscription that states the current version (rule 32). */
+  readonly sotwResume: boolean
+  /** Sensitive resources may be written to this server's clients. */
+  readonly canSendSecrets: boolean
+}
+
+export interface StreamDeps {
+  readonly cache: SnapshotCache
+  /** What streams of one kind share, so that what is equal for many is computed once. */
+  readonly bodies: BodyCache
+  readonly replies: ReplyMemo
+  readonly requests: Readonly<Record<Protocol, RequestReader>>
+  readonly fanOut: FanOut
+  /** Lets new streams in; without it, all at once. */
+  readonly admission?: Admission
+  readonly clock: Clock
+  readonly log: Log
+  /** For what all of a group's streams may have to say at once. */
+  readonly seldom: SeldomLog
+  readonly status: StatusRecorder
+  /** Remembers clients between two of their streams; without it each stream starts anew. */
+  readonly memory?: ClientMemory
+  /** Remembers what groups had; without it a client that is not remembered starts anew. */
+  readonly past?: PastViews
+  /** Remembers rejections over reconnections; without it they are known as long as the stream lasts. */
+  readonly rejections?: RejectionBook
+  /** For tests and measurements. */
+  readonly onEvent?: ((event: StreamEvent) => void) | undefined
+  readonly options: StreamOptions
+}
+
+export interface StreamKind {
+  readonly protocol: Protocol
+  /** The type of a per-type service; undefined on ADS. */
+  readonly typeUrl: TypeUrl | undefined
+}
 
 export interface StreamDepsOptions extends Omit<StreamOptions, 'canSendSecrets'> {
   /** The connection is encrypted, or stays on this machine. */

@@ -15,7 +15,8 @@ import { BodyCache } from './protocol/body.ts'
 import { ReplyMemo } from './protocol/reply.ts'
 import { RequestReader } from './protocol/request-reader.ts'
 import { StatusRecorder } from './status.ts'
-import { Stream, type StreamKind, type StreamOptions } from './stream.ts'
+import { Stream } from './stream.ts'
+import type { StreamKind, StreamOptions } from './stream-deps.ts'
 import type { Protocol, StreamEvent } from './stream-event.ts'
 
 const { registry } = loadEnvoyApi()

@@ -27,6 +27,11 @@ export class Outbox implements Writer {
     fanOut.open(this)
   }
 
+  /** The call is over. */
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
   /** False when nothing may be written now; then the sender gets its turn when that has changed. */
   hasRoom(): boolean {
     if (this.#unflushedBytes >= maxBytes) {

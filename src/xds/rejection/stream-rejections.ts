@@ -26,8 +26,8 @@ export interface Judged {
   /** After the verdict. */
   readonly subscription: Subscription
   readonly protocol: Protocol
-  /** At the start of the stream it said that it has something of this type. */
-  readonly hadBefore: boolean
+  /** SotW: the version of this type that it had at the start of the stream, as it said; '' for none. */
+  readonly statedVersion: string
   readonly verdict: Verdict
 }
 
@@ -263,7 +263,7 @@ export class StreamRejections {
   }
 
   /** What the client has of a rejected resource: what it accepted last, or else what it was sent before and did not reject. */
-  #fallback({ subscription, protocol, hadBefore }: Judged, rejected: Resource): Resource | undefined {
+  #fallback({ subscription, protocol, statedVersion }: Judged, rejected: Resource): Resource | undefined {
     const { acked, mayHold, initialVersions } = subscription
     const { name, version } = rejected
     // What it accepted last, it may have let go since, and what that names is gone then: see `noteUnchanged`.
@@ -272,7 +272,8 @@ export class StreamRejections {
       const before = set.get(name)
       if (before !== undefined && before.version !== version && !this.#record.has(before)) return before
     }
-    const mayHave = protocol === 'delta' ? initialVersions?.has(name) === true : hadBefore && acked === undefined
+    const mayHave =
+      protocol === 'delta' ? initialVersions?.has(name) === true : statedVersion !== '' && acked === undefined
     // What stands in the set that was accepted and was rejected since was not asked for then.
     if (!mayHave) return this.#record.standIn(last?.get(name)?.version === version ? undefined : last?.get(name))
     // It has one that is not known here: it must keep that, and absence could take it away.

@@ -59,7 +59,7 @@ class Client {
   }
 
   at(nowMs: number): ReturnType<Progress['stateOf']> {
-    return this.progress.stateOf([{ subscription: this.#subscription, hadBefore: false }], nowMs, () => this.#log)
+    return this.progress.stateOf([{ subscription: this.#subscription, statedVersion: '' }], nowMs, () => this.#log)
   }
 
   drained(nowMs: number): readonly string[] {

@@ -22,8 +22,8 @@ export interface ProgressOptions {
 /** A type that the client asked for on this stream. */
 export interface AskedType {
   readonly subscription: Subscription
-  /** SotW: its first request said that it has something of it. */
-  readonly hadBefore: boolean
+  /** SotW: the version of it that its first request stated; '' for none. */
+  readonly statedVersion: string
 }
 
 function hasNothing({ mayHold, initialVersions }: Subscription): boolean {
@@ -169,11 +169,11 @@ export class Progress {
     let clustersAwaited: readonly Sent[] | undefined
     let assignments: NameSet | undefined
     for (const [typeUrl, sets] of this.#earlier) if (canName(typeUrl)) mayHold.push(...sets)
-    for (const { subscription, hadBefore } of types) {
+    for (const { subscription, statedVersion } of types) {
       const { typeUrl, outstanding } = subscription
       if (typeUrl === endpointType) assignments = subscription.names
       if (!canName(typeUrl)) continue
-      if (isUser(typeUrl) && !hadBefore && hasNothing(subscription) && !this.#earlier.has(typeUrl)) {
+      if (isUser(typeUrl) && statedVersion === '' && hasNothing(subscription) && !this.#earlier.has(typeUrl)) {
         unanswered.push(typeUrl)
       }
       const awaited: Sent[] = []

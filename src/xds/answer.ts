@@ -1,0 +1,69 @@
+import type { Resource } from '../resource/resource.ts'
+import { resourceTypeOf, resourceTypes } from '../resource/type-url.ts'
+import type { ResourceSet } from '../snapshot/resource-set.ts'
+import type { Encoding } from './protocol/body.ts'
+import {
+  type CanSend,
+  type Content,
+  deltaContent,
+  isSotwSilent,
+  noHostOf,
+  type Question,
+  questionOf,
+  sotwContent,
+} from './protocol/content.ts'
+import { noNames } from './protocol/names.ts'
+import { type Reply, replyOf } from './protocol/reply.ts'
+import type { StreamDeps, StreamOptions } from './stream-deps.ts'
+import type { TypeBook, TypeState } from './type-book.ts'
+
+const hostType = resourceTypes.virtualHost.typeUrl
+const routeType = resourceTypes.route.typeUrl
+
+const isReady = (resource: Resource): boolean => resource.isReady
+const isReadyAndOpen = (resource: Resource): boolean => resource.isReady && !resource.isSensitive
+
+/** What may be written to this server's clients. */
+export function canSendBy({ canSendSecrets }: Pick<StreamOptions, 'canSendSecrets'>): CanSend {
+  return canSendSecrets ? isReady : isReadyAndOpen
+}
+
+/** What a client is to be told of one type so that it has `set`: computed once for all that are in its state. */
+export function answerTo(
+  deps: StreamDeps,
+  encoding: Encoding,
+  types: TypeBook,
+  { type, subscription }: TypeState,
+  set: ResourceSet,
+): Reply {
+  const { bodies, replies, clock } = deps
+  const now = clock.now()
+  const isDelta = encoding === 'delta'
+  const { typeUrl, mustAnswer, isWildcard, names } = subscription
+  if (isDelta && typeUrl === hostType && mustAnswer && !isWildcard && names === noNames) {
+    const question = questionOf(subscription, set)
+    return replyOf(subscription, question, bodies.bodyForOne(question, 'delta', noHosts(types)), false, now)
+  }
+  const compute = (): Reply => {
+    const question = questionOf(subscription, set)
+    const canSend = canSendBy(deps.options)
+    const body = bodies.bodyOf(question, encoding, () =>
+      isDelta ? deltaContent(question, canSend) : sotwContent(question, type, canSend, encoding === 'sotw-wrapped'),
+    )
+    const isSilent = !mustAnswer && isNothing(isDelta, question, body.content)
+    return replyOf(subscription, question, body, isSilent, now)
+  }
+  // Clients can make up types without end.
+  return type === undefined ? compute() : replies.replyTo(subscription, set, encoding, now, compute)
+}
+
+/** To the empty first request of VHDS: no virtual host yet, which ends the listeners' wait (rule 46). */
+function noHosts(types: TypeBook): Content {
+  const routes = types.get(routeType)?.subscription.names ?? noNames
+  return { resources: [], frames: [], removed: routes.names.map(noHostOf), unsendable: [], isWithheld: false }
+}
+
+function isNothing(isDelta: boolean, question: Question, content: Content): boolean {
+  if (isDelta) return content.frames.length === 0 && content.removed.length === 0
+  return isSotwSilent(question, content, resourceTypeOf(question.to.typeUrl))
+}
