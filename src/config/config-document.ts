@@ -1,6 +1,8 @@
 import type { Origin, Problem } from '../errors.ts'
+import type { Named } from '../resource/named.ts'
 import type { NodeSelector } from '../resource/node-selector.ts'
 import type { Resource } from '../resource/resource.ts'
+import type { Touches } from '../resource/touches.ts'
 
 /** One document that its author got right: raw Envoy resources and whom they are for. */
 export interface ConfigDocument {
@@ -10,6 +12,10 @@ export interface ConfigDocument {
   /** Any of them; empty selects every node. */
   readonly selectors: readonly NodeSelector[]
   readonly resources: readonly Resource[]
+  /** Of a document of a kind: names that others may refer to beside its own. */
+  readonly declares?: readonly Named[]
+  /** Of a document of a kind, which has no selectors: whom it could concern. */
+  readonly touches?: Touches
 }
 
 /** A document with an error: what it last held stays in force. */
@@ -18,6 +24,8 @@ export interface InvalidDocument {
   readonly origin: Origin
   /** Undefined when they could not be read: the document may touch every group. */
   readonly selectors: readonly NodeSelector[] | undefined
+  /** Of a document of a kind, as far as it could be read. */
+  readonly touches?: Touches
 }
 
 /** What one source document (a file, an etcd key) turned out to hold. */

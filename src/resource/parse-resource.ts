@@ -11,7 +11,7 @@ import { normalizeResourceName, typeInResourceName } from './resource-name.ts'
 import { validateMessage } from './rules/validate-rules.ts'
 import { isSensitiveMessage } from './secrecy/sensitive.ts'
 import { entryOf, type MapTree, type Tree, type TreeProblem } from './tree.ts'
-import { formatPath, locate, type Place } from './tree-path.ts'
+import { formatPath, locate, type Place, positionOf } from './tree-path.ts'
 import { resourceTypes, typeUrlPrefix, wordOf } from './type-url.ts'
 
 export interface ParsedResource {
@@ -43,7 +43,7 @@ export function parseResource(api: EnvoyApi, tree: Tree, origin: Origin, path: s
     typeUrl: typeUrlPrefix + desc.typeName,
     name,
     bytes: toBinary(desc, read.message),
-    origin: { ...origin, line: tree.line, column: tree.column },
+    origin: tree.of === undefined ? { ...origin, line: tree.line, column: tree.column } : origin,
     ...(content.ttlMs !== undefined && { ttlMs: content.ttlMs }),
     aliases: aliasesOf(content, name, read.message),
     references: referencesOf(api, content, read.message, contentPath),
@@ -54,8 +54,10 @@ export function parseResource(api: EnvoyApi, tree: Tree, origin: Origin, path: s
 
 function referencesOf(api: EnvoyApi, { desc, tree }: TypedTree, message: Message, base: string): Reference[] {
   return collectPlacedReferences(api, desc, message).map(({ typeUrl, name, at }) => {
-    const { line, column, path } = locate(tree, at)
-    return { typeUrl, name: normalizeResourceName(name), path: formatPath(base, path), line, column }
+    const { line, column, path, of } = locate(tree, at)
+    const named = { typeUrl, name: normalizeResourceName(name) }
+    // A generated one stands in the line of its document, which may move without it.
+    return of === undefined ? { ...named, path: formatPath(base, path), line, column } : { ...named, path: of.path }
   })
 }
 
@@ -132,7 +134,7 @@ function ttlOf(reading: Reading, tree: MapTree, { ttl }: Wrapper): number | unde
 }
 
 /** What of the API's rules the message breaks, but for what follows from a problem in reading it. */
-function ruleProblems(
+export function ruleProblems(
   api: EnvoyApi,
   { desc, tree }: TypedTree,
   message: Message,
@@ -151,8 +153,7 @@ function ruleProblems(
     problems.push({
       severity: 'error',
       code: 'rule-violation',
-      line: place.line,
-      column: place.column,
+      ...positionOf(place),
       path: formatPath(base, place.path),
       message: `${subject} ${violation.message}.`,
       fix: violation.fix,

@@ -35,12 +35,17 @@ export function locate(tree: Tree, path: readonly PathSegment[]): Place {
   for (const [depth, segment] of path.entries()) {
     const step = stepInto(node, segment)
     if (step === undefined) {
-      return { line: node.line, column: node.column, path: [...written, ...path.slice(depth)] }
+      return { ...positionOf(node), path: [...written, ...path.slice(depth)] }
     }
     written.push(step.segment)
     node = step.node
   }
-  return { line: node.line, column: node.column, path: written }
+  return { ...positionOf(node), path: written }
+}
+
+/** Where something stands, without what it is. */
+export function positionOf({ line, column, of }: Position): Position {
+  return of === undefined ? { line, column } : { line, column, of }
 }
 
 function stepInto(node: Tree, segment: PathSegment): { segment: PathSegment; node: Tree } | undefined {

@@ -5,6 +5,16 @@ export interface Position {
   readonly line: number
   /** 1-based, in UTF-16 code units. */
   readonly column: number
+  /** Of a generated value, which stands nowhere itself: what it was made of. */
+  readonly of?: DocumentPlace
+}
+
+/** A place in a document of a kind, by path: where it stands in the text is looked up when somebody is told. */
+export interface DocumentPlace {
+  /** The document's key. */
+  readonly key: string
+  /** Of the document's form: `rules[0].backends[0].service`. */
+  readonly path: string
 }
 
 export type Tree = ScalarTree | ListTree | MapTree
@@ -60,6 +70,7 @@ export interface TreeProblem extends Position {
     | 'invalid-name'
     | 'no-effect'
     | 'unsupported-kind'
+    | 'unsupported-field'
     | 'foreign-kind'
     | 'invalid-selector'
     | 'syntax'

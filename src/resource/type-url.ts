@@ -154,9 +154,22 @@ export function resourceTypeOf(typeUrl: TypeUrl): ResourceType | undefined {
   return byUrl.get(typeUrl)
 }
 
-/** The short word of a type, for people: `cluster`; for a type not in the table, its message name. */
+/** The short word of a type, for people: `cluster`; of a kind of ours its name; else the message's name. */
 export function wordOf(typeUrl: TypeUrl): string {
-  return byUrl.get(typeUrl)?.word ?? messageNameOf(typeUrl)
+  const word = byUrl.get(typeUrl)?.word
+  if (word !== undefined) return word
+  return isOwnType(typeUrl) ? typeUrl.slice(ownTypePrefix.length) : messageNameOf(typeUrl)
+}
+
+/** Our own messages as type URLs. They are units of configuration, and are never sent to a client. */
+const ownTypePrefix = `${typeUrlPrefix}fairlead.v1.`
+
+export function ownTypeUrl(kind: string): TypeUrl {
+  return ownTypePrefix + kind
+}
+
+export function isOwnType(typeUrl: TypeUrl): boolean {
+  return typeUrl.startsWith(ownTypePrefix)
 }
 
 /** `envoy.config.cluster.v3.Cluster` of `type.googleapis.com/envoy.config.cluster.v3.Cluster`. */

@@ -1,13 +1,14 @@
 import { keyOf } from '../resource/named.ts'
 import { areDisjoint, impliesSelector, type NodeSelector } from '../resource/node-selector.ts'
 import type { Resource } from '../resource/resource.ts'
-import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
+import { ownTypeUrl, resourceTypes, type TypeUrl } from '../resource/type-url.ts'
 import { selectorsOf, type Unit } from './unit.ts'
 
 /** Types whose absence breaks what refers to them: Envoy rejects it, or answers 503 for ever. */
-const required: ReadonlySet<TypeUrl> = new Set(
-  [resourceTypes.cluster, resourceTypes.route, resourceTypes.secret, resourceTypes.extension].map((t) => t.typeUrl),
-)
+const required: ReadonlySet<TypeUrl> = new Set([
+  ...[resourceTypes.cluster, resourceTypes.route, resourceTypes.secret, resourceTypes.extension].map((t) => t.typeUrl),
+  ...['Service', 'Secret'].map(ownTypeUrl),
+])
 
 /** References of this type are checked: a missing one is an error or, for an assignment, a warning. */
 export function isChecked(typeUrl: TypeUrl): boolean {

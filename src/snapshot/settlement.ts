@@ -1,9 +1,9 @@
-import { keyOf } from '../resource/named.ts'
+import { keyOf, type Named } from '../resource/named.ts'
 import { areDisjoint, type NodeSelector } from '../resource/node-selector.ts'
 import type { Resource } from '../resource/resource.ts'
 import type { TypeUrl } from '../resource/type-url.ts'
 import { canMeet, coverageOf, isRequired, repeatsWithin } from './consistency.ts'
-import { selectorsOf, type Unit } from './unit.ts'
+import { namesOf, selectorsOf, type Unit } from './unit.ts'
 import { type Need, namesThatDiffer, needOf, needsOf, type UnitIndex } from './unit-index.ts'
 
 /** A unit whose wanted form is not the one in force. */
@@ -24,7 +24,7 @@ export type Violation =
   /** It lacks a name that `user`, in force, refers to and that only its old form provides. */
   | { readonly kind: 'needed'; readonly key: string; readonly userKey: string; readonly need: Need }
   /** It lacks what only its old form provides, and what is to provide it instead is not in force. */
-  | { readonly kind: 'moved'; readonly key: string; readonly resource: Resource; readonly successor: Unit }
+  | { readonly kind: 'moved'; readonly key: string; readonly resource: Named; readonly successor: Unit }
 
 export interface Clash {
   readonly resource: Resource
@@ -42,6 +42,7 @@ export class Settlement {
   readonly #index: UnitIndex
   readonly #isStatic: (typeUrl: TypeUrl, name: string) => boolean
   readonly #pending: ReadonlyMap<string, Pending>
+  readonly #vetoed: ReadonlySet<string>
   /** Keys whose wanted form is in the index, and on trial. */
   readonly #raised = new Set<string>()
   /** Keys whose wanted form took effect. */
@@ -49,12 +50,17 @@ export class Settlement {
   readonly #claims: ReadonlyMap<string, readonly Pending[]>
   readonly #former: ReadonlyMap<string, readonly Pending[]>
 
-  /** The index holds every pending unit's old form, and is what is in force after `settle`. */
+  /**
+   * The index holds every pending unit's old form, and is what is in force after `settle`.
+   * @param vetoed keys of pending units whose wanted form must not take effect, whatever the rules say
+   */
   constructor(
     index: UnitIndex,
     pending: ReadonlyMap<string, Pending>,
     isStatic: (typeUrl: TypeUrl, name: string) => boolean,
+    vetoed: ReadonlySet<string> = new Set(),
   ) {
+    this.#vetoed = vetoed
     this.#index = index
     // In a fixed order, so that problems name the same documents whatever order they were read in.
     this.#pending = new Map([...pending].sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -69,8 +75,8 @@ export class Settlement {
   }
 
   settle(): void {
-    for (const key of this.#pending.keys()) this.#raise(key)
-    let moved: ReadonlySet<string> = new Set(this.#pending.keys())
+    for (const key of this.#pending.keys()) if (!this.#vetoed.has(key)) this.#raise(key)
+    let moved: ReadonlySet<string> = new Set(this.#raised)
     while (moved.size > 0) {
       const fallen = new Set<string>()
       for (const violation of this.#violationsAround(moved)) fallen.add(violation.key)
@@ -137,6 +143,7 @@ export class Settlement {
 
   /** Raises a unit together with whatever else must be raised for it, or changes nothing. */
   #tryWithNeeds(key: string): boolean {
+    if (this.#vetoed.has(key)) return false
     const trial = new Set([key])
     this.#raise(key)
     for (;;) {
@@ -144,7 +151,7 @@ export class Settlement {
       if (violations.length === 0) return true
       let hasGrown = false
       for (const remedy of violations.flatMap((violation) => this.#remedies(violation))) {
-        if (this.#raised.has(remedy)) continue
+        if (this.#raised.has(remedy) || this.#vetoed.has(remedy)) continue
         trial.add(remedy)
         this.#raise(remedy)
         hasGrown = true
@@ -205,13 +212,13 @@ export class Settlement {
   *#checkMoves({ key, old, next }: Pending): Generator<Violation, void, undefined> {
     if (this.#raised.has(key)) {
       if (old === undefined) return
-      for (const resource of old.resources) {
+      for (const resource of namesOf(old)) {
         for (const { key: to, next: successor } of this.#claims.get(keyOf(resource)) ?? []) {
           if (successor !== undefined && to !== key) yield* this.#checkMove(key, old, resource, successor)
         }
       }
     } else if (next !== undefined) {
-      for (const resource of next.resources) {
+      for (const resource of namesOf(next)) {
         for (const { key: from, old: former } of this.#former.get(keyOf(resource)) ?? []) {
           if (former !== undefined && from !== key) yield* this.#checkMove(from, former, resource, next)
         }
@@ -219,7 +226,7 @@ export class Settlement {
     }
   }
 
-  *#checkMove(key: string, former: Unit, resource: Resource, successor: Unit): Generator<Violation, void, undefined> {
+  *#checkMove(key: string, former: Unit, resource: Named, successor: Unit): Generator<Violation, void, undefined> {
     if (!this.#raised.has(key) || this.#raised.has(successor.key) || !canMeet(former, successor)) return
     const providers = this.#index.providers(resource.typeUrl, resource.name).values()
     if (coverageOf(former, providers).kind === 'missing') yield { kind: 'moved', key, resource, successor }
@@ -242,7 +249,8 @@ function byName(
 ): ReadonlyMap<string, readonly Pending[]> {
   const found = new Map<string, Pending[]>()
   for (const member of pending) {
-    for (const resource of formOf(member)?.resources ?? []) {
+    const form = formOf(member)
+    for (const resource of form === undefined ? [] : namesOf(form)) {
       const others = found.get(keyOf(resource))
       if (others === undefined) found.set(keyOf(resource), [member])
       else others.push(member)

@@ -1,8 +1,8 @@
-import { keyOf } from '../resource/named.ts'
+import { keyOf, type Named } from '../resource/named.ts'
 import type { Reference, Resource } from '../resource/resource.ts'
 import type { TypeUrl } from '../resource/type-url.ts'
 import { isChecked } from './consistency.ts'
-import { haveSameSelectors, type Unit } from './unit.ts'
+import { haveSameSelectors, namesOf, type Unit } from './unit.ts'
 
 /** A name that a unit's resources refer to, and where they do. */
 export interface Need {
@@ -38,7 +38,7 @@ export class UnitIndex {
       return
     }
     this.#units.set(key, unit)
-    for (const { typeUrl, name } of unit.resources) this.#entry(typeUrl, name).providers.set(key, unit)
+    for (const { typeUrl, name } of namesOf(unit)) this.#entry(typeUrl, name).providers.set(key, unit)
     for (const { typeUrl, name } of needsOf(unit)) this.#entry(typeUrl, name).users.set(key, unit)
   }
 
@@ -70,7 +70,7 @@ export class UnitIndex {
   }
 
   #remove(key: string, unit: Unit): void {
-    for (const { typeUrl, name } of unit.resources) this.#leave(typeUrl, name, (entry) => entry.providers.delete(key))
+    for (const { typeUrl, name } of namesOf(unit)) this.#leave(typeUrl, name, (entry) => entry.providers.delete(key))
     for (const { typeUrl, name } of needsOf(unit)) this.#leave(typeUrl, name, (entry) => entry.users.delete(key))
   }
 
@@ -112,13 +112,16 @@ function needsByName(unit: Unit): ReadonlyMap<string, Need> {
 }
 
 /** The names that two forms of a unit provide differently: one only, or for other nodes. */
-export function namesThatDiffer(a: Unit | undefined, b: Unit | undefined): readonly Resource[] {
-  if (a === undefined || b === undefined) return (a ?? b)?.resources ?? []
-  if (!haveSameSelectors(a, b)) return [...a.resources, ...b.resources]
-  return [...without(a.resources, b.resources), ...without(b.resources, a.resources)]
+export function namesThatDiffer(a: Unit | undefined, b: Unit | undefined): readonly Named[] {
+  if (a === undefined || b === undefined) {
+    const only = a ?? b
+    return only === undefined ? [] : namesOf(only)
+  }
+  if (!haveSameSelectors(a, b)) return [...namesOf(a), ...namesOf(b)]
+  return [...without(namesOf(a), namesOf(b)), ...without(namesOf(b), namesOf(a))]
 }
 
-function without(resources: readonly Resource[], others: readonly Resource[]): readonly Resource[] {
+function without(all: readonly Named[], others: readonly Named[]): readonly Named[] {
   const names = new Set(others.map(keyOf))
-  return resources.filter((resource) => !names.has(keyOf(resource)))
+  return all.filter((one) => !names.has(keyOf(one)))
 }

@@ -1,6 +1,9 @@
 import type { Origin } from '../errors.ts'
+import type { Named } from '../resource/named.ts'
 import { type NodeSelector, selectorKey } from '../resource/node-selector.ts'
 import type { Resource } from '../resource/resource.ts'
+import type { Touches } from '../resource/touches.ts'
+import { isOwnType } from '../resource/type-url.ts'
 
 /** One document's resources: what takes effect, stays or goes as a whole (MODEL.md: last good is per document). */
 export interface Unit {
@@ -9,6 +12,22 @@ export interface Unit {
   /** Any of them; empty selects every node. */
   readonly selectors: readonly NodeSelector[]
   readonly resources: readonly Resource[]
+  /** Names that others may refer to beside those of its resources: what a document of a kind is translated to. */
+  readonly declares?: readonly Named[]
+  /** Of a document of a kind, whose own selectors do not say whom it is for. */
+  readonly touches?: Touches
+}
+
+/** It is a document of a kind: never sent to a client, but translated. */
+export function isKindUnit(unit: Pick<Unit, 'resources'>): boolean {
+  const [first] = unit.resources
+  return first !== undefined && isOwnType(first.typeUrl)
+}
+
+/** The names that others may refer to while the unit is in force. */
+export function namesOf(unit: Pick<Unit, 'resources' | 'declares'>): readonly Named[] {
+  const { resources, declares } = unit
+  return declares === undefined || declares.length === 0 ? resources : [...resources, ...declares]
 }
 
 const everyNode: readonly NodeSelector[] = [{}]

@@ -1,4 +1,5 @@
 import { formatOrigin, type Origin, type Problem, type Severity } from '../errors.ts'
+import type { Named } from '../resource/named.ts'
 import type { NodeSelector } from '../resource/node-selector.ts'
 import { selectorLabel } from '../resource/selector-label.ts'
 import { resourceTypes, wordOf } from '../resource/type-url.ts'
@@ -124,7 +125,7 @@ export function stillNeeded(lastForm: Unit, wanted: Unit | undefined, need: Need
 }
 
 /** A document no longer holds what another is to hold, which has an error. */
-export function notMoved(lastForm: Unit, resource: Pick<Need, 'typeUrl' | 'name'>, successor: Unit): Problem {
+export function notMoved(lastForm: Unit, resource: Named, successor: Unit): Problem {
   const place = formatOrigin(successor.origin)
   return {
     severity: 'error',

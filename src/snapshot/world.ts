@@ -3,6 +3,7 @@ import { nearestName } from '../resource/json/near-name.ts'
 import { keyOf } from '../resource/named.ts'
 import type { NodeSelector } from '../resource/node-selector.ts'
 import type { Resource } from '../resource/resource.ts'
+import type { Touches } from '../resource/touches.ts'
 import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
 import { canMeet, coverageOf, isRequired } from './consistency.ts'
 import { type Pending, Settlement, type Violation } from './settlement.ts'
@@ -30,6 +31,7 @@ export type UnitChange =
       readonly key: string
       readonly origin: Origin
       readonly selectors: readonly NodeSelector[] | undefined
+      readonly touches?: Touches
     }
   | { readonly kind: 'deleted'; readonly key: string }
 
@@ -39,11 +41,41 @@ export interface WorldStep {
   readonly upserted: readonly Unit[]
   /** Keys of units that are no longer in force. */
   readonly removed: readonly string[]
+  /** Generated units that are others than before; the cache and the history take them beside those of documents. */
+  readonly generated: GeneratedStep
   /** All standing problems of consistency (not only new ones; those of `withheld` are apart), in order of origin. */
   readonly problems: readonly Problem[]
   /** What must not be answered: groups that one of these selectors could touch (undefined: every group), and why. */
   readonly withheld: readonly Withheld[]
 }
+
+export interface GeneratedStep {
+  readonly upserted: readonly Unit[]
+  readonly removed: readonly string[]
+}
+
+/** What would be in force if nothing speaks against it. */
+export interface Candidate {
+  readonly changes: readonly Pending[]
+  /** In force before in the same form, and read from another place now. */
+  readonly moved: readonly Unit[]
+  /** Who would provide and use a name. */
+  readonly index: Pick<UnitIndex, 'providers' | 'users'>
+  /** It was in force when the server ended: nothing of it can fall back. */
+  readonly isRestored: boolean
+}
+
+export interface Verdict extends GeneratedStep {
+  /** By key: why the changes of these documents may not take effect. Of others, what they are told. */
+  readonly vetoes: ReadonlyMap<string, readonly Problem[]>
+  /** All that stands if the candidate takes effect, by key of the document; vetoes are apart. */
+  readonly problems: ReadonlyMap<string, readonly Problem[]>
+  /** The candidate is in force now. Without it, the next is compared with what was before. */
+  accept(): void
+}
+
+/** Looks at what would follow from some documents (translate/), before they are in force. */
+export type Judge = (candidate: Candidate) => Verdict
 
 export interface Withheld {
   readonly selectors: readonly NodeSelector[] | undefined
@@ -62,6 +94,9 @@ export interface WorldOptions {
   readonly allowPartial: boolean
   /** In force at start: the last good, from the history. */
   readonly restored?: Iterable<Unit>
+  readonly judge?: Judge
+  /** Who is touched, as far as the documents in force tell. Without it, everybody is. */
+  readonly nodesOf?: (touches: Touches) => readonly NodeSelector[]
 }
 
 /** Every document in force, each in its last good form (MODEL.md). */
@@ -96,7 +131,15 @@ function movedBadly(lastForm: Unit | undefined, violations: readonly Violation[]
 const searchesAtMost = 50
 
 /** What is known of a document whose text has an error. */
-type InvalidForm = Pick<Extract<UnitChange, { kind: 'invalid' }>, 'origin' | 'selectors'>
+type InvalidForm = Pick<Extract<UnitChange, { kind: 'invalid' }>, 'origin' | 'selectors' | 'touches'>
+
+const nothingGenerated: GeneratedStep = { upserted: [], removed: [] }
+
+/** What could be brought into force, and how it was found. */
+interface Trial {
+  readonly settlement: Settlement
+  readonly taken: readonly Pending[]
+}
 
 class UnitWorld implements World {
   readonly #allowPartial: boolean
@@ -110,6 +153,13 @@ class UnitWorld implements World {
   readonly #unready = new Set<string>()
   /** Documents whose problems may be others than at the last step. */
   readonly #touched = new Set<string>()
+  readonly #judge: Judge | undefined
+  readonly #nodesOf: WorldOptions['nodesOf']
+  /** Read from another place since the judge looked last. */
+  readonly #moved = new Map<string, Unit>()
+  /** What the judge said against changes, or of them, at the last step. */
+  #vetoes: ReadonlyMap<string, readonly Problem[]> = new Map()
+  #judged: ReadonlyMap<string, readonly Problem[]> = new Map()
   readonly #problemsByKey = new Map<string, readonly Problem[]>()
   #problems: readonly Problem[] | undefined = []
   readonly #nearest = new WeakMap<Need, { readonly name: string | undefined }>()
@@ -117,12 +167,16 @@ class UnitWorld implements World {
 
   constructor(options: WorldOptions) {
     this.#allowPartial = options.allowPartial
+    this.#judge = options.judge
+    this.#nodesOf = options.nodesOf
     this.#noteStaticNames(options.staticNames)
     for (const unit of options.restored ?? []) {
       this.#index.place(unit.key, unit)
       this.#touched.add(unit.key)
       if (isUnready(unit, secretTypeUrl)) this.#unready.add(unit.key)
     }
+    const restored = [...this.#index.units.values()].map((unit) => ({ key: unit.key, old: undefined, next: unit }))
+    if (restored.length > 0) this.#accept(this.#ask(restored, true))
   }
 
   get inForce(): ReadonlyMap<string, Unit> {
@@ -154,8 +208,8 @@ class UnitWorld implements World {
 
   addStaticNames(names: StaticNames): WorldStep {
     const isNews = this.#noteStaticNames(names)
-    const step = isNews ? this.#settle(new Map()) : { upserted: [], removed: [], problems: this.#allProblems() }
-    return { ...step, withheld: this.#withheld() }
+    const nothing = { upserted: [], removed: [], generated: nothingGenerated, problems: this.#allProblems() }
+    return { ...(isNews ? this.#settle(new Map()) : nothing), withheld: this.#withheld() }
   }
 
   /** Returns the unit when it is in force at once: the form in force, read anew, with content that was not at hand. */
@@ -166,12 +220,15 @@ class UnitWorld implements World {
     this.#touched.add(key)
     this.#pending.delete(key)
     this.#invalid.delete(key)
+    if (this.#judged.has(key)) this.#problems = undefined
     if (change.kind === 'invalid') {
-      this.#invalid.set(key, { origin: change.origin, selectors: change.selectors })
+      const { origin, selectors, touches } = change
+      this.#invalid.set(key, { origin, selectors, ...(touches !== undefined && { touches }) })
     } else if (change.kind === 'deleted') {
       if (old !== undefined) this.#pending.set(key, { key, old, next: undefined })
     } else if (old !== undefined && isSameForm(old, change.unit)) {
       this.#index.place(key, change.unit)
+      if (this.#judge !== undefined) this.#moved.set(key, change.unit)
       const wasReady = old.resources.every((resource) => resource.isReady)
       return wasReady ? undefined : change.unit
     } else {
@@ -182,35 +239,82 @@ class UnitWorld implements World {
 
   /** Brings into force what can be. `upserted`: what already is. */
   #settle(upserted: Map<string, Unit>): Omit<WorldStep, 'withheld'> {
+    const vetoes = new Map<string, readonly Problem[]>()
+    let trial = this.#try(vetoes)
+    let verdict = this.#ask(trial.taken)
+    // Each round takes away one change at least.
+    while (this.#noteVetoes(verdict, trial, vetoes)) {
+      for (const { key, old } of trial.taken) this.#index.place(key, old)
+      trial = this.#try(vetoes)
+      verdict = this.#ask(trial.taken)
+    }
     const removed: string[] = []
-    const isStatic = (typeUrl: TypeUrl, name: string): boolean => this.#static.get(typeUrl)?.has(name) ?? false
-    let settlement: Settlement
-    this.#searches = 0
-    // What took effect may make room for what did not, so that the end is where a check of everything would end.
-    do {
-      settlement = new Settlement(this.#index, this.#pending, isStatic)
-      settlement.settle()
-    } while (this.#takeSettled(settlement, upserted, removed))
-    for (const key of this.#touched) this.#setProblems(key, this.#problemsOf(key, settlement))
-    this.#touched.clear()
-    return { upserted: [...upserted.values()], removed, problems: this.#allProblems() }
-  }
-
-  /** Returns whether anything took effect. */
-  #takeSettled(settlement: Settlement, upserted: Map<string, Unit>, removed: string[]): boolean {
-    let hasMoved = false
-    for (const { key, old, next } of this.#pending.values()) {
-      this.#touched.add(key)
-      this.#touchUsers(old, next)
-      this.#touchRivals(old)
-      this.#touchRivals(next)
-      if (!settlement.isInForce(key)) continue
-      hasMoved = true
+    for (const { key, next } of trial.taken) {
       this.#pending.delete(key)
       if (next === undefined) removed.push(key)
       else upserted.set(key, next)
     }
-    return hasMoved
+    const generated = this.#accept(verdict)
+    for (const key of [...this.#vetoes.keys(), ...vetoes.keys()]) this.#touched.add(key)
+    this.#vetoes = vetoes
+    for (const key of this.#touched) this.#setProblems(key, this.#problemsOf(key, trial.settlement))
+    this.#touched.clear()
+    return { upserted: [...upserted.values()], removed, generated, problems: this.#allProblems() }
+  }
+
+  /** Puts into the index what can be in force together, but for what was vetoed. */
+  #try(vetoes: ReadonlyMap<string, unknown>): Trial {
+    const isStatic = (typeUrl: TypeUrl, name: string): boolean => this.#static.get(typeUrl)?.has(name) ?? false
+    const vetoed = new Set(vetoes.keys())
+    const pending = new Map(this.#pending)
+    const taken: Pending[] = []
+    this.#searches = 0
+    // What took effect may make room for what did not, so that the end is where a check of everything would end.
+    for (;;) {
+      const settlement = new Settlement(this.#index, pending, isStatic, vetoed)
+      settlement.settle()
+      const before = taken.length
+      for (const one of [...pending.values()]) {
+        this.#touched.add(one.key)
+        this.#touchUsers(one.old, one.next)
+        this.#touchRivals(one.old)
+        this.#touchRivals(one.next)
+        if (!settlement.isInForce(one.key)) continue
+        pending.delete(one.key)
+        taken.push(one)
+      }
+      if (taken.length === before) return { settlement, taken }
+    }
+  }
+
+  #ask(changes: readonly Pending[], isRestored = false): Verdict | undefined {
+    const moved = [...this.#moved.values()]
+    if (this.#judge === undefined || (changes.length === 0 && moved.length === 0)) return undefined
+    return this.#judge({ changes, moved, index: this.#index, isRestored })
+  }
+
+  /** Returns whether some change that was to take effect may not. */
+  #noteVetoes(verdict: Verdict | undefined, { taken }: Trial, vetoes: Map<string, readonly Problem[]>): boolean {
+    const changing = new Set(taken.map(({ key }) => key))
+    let isVetoed = false
+    for (const [key, problems] of verdict?.vetoes ?? []) {
+      const said = vetoes.get(key) ?? []
+      const news = problems.filter(({ message }) => said.every((problem) => problem.message !== message))
+      vetoes.set(key, [...said, ...news])
+      if (changing.has(key)) isVetoed = true
+    }
+    return isVetoed
+  }
+
+  #accept(verdict: Verdict | undefined): GeneratedStep {
+    if (verdict === undefined) return nothingGenerated
+    verdict.accept()
+    this.#moved.clear()
+    if (verdict.problems !== this.#judged) {
+      this.#judged = verdict.problems
+      this.#problems = undefined
+    }
+    return { upserted: verdict.upserted, removed: verdict.removed }
   }
 
   /** Whoever refers to a name that only one of two forms has may have other problems now. */
@@ -232,11 +336,13 @@ class UnitWorld implements World {
 
   #problemsOf(key: string, settlement: Settlement): readonly Problem[] {
     const pending = this.#pending.get(key)
-    if (pending !== undefined) return this.#problemsOfPending(pending, settlement)
+    const vetoes = this.#vetoes.get(key) ?? []
+    // The rules had let it through: what they say against it now follows from the veto.
+    if (pending !== undefined) return vetoes.length > 0 ? vetoes : this.#problemsOfPending(pending, settlement)
     const unit = this.inForce.get(key)
     // The text that the form in force came from is gone; config/ tells what is wrong with the one there is.
     if (unit === undefined || this.#invalid.has(key)) return []
-    return [...this.#problemsOfNeeds(unit, settlement), ...duplicates(settlement.clashesOf(key, unit))]
+    return [...this.#problemsOfNeeds(unit, settlement), ...duplicates(settlement.clashesOf(key, unit)), ...vetoes]
   }
 
   #problemsOfNeeds(unit: Unit, settlement: Settlement): readonly Problem[] {
@@ -305,8 +411,14 @@ class UnitWorld implements World {
   }
 
   #allProblems(): readonly Problem[] {
-    this.#problems ??= [...this.#problemsByKey.values()].flat().sort(byPlace)
+    this.#problems ??= [...[...this.#problemsByKey.values()].flat(), ...this.#judgedProblems()].sort(byPlace)
     return this.#problems
+  }
+
+  /** Of a document whose newest text is not in force, what follows from the form before is nobody's to mend. */
+  #judgedProblems(): readonly Problem[] {
+    const isAsRead = (key: string): boolean => !this.#invalid.has(key) && !this.#pending.has(key)
+    return [...this.#judged].flatMap(([key, problems]) => (isAsRead(key) ? problems : []))
   }
 
   #withheld(): readonly Withheld[] {
@@ -317,7 +429,9 @@ class UnitWorld implements World {
         this.#withoutForm.delete(key)
         continue
       }
-      const selectors = form.selectors?.length === 0 ? undefined : form.selectors
+      const selectors = this.#concerned(form)
+      // A Route for a Gateway that there is not concerns nobody yet.
+      if (selectors?.length === 0) continue
       withheld.push({ selectors, problem: withheldWithoutForm(form.origin, selectors) })
     }
     for (const key of this.#unready) {
@@ -330,6 +444,12 @@ class UnitWorld implements World {
       withheld.push({ selectors, problem: withheldUnready(unit) })
     }
     return withheld.sort((a, b) => byPlace(a.problem, b.problem))
+  }
+
+  /** Undefined: anybody. */
+  #concerned({ selectors, touches }: Pick<InvalidForm, 'selectors' | 'touches'>): readonly NodeSelector[] | undefined {
+    if (touches === undefined) return selectors?.length === 0 ? undefined : selectors
+    return this.#nodesOf?.(touches)
   }
 
   /** Returns whether there was a new one. */

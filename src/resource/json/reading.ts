@@ -1,6 +1,6 @@
 import type { EnvoyApi } from '../envoy-api.ts'
 import type { Position, Tree, TreeProblem } from '../tree.ts'
-import { formatPath, type PathSegment } from '../tree-path.ts'
+import { formatPath, type PathSegment, positionOf } from '../tree-path.ts'
 
 /** The state of one reading of a tree into a message: where the reader stands, and what it found wrong so far. */
 export interface Reading {
@@ -41,7 +41,7 @@ export function report(
   severity: TreeProblem['severity'] = 'error',
 ): void {
   const path = formatPath(reading.base, reading.path)
-  reading.problems.push({ severity, code, line: at.line, column: at.column, path, message, fix })
+  reading.problems.push({ severity, code, ...positionOf(at), path, message, fix })
 }
 
 /** Reports a value of the wrong form: `expected a duration, not a list`. */
