@@ -1,6 +1,7 @@
 /**
  * Compiles the default Envoy API (the .proto files that the npm package `@grpc/grpc-js-xds` carries) and
- * our own proto/ into one descriptor set, dist/api/default.binpb. See docs/decisions/0002.
+ * our own proto/ into one descriptor set, dist/api/default.binpb, and the comments of our own into dist/api/comments.json.
+ * See docs/decisions/0002.
  */
 import { execFileSync } from 'node:child_process'
 import {
@@ -18,11 +19,15 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { fromBinary } from '@bufbuild/protobuf'
+import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
+import { commentsOf } from './descriptor-comments.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const require = createRequire(import.meta.url)
 const deps = join(dirname(require.resolve('@grpc/grpc-js-xds/package.json')), 'deps')
 const output = join(root, 'dist/api/default.binpb')
+const commentsOutput = join(root, 'dist/api/comments.json')
 const ours = join(root, 'proto')
 
 const importRoots = ['envoy-api', 'googleapis', 'protoc-gen-validate', 'xds'].map((name) => join(deps, name))
@@ -71,9 +76,36 @@ function addIgnoreEmpty(validateProto: string): string {
     })
 }
 
+/**
+ * `use_hash_policy` came to Envoy after the packaged API. With it the same user stays in the same arm of a canary; an
+ * Envoy that does not know it ignores it.
+ */
+function addUseHashPolicy(routeComponents: string): string {
+  const oneof = /^( *)oneof random_value_specifier \{\r?\n/m
+  if (routeComponents.includes('use_hash_policy')) return routeComponents
+  if (!oneof.test(routeComponents)) throw new Error('WeightedCluster has no oneof random_value_specifier any more')
+  return routeComponents.replace(oneof, '$&$1  google.protobuf.BoolValue use_hash_policy = 5;\n\n')
+}
+
+const additions: Readonly<Record<string, (text: string) => string>> = {
+  'validate/validate.proto': addIgnoreEmpty,
+  'envoy/config/route/v3/route_components.proto': addUseHashPolicy,
+}
+
+/** Full name of everything that our own proto/ declares to its comment, which the descriptors leave out. */
+function writeComments(staging: string, buf: string): void {
+  const image = join(staging, 'comments.binpb')
+  execFileSync(process.execPath, [buf, 'build', staging, '--path', join(staging, 'fairlead'), '-o', image], {
+    stdio: 'inherit',
+  })
+  const comments = commentsOf(fromBinary(FileDescriptorSetSchema, readFileSync(image)), 'fairlead/')
+  writeFileSync(commentsOutput, `${JSON.stringify(Object.fromEntries(comments), null, 1)}\n`)
+}
+
 function newestInput(): number {
   const files = [
     fileURLToPath(import.meta.url),
+    fileURLToPath(new URL('descriptor-comments.ts', import.meta.url)),
     join(deps, '../package.json'),
     ...protosBelow(ours).map((f) => join(ours, f)),
   ]
@@ -103,12 +135,13 @@ function build(): void {
       const target = join(staging, file)
       mkdirSync(dirname(target), { recursive: true })
       const text = readFileSync(available.get(file) as string, 'utf8')
-      writeFileSync(target, file === 'validate/validate.proto' ? addIgnoreEmpty(text) : text)
+      writeFileSync(target, additions[file]?.(text) ?? text)
     }
     cpSync(ours, staging, { recursive: true, filter: (path) => !path.endsWith('.md') })
     mkdirSync(dirname(output), { recursive: true })
     const buf = require.resolve('@bufbuild/buf/bin/buf')
     execFileSync(process.execPath, [buf, 'build', staging, '--exclude-source-info', '-o', output], { stdio: 'inherit' })
+    writeComments(staging, buf)
     writeFileSync(
       join(dirname(output), 'NOTICE'),
       'default.binpb is compiled from the Envoy API, the xDS API, googleapis (Apache-2.0) and protoc-gen-validate\n' +
@@ -122,4 +155,10 @@ function build(): void {
   }
 }
 
-if (!existsSync(output) || statSync(output).mtimeMs < newestInput() || process.argv.includes('--force')) build()
+if (
+  !existsSync(output) ||
+  !existsSync(commentsOutput) ||
+  statSync(output).mtimeMs < newestInput() ||
+  process.argv.includes('--force')
+)
+  build()

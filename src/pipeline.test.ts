@@ -213,7 +213,7 @@ describe('pipeline', () => {
   test('other documents go on while one has an error', async () => {
     const target = bed()
     await built(target, () => target.source.put('a', clusterText('a')))
-    await built(target, () => target.source.put('bad', 'kind: Service\nname: cart'))
+    await built(target, () => target.source.put('bad', 'kind: Policy\nname: cart'))
     await built(target, () => target.source.put('b', clusterText('b')))
     expect(target.names()).toEqual(['a', 'b'])
     expect(target.codes()).toEqual(['unsupported-kind'])

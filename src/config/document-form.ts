@@ -2,6 +2,8 @@ import type { EnvoyApi } from '../resource/envoy-api.ts'
 import { nearestName } from '../resource/json/near-name.ts'
 import { entryOf, type MapEntry, type MapTree, type Position, type Tree, type TreeProblem } from '../resource/tree.ts'
 import { isWord } from '../resource/tree-path.ts'
+import type { Kind } from './kinds/kind-form.ts'
+import type { NotYet } from './kinds/not-yet.ts'
 import {
   isEnvelopeField,
   nearestEnvelopeField,
@@ -11,10 +13,23 @@ import {
 } from './raw-document.ts'
 import { parseSelectors } from './selector.ts'
 
-/** The kinds of documents that a later version has. They are refused by name: one that does nothing is an open door. */
-const laterKinds = ['Mesh', 'Service', 'Route', 'Gateway', 'Sidecar', 'Policy', 'Secret', 'Patch']
+const kinds = ['Mesh', 'Service', 'Route', 'Gateway', 'Sidecar', 'Secret', 'Patch'] as const
 
-const forms = "Write a list `resources:` of Envoy resources, or one resource with `'@type'` at the top."
+/** The kinds of documents that a later version has. They are refused by name: one that does nothing is an open door. */
+const laterKinds = ['Policy']
+
+/**
+ * The kind of a document that is of one of ours and of this version; undefined for all others, which `readDocument` reads
+ * or refuses.
+ */
+export function kindOfDocument(tree: Tree, notYet: NotYet): Kind | undefined {
+  if (entryOf(tree, 'apiVersion') !== undefined || hasTwoForms(tree)) return undefined
+  const value = entryOf(tree, 'kind')?.value
+  const kind = kinds.find((one) => value?.kind === 'scalar' && value.value === one)
+  return kind === undefined || notYet.kinds.has(kind) ? undefined : kind
+}
+
+const forms = "Write a `kind:`, a list `resources:` of Envoy resources, or one resource with `'@type'` at the top."
 
 /** Tells which form a document has, reads its envelope, and refuses by name what is none of this version. */
 export function readDocument(api: EnvoyApi, tree: Tree): RawDocument {
@@ -29,8 +44,14 @@ export function readDocument(api: EnvoyApi, tree: Tree): RawDocument {
   const apiVersion = entryOf(tree, 'apiVersion')
   if (apiVersion !== undefined) return refused(api, tree, foreignKind(apiVersion))
   const kind = entryOf(tree, 'kind')
-  if (kind !== undefined) return refused(api, tree, unsupportedKind(kind))
   const type = entryOf(tree, '@type')
+  if (kind !== undefined && hasTwoForms(tree)) {
+    const other = type ?? entryOf(tree, 'resources') ?? kind
+    const message = `A document has either \`kind\` or \`${other.key}\`, not both.`
+    const fix = 'Remove one of them, or put `---` between two documents.'
+    return refused(api, tree, problem('wrong-type', other, other.key, message, fix))
+  }
+  if (kind !== undefined) return refused(api, tree, unsupportedKind(kind))
   if (type !== undefined && hasTwoForms(tree)) {
     const message = "A document has either `resources` or `'@type'`, not both."
     const fix = 'Remove one of them, or put `---` between two documents.'
@@ -64,13 +85,18 @@ function unsupportedKind(entry: MapEntry): TreeProblem {
     return problem('wrong-type', value, entry.key, '`kind` is a word.', forms)
   }
   const kind = value.value
-  if (laterKinds.includes(kind)) {
-    return problem('unsupported-kind', value, entry.key, `The kind ${kind} is not in this version.`, forms)
+  const known: readonly string[] = [...kinds, ...laterKinds]
+  if (known.includes(kind)) {
+    return problem('unsupported-kind', value, entry.key, `The kind ${kind} is not in this version.`, later)
   }
-  const near = nearestName(kind, laterKinds)
-  const message = isWord(kind) ? `There is no kind ${kind}` : 'There is no such kind'
-  const hint = near === undefined ? '.' : `; the nearest is ${near}, and that is not in this version.`
-  return problem('unsupported-kind', value, entry.key, message + hint, forms)
+  if (kind === 'Instance') {
+    const message = 'An Instance is no document: it registers itself.'
+    return problem('unsupported-kind', value, entry.key, message, 'List it in the `endpoints` of its Service.')
+  }
+  const near = nearestName(kind, known)
+  const message = isWord(kind) ? `There is no kind ${kind}.` : 'There is no such kind.'
+  const fix = near === undefined ? `The kinds are ${kinds.join(', ')}.` : `Did you mean \`${near}\`?`
+  return problem('unsupported-kind', value, entry.key, message, fix)
 }
 
 function formless(api: EnvoyApi, tree: MapTree): TreeProblem {
@@ -89,6 +115,8 @@ function formless(api: EnvoyApi, tree: MapTree): TreeProblem {
   }
   return problem('unknown-field', tree, '', "The document has neither `resources` nor an `'@type'`.", forms)
 }
+
+const later = 'Remove the document; raw Envoy resources can say the same today.'
 
 function problem(code: TreeProblem['code'], at: Position, path: string, message: string, fix: string): TreeProblem {
   return { severity: 'error', code, line: at.line, column: at.column, path, message, fix }

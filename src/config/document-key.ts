@@ -12,6 +12,8 @@ export interface DocumentHint {
 /** Reads what tells a document from the others of its text, also where much of it is wrong. */
 export function documentHint(tree: Tree): DocumentHint {
   const kind = textOf(tree, 'kind')
+  // There is one Mesh, whatever it is called: its resource is named so.
+  if (kind === 'Mesh') return { hint: 'Mesh/mesh', isCertain: true }
   if (kind !== undefined) {
     const name = textOf(tree, 'name')
     return { hint: name === undefined ? undefined : `${kind}/${name}`, isCertain: name !== undefined }

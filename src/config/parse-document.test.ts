@@ -83,12 +83,19 @@ describe('what is refused', () => {
   test.each<[string, string, string, RegExp]>([
     [
       'a later kind',
-      'kind: Service\nname: a',
+      'kind: Policy\nname: a',
       'unsupported-kind config/a.yaml:1:7 kind',
-      /kind Service is not in this/,
+      /kind Policy is not in this/,
     ],
-    ['a misspelt kind', 'kind: Sevice', 'unsupported-kind config/a.yaml:1:7 kind', /nearest is Service/],
-    ['a kind that is none', 'kind: Xyzzy', 'unsupported-kind config/a.yaml:1:7 kind', /no kind Xyzzy\. Write a list/],
+    ['a misspelt kind', 'kind: Sevice', 'unsupported-kind config/a.yaml:1:7 kind', /mean `Service`/],
+    ['a kind that is none', 'kind: Xyzzy', 'unsupported-kind config/a.yaml:1:7 kind', /no kind Xyzzy\. The kinds are/],
+    ['an instance', 'kind: Instance', 'unsupported-kind config/a.yaml:1:7 kind', /registers itself/],
+    [
+      'a kind that ran into resources',
+      'kind: Service\nname: a\nresources: []',
+      'wrong-type config/a.yaml:3:1 resources',
+      /put `---` between/,
+    ],
     ['a kind that is no word', 'kind: [a]', 'wrong-type config/a.yaml:1:7 kind', /a word/],
     ['a Kubernetes object', 'kind: Service\napiVersion: v1', 'foreign-kind config/a.yaml:2:1 apiVersion', /Kubernetes/],
     ['a misspelt list', 'resource: []', 'unknown-field config/a.yaml:1:1 resource', /mean `resources`/],
@@ -126,7 +133,7 @@ describe('what is refused', () => {
   })
 
   test('everything that is wrong is said at once, in order of line', () => {
-    const parsed = parse(`kind: Route\n---\n${list('a', 'a')}nods: {}\n---\nnodes: 1\nresources: [1]`)
+    const parsed = parse(`kind: Policy\n---\n${list('a', 'a')}nods: {}\n---\nnodes: 1\nresources: [1]`)
     expect(parsed.problems.map(({ code }) => code)).toEqual([
       'unsupported-kind',
       'duplicate',
@@ -159,7 +166,7 @@ describe('what is refused', () => {
   })
 
   test('the selectors of an invalid document are kept where they can be read', () => {
-    expect(parse('nodes: {id: a}\nkind: Route').invalid[0]?.selectors).toEqual([{ id: 'a' }])
+    expect(parse('nodes: {id: a}\nkind: Policy').invalid[0]?.selectors).toEqual([{ id: 'a' }])
     expect(parse(`nodes: {id: a}\n${list('a', 'a')}`).invalid[0]?.selectors).toEqual([{ id: 'a' }])
     expect(parse(`nodes: {id: a}\nresources:\n- a: "\\q"\n`).invalid[0]?.selectors).toEqual([{ id: 'a' }])
     expect(parse(list('a', 'a')).invalid[0]?.selectors).toEqual([])

@@ -2,12 +2,16 @@ import { isError, type Origin, type Problem, type ProblemCode } from '../errors.
 import type { EnvoyApi } from '../resource/envoy-api.ts'
 import { parseResource } from '../resource/parse-resource.ts'
 import type { Resource } from '../resource/resource.ts'
+import type { Touches } from '../resource/touches.ts'
 import { entryOf, type Position, type TreeProblem } from '../resource/tree.ts'
 import { wordOf } from '../resource/type-url.ts'
 import type { Document } from '../source/source.ts'
 import type { ConfigDocument, InvalidDocument, ParsedDocument } from './config-document.ts'
-import { hasTwoForms, readDocument } from './document-form.ts'
+import { hasTwoForms, kindOfDocument, readDocument } from './document-form.ts'
 import { type DocumentKey, documentHint, type HeldDocument, keysOf } from './document-key.ts'
+import { rememberKind } from './kinds/kind-document.ts'
+import { type NotYet, notYet } from './kinds/not-yet.ts'
+import { parseKind, type ReadKind } from './kinds/parse-kind.ts'
 import { createSecretMask } from './mask-secrets.ts'
 import type { RawDocument } from './raw-document.ts'
 import { parseSelectors } from './selector.ts'
@@ -20,9 +24,11 @@ export interface ParseSettings {
   readonly maxValues?: number
   /** How many problems of one text are told. */
   readonly maxProblems?: number
+  /** What of the kinds is refused as not in this version. */
+  readonly notYet?: NotYet
 }
 
-const defaults = { maxValues: 1_000_000, maxProblems: 1000 }
+const defaults = { maxValues: 1_000_000, maxProblems: 1000, notYet }
 
 /** Envoy refuses messages nested more than 100 deep; lists, and maps of the JSON form, come between them. */
 const maxDepth = 256
@@ -32,7 +38,7 @@ const maxDepth = 256
  * No Problem quotes more of the text than names, and nothing of a private key.
  */
 export function parseDocument(api: EnvoyApi, document: Document, settings: ParseSettings = {}): ParsedDocument {
-  const { maxValues, maxProblems, held = [] } = { ...defaults, ...settings }
+  const { maxValues, maxProblems, held = [], notYet: refused } = { ...defaults, ...settings }
   const documents: ConfigDocument[] = []
   const invalid: InvalidDocument[] = []
   const problems: Problem[] = []
@@ -48,15 +54,15 @@ export function parseDocument(api: EnvoyApi, document: Document, settings: Parse
   const isSomeGone = held.some(({ key }) => !taken.has(key))
   for (const [index, yaml] of yamls.entries()) {
     const origin = at(document.origin, yaml)
-    const parsed = parseOne(api, yaml, document.origin)
+    const parsed = parseOne(api, yaml, document.origin, refused)
     const { key, isKnown } = keys[index] as DocumentKey
     const isCertain = hints[index]?.isCertain === true
     problems.push(...parsed.problems)
     if (!parsed.problems.some(isError)) {
-      documents.push({ key, origin, selectors: parsed.selectors ?? [], resources: parsed.resources })
+      documents.push(documentOf(key, origin, parsed))
       continue
     }
-    invalid.push({ key, origin, selectors: parsed.selectors })
+    invalid.push({ key, origin, selectors: parsed.selectors, ...(parsed.touches && { touches: parsed.touches }) })
     // What this document held before may have had another key, or have been another document: nothing is let go then.
     // A text that breaks off may have been cut (a full disk): documents may have followed.
     const mayBeCut = yaml.isBroken && index === yamls.length - 1
@@ -70,12 +76,28 @@ interface ParsedOne {
   readonly selectors: InvalidDocument['selectors']
   readonly resources: readonly Resource[]
   readonly problems: readonly Problem[]
+  readonly kind?: ReadKind
+  readonly touches?: Touches
 }
 
-function parseOne(api: EnvoyApi, yaml: YamlDocument, origin: Origin): ParsedOne {
+function documentOf(key: string, origin: Origin, parsed: ParsedOne): ConfigDocument {
+  const { selectors = [], resources, kind, touches } = parsed
+  if (kind === undefined) return { key, origin, selectors, resources }
+  rememberKind(kind.resource, { key, origin, form: kind.form, places: kind.places })
+  return { key, origin, selectors, resources, declares: kind.declares, ...(touches && { touches }) }
+}
+
+function parseOne(api: EnvoyApi, yaml: YamlDocument, origin: Origin, refused: NotYet): ParsedOne {
   const problems = yaml.problems.map((problem) => problemAt(origin, problem))
   // Of a broken tree everything else that could be said would follow from its being broken.
   if (yaml.isBroken) return { selectors: selectorsOfBroken(api, yaml), resources: [], problems }
+  const kind = kindOfDocument(yaml.tree, refused)
+  if (kind !== undefined && yaml.tree.kind === 'map') {
+    const { read, touches, problems: found } = parseKind(api, kind, yaml.tree, origin, refused)
+    problems.push(...found.map((problem) => problemAt(origin, problem)))
+    const resources = read === undefined ? [] : [read.resource]
+    return { selectors: [], resources, problems, touches, ...(read && { kind: read }) }
+  }
   const raw = readDocument(api, yaml.tree)
   problems.push(...raw.problems.map((problem) => problemAt(origin, problem)))
   const { resources, problems: resourceProblems } = parseResources(api, raw, origin)

@@ -178,14 +178,14 @@ resources:
     nodes: 'cluster=unknown-extension',
   },
   'kind-of-a-later-version': {
-    text: `kind: Service
+    text: `kind: Policy
 name: cart
 nodes: {cluster: kind-of-a-later-version}
-port: 80
+mtls: strict
 `,
-    told: `config/kind-of-a-later-version.yaml:1:7 error: The kind Service is not in this version. (unsupported-kind)
+    told: `config/kind-of-a-later-version.yaml:1:7 error: The kind Policy is not in this version. (unsupported-kind)
   at kind
-  fix: Write a list \`resources:\` of Envoy resources, or one resource with \`'@type'\` at the top.`,
+  fix: Remove the document; raw Envoy resources can say the same today.`,
     nodes: 'cluster=kind-of-a-later-version',
   },
   'foreign-kind': {
@@ -195,7 +195,7 @@ metadata: {name: cart}
 `,
     told: `config/foreign-kind.yaml:1:1 error: A document with \`apiVersion\` is of another system (Kubernetes, Gateway API, …), and this version reads none of theirs. (foreign-kind)
   at apiVersion
-  fix: Keep it elsewhere. Write a list \`resources:\` of Envoy resources, or one resource with \`'@type'\` at the top.`,
+  fix: Keep it elsewhere. Write a \`kind:\`, a list \`resources:\` of Envoy resources, or one resource with \`'@type'\` at the top.`,
     nodes: 'every node',
   },
   'bad-selector': {

@@ -66,7 +66,8 @@ export interface LoadBalancing {
 
 export interface HealthCheck {
   readonly http?: { readonly path: string; readonly host?: string; readonly statuses?: readonly string[] }
-  readonly tcp?: Readonly<Record<never, never>>
+  /** By a connection. */
+  readonly tcp?: true
   readonly grpc?: { readonly service?: string }
   readonly interval?: Ms
   readonly timeout?: Ms

@@ -97,7 +97,7 @@ function memberSteps(book: RuleBook, member: DescField | DescOneof): Step[] {
 }
 
 function requiredOneof(oneof: DescOneof): Step {
-  const names = oneof.fields.map((field) => field.name)
+  const names = oneof.fields.map(labelOf)
   const text = names.length === 1 ? `${names[0]}` : `one of ${names.join(', ')}`
   const breach = { message: `must have ${text}`, fix: `set ${text}` }
   return (walk, message) => {
@@ -122,20 +122,25 @@ function requiredField(field: DescField, rules: ReflectMessage | undefined): Ste
     return part !== undefined && viewRules(part).flag('required')
   })
   if (!isRequired) return undefined
-  const breach = { message: 'must be set', fix: `add ${field.name}` }
+  const breach = { message: 'must be set', fix: `add ${labelOf(field)}` }
   return inField(field, (walk, message) => {
     if (!message.isSet(field)) report(walk, breach)
   })
 }
 
 function singleStep(book: RuleBook, field: DescField, rules: ReflectMessage | undefined): Step | undefined {
-  const visit = visitor(book, field, rules, field.name)
+  const visit = visitor(book, field, rules, labelOf(field))
   if (!visit) return undefined
   // Without presence there is no telling an absent value from a zero, so the zero is held against the rules.
   const isAlwaysThere = field.presence === FeatureSet_FieldPresence.IMPLICIT && !field.oneof && !field.message
   return inField(field, (walk, message) => {
     if (isAlwaysThere || message.isSet(field)) visit(walk, message.get(field))
   })
+}
+
+/** As people write it: our own documents are in camel case, Envoy's in that of its API. */
+function labelOf(field: DescField): string {
+  return field.parent.typeName.startsWith('fairlead.') ? field.jsonName : field.name
 }
 
 function inField(field: DescField, step: Step): Step {
@@ -181,9 +186,14 @@ function listStep(
   fieldRules: ReflectMessage | undefined,
 ): Step | undefined {
   const rules = subRules(fieldRules, 'repeated')
-  const visit = visitor(book, field, rules?.one('items') as ReflectMessage | undefined, `each item of ${field.name}`)
+  const visit = visitor(
+    book,
+    field,
+    rules?.one('items') as ReflectMessage | undefined,
+    `each item of ${labelOf(field)}`,
+  )
   if (!rules && !visit) return undefined
-  const size = rules && sizeCheck(field.name, 'item', rules.size('min_items'), rules.size('max_items'))
+  const size = rules && sizeCheck(labelOf(field), 'item', rules.size('min_items'), rules.size('max_items'))
   const isUnique = rules?.flag('unique') ?? false
   const ignoresEmpty = rules?.flag('ignore_empty') ?? false
   return inField(field, (walk, message) => {
@@ -197,7 +207,7 @@ function listStep(
       if (isUnique) {
         const identity = identityOf(item)
         if (seen.has(identity))
-          report(walk, { message: 'must not be there twice', fix: `take the repeated item out of ${field.name}` })
+          report(walk, { message: 'must not be there twice', fix: `take the repeated item out of ${labelOf(field)}` })
         seen.add(identity)
       }
       visit?.(walk, item)
@@ -221,10 +231,15 @@ function mapStep(
 ): Step | undefined {
   const rules = subRules(fieldRules, 'map')
   const keyRules = rules?.one('keys') as ReflectMessage | undefined
-  const checkKey = keyRules && valueCheck(keyRules, `each key of ${field.name}`, undefined)
-  const visit = visitor(book, field, rules?.one('values') as ReflectMessage | undefined, `each value of ${field.name}`)
+  const checkKey = keyRules && valueCheck(keyRules, `each key of ${labelOf(field)}`, undefined)
+  const visit = visitor(
+    book,
+    field,
+    rules?.one('values') as ReflectMessage | undefined,
+    `each value of ${labelOf(field)}`,
+  )
   if (!rules && !visit) return undefined
-  const size = rules && sizeCheck(field.name, 'entry', rules.size('min_pairs'), rules.size('max_pairs'))
+  const size = rules && sizeCheck(labelOf(field), 'entry', rules.size('min_pairs'), rules.size('max_pairs'))
   const ignoresEmpty = rules?.flag('ignore_empty') ?? false
   return inField(field, (walk, message) => {
     const map = message.get(field) as ReflectMap

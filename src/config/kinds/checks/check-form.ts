@@ -1,0 +1,117 @@
+import type { KindForm } from '../kind-form.ts'
+import type { MeshForm } from '../mesh-form.ts'
+import type { JsonPatchStep, PatchForm } from '../patch-form.ts'
+import type { Plain } from '../plain-message.ts'
+import type { SecretForm } from '../secret-form.ts'
+import type { SidecarForm } from '../sidecar-form.ts'
+import { type Check, exactlyOne, given } from './check.ts'
+import { checkAccessLog, checkEgress, checkRouteDefaults, checkTracing } from './check-common.ts'
+import { checkGateway } from './check-gateway.ts'
+import { checkName, checkReserved, checkUnique } from './check-names.ts'
+import { checkRoute } from './check-route.ts'
+import { checkPolicy, checkService } from './check-service.ts'
+
+/**
+ * What the schema cannot say: which fields go together, what names may be.
+ * @param plain what the form was made of.
+ */
+export function checkForm(check: Check, form: KindForm, plain: Plain): void {
+  checkName(check, 'name', form.name)
+  switch (form.kind) {
+    case 'Mesh':
+      return checkMesh(check, form)
+    case 'Service':
+      return checkService(check, form)
+    case 'Route':
+      return checkRoute(check, form, plain['rules'] as readonly object[])
+    case 'Gateway':
+      return checkGateway(check, form)
+    case 'Sidecar':
+      return checkSidecar(check, form)
+    case 'Secret':
+      return checkSecret(check, form)
+    case 'Patch':
+      return checkPatch(check, form, plain)
+    case 'Instance':
+  }
+}
+
+function checkMesh(check: Check, form: MeshForm): void {
+  checkAccessLog(check, 'accessLog', form.accessLog)
+  checkTracing(check, 'tracing', form.tracing)
+  checkRouteDefaults(check, 'defaults', form.defaults)
+  if (form.defaults?.service !== undefined) checkPolicy(check, 'defaults.service', form.defaults.service)
+  checkEgress(check, 'egress', form.egress)
+}
+
+function checkSidecar(check: Check, form: SidecarForm): void {
+  checkReserved(check, 'name', form.name, ['mesh'])
+  if (form.service !== undefined) checkName(check, 'service', form.service)
+  for (const [index, { service }] of form.inbound.entries()) {
+    if (service === undefined) {
+      const message = 'It is not said which Service the requests are for.'
+      check.error(`inbound[${index}]`, message, 'Add `service` here, or to the Sidecar.')
+    } else {
+      checkName(check, `inbound[${index}].service`, service)
+    }
+  }
+  const { inbound, outbound } = form
+  checkUnique(
+    check,
+    inbound.map(({ port }) => String(port)),
+    (index) => `inbound[${index}].port`,
+  )
+  if (inbound.every(({ service }) => service !== undefined)) {
+    checkUnique(
+      check,
+      inbound.map(({ service }) => service),
+      (index) => `inbound[${index}].service`,
+    )
+  }
+  if (outbound?.port !== undefined && inbound.some(({ port }) => port === outbound.port)) {
+    check.error('outbound.port', 'Requests come in on this port.', 'Write another.')
+  }
+  for (const [index, name] of (outbound?.services ?? []).entries())
+    checkName(check, `outbound.services[${index}]`, name)
+  checkEgress(check, 'outbound.egress', outbound?.egress)
+  checkAccessLog(check, 'accessLog', form.accessLog)
+  checkRouteDefaults(check, 'defaults', form.defaults)
+}
+
+function checkSecret(check: Check, form: SecretForm): void {
+  exactlyOne(check, '', form, ['certificate', 'ca'])
+}
+
+function checkPatch(check: Check, form: PatchForm, plain: Plain): void {
+  exactlyOne(check, '', plain, ['merge', 'jsonPatch', 'insertBefore', 'insertAfter', 'remove'])
+  const { change, at } = form
+  if (at === undefined && !('merge' in change || 'jsonPatch' in change)) {
+    const what = 'remove' in change ? 'is taken out' : 'it goes beside'
+    check.error('', `It is not said what ${what}.`, 'Add `at`, such as `at: {httpFilter: …}`.')
+  }
+  if (at !== undefined && given(at, Object.keys(at)).length === 0) {
+    check.error('at', '`at` names nothing.', 'Add a name, or remove it.')
+  }
+  if (plain['remove'] === false) check.error('remove', '`remove: false` has no effect.', 'Remove it.')
+  if (!('jsonPatch' in change)) return
+  for (const [index, step] of change.jsonPatch.entries()) checkStep(check, `jsonPatch[${index}]`, step)
+}
+
+function checkStep(check: Check, path: string, step: JsonPatchStep): void {
+  for (const field of ['path', 'from'] as const) {
+    const pointer = step[field]
+    if (pointer === undefined || pointer === '' || /^\/([^~]|~[01])*$/.test(pointer)) continue
+    check.error(
+      `${path}.${field}`,
+      'This is no JSON pointer.',
+      'Write names after `/`: `/circuit_breakers/thresholds/0`.',
+    )
+  }
+  const needed = ['move', 'copy'].includes(step.op) ? 'from' : step.op === 'remove' ? undefined : 'value'
+  if (needed !== undefined && step[needed] === undefined) {
+    check.error(path, `\`${step.op}\` needs \`${needed}\`.`, `Add \`${needed}\`.`)
+  }
+  for (const field of given(step, ['from', 'value']).filter((name) => name !== needed)) {
+    check.error(`${path}.${field}`, `\`${field}\` has no effect with \`${step.op}\`.`, 'Remove it.')
+  }
+}

@@ -1,0 +1,97 @@
+import { isIP } from 'node:net'
+import type { HealthCheck, LoadBalancing, ServiceForm, ServicePolicy } from '../service-form.ts'
+import { below, type Check, given, named } from './check.ts'
+import { checkHash } from './check-common.ts'
+import { checkHosts, checkName, checkNamesIn, checkReserved, checkUnique, isHost } from './check-names.ts'
+
+export function checkService(check: Check, form: ServiceForm): void {
+  checkReserved(check, 'name', form.name, ['mesh'])
+  checkHosts(check, 'hosts', form.hosts, false)
+  checkWhere(check, form)
+  checkPolicy(check, '', form)
+  for (const [index, { name, policy }] of (form.versions ?? []).entries()) {
+    const path = `versions[${index}]`
+    checkName(check, path, name)
+    checkReserved(check, path, name, ['app', 'local', 'inbound', 'outbound'])
+    if (policy !== undefined) checkPolicy(check, path, policy)
+  }
+}
+
+function checkWhere(check: Check, form: ServiceForm): void {
+  const { dns, endpoints, registry, versions } = form
+  if (dns !== undefined) {
+    for (const other of given({ endpoints, registry, versions }, ['endpoints', 'registry', 'versions'])) {
+      const why =
+        other === 'versions' ? 'the addresses of a name have no labels' : 'the endpoints are those of the name'
+      check.error(other, `\`dns\` and \`${other}\` exclude each other: ${why}.`, 'Remove one of them.')
+    }
+    if (!isHost(dns.host)) check.error('dns.hostname', 'This is no host name.', 'Write a name such as `db.example`.')
+  }
+  if (registry !== undefined) checkName(check, 'registry.name', registry.name)
+  for (const [index, { address, hostname }] of (endpoints ?? []).entries()) {
+    const path = `endpoints[${index}]`
+    if (!isHost(address)) {
+      const hasPort = /^[^:]+:\d+$/.test(address)
+      const fix = hasPort ? 'Move the port to `port`.' : 'Write an IP address or a host name.'
+      check.error(`${path}.address`, 'This is no address.', fix)
+    }
+    if (hostname !== undefined && !isHost(hostname)) {
+      check.error(`${path}.hostname`, 'This is no host name.', 'Write a name such as `cart-1.example`.')
+    }
+  }
+  checkUnique(
+    check,
+    (endpoints ?? []).map(({ address, port }) => `${isIP(address) === 6 ? `[${address}]` : address}:${port}`),
+    (index) => `endpoints[${index}]`,
+  )
+}
+
+/** @param path of what holds the policy's fields. */
+export function checkPolicy(check: Check, path: string, policy: ServicePolicy): void {
+  const { outlierDetection } = policy
+  checkLoadBalancing(check, below(path, 'loadBalancing'), policy.loadBalancing)
+  checkHealth(check, below(path, 'healthCheck'), policy.healthCheck)
+  if (typeof outlierDetection === 'object') {
+    const { ejectionTime, maxEjectionTime } = outlierDetection
+    if (ejectionTime !== undefined && maxEjectionTime !== undefined && maxEjectionTime < ejectionTime) {
+      const at = below(path, 'outlierDetection.maxEjectionTime')
+      check.error(at, '`maxEjectionTime` is less than `ejectionTime`.', 'Write a longer one, or remove it.')
+    }
+  }
+  const { circuitBreaker } = policy
+  if (circuitBreaker?.maxRetries !== undefined && circuitBreaker.retryBudget !== undefined) {
+    const at = below(path, 'circuitBreaker.retryBudget')
+    check.error(at, '`maxRetries` and `retryBudget` exclude each other.', 'Keep one of them.')
+  }
+  if (policy.tls !== undefined) checkNamesIn(check, below(path, 'tls'), policy.tls, ['ca', 'secret'])
+}
+
+function checkLoadBalancing(check: Check, path: string, balancing: LoadBalancing | undefined): void {
+  if (balancing === undefined) return
+  const { policy = balancing.hash === undefined ? 'least-request' : 'maglev' } = balancing
+  const onlyWith = (field: keyof LoadBalancing, policies: readonly string[]): void => {
+    if (balancing[field] === undefined || policies.includes(policy)) return
+    const message = `\`${field}\` has no effect with the policy \`${policy}\`.`
+    check.error(below(path, field), message, `Remove it, or use the policy ${named(policies, 'or')}.`)
+  }
+  onlyWith('slowStart', ['least-request', 'round-robin'])
+  onlyWith('choices', ['least-request'])
+  onlyWith('hash', ['ring-hash', 'maglev'])
+  if (balancing.localityWeights !== undefined && balancing.zoneAware === true) {
+    const message = '`localityWeights` and `zoneAware` exclude each other.'
+    check.error(below(path, 'localityWeights'), message, 'Keep one of them.')
+  }
+  if (balancing.zoneAware === false && balancing.zoneMinEndpoints !== undefined) {
+    const message = '`zoneMinEndpoints` has no effect with `zoneAware: false`.'
+    check.error(below(path, 'zoneMinEndpoints'), message, 'Remove it.')
+  }
+  checkHash(check, below(path, 'hash'), balancing.hash)
+}
+
+function checkHealth(check: Check, path: string, health: HealthCheck | undefined): void {
+  for (const [index, status] of (health?.http?.statuses ?? []).entries()) {
+    const [first, last] = status.split('-')
+    if (last === undefined || Number(first) <= Number(last)) continue
+    check.error(`${below(path, 'http.statuses')}[${index}]`, 'The range ends before it begins.', 'Swap its ends.')
+  }
+}
