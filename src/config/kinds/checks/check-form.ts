@@ -85,8 +85,9 @@ function checkSecret(check: Check, form: SecretForm): void {
 function checkPatch(check: Check, form: PatchForm, plain: Plain): void {
   exactlyOne(check, '', plain, ['merge', 'jsonPatch', 'insertBefore', 'insertAfter', 'remove'])
   const { change, at } = form
-  if (at === undefined && !('merge' in change || 'jsonPatch' in change)) {
-    const what = 'remove' in change ? 'is taken out' : 'it goes beside'
+  const [beside] = given(plain, ['insertBefore', 'insertAfter', 'remove'])
+  if (at === undefined && beside !== undefined) {
+    const what = beside === 'remove' ? 'is taken out' : 'it goes beside'
     check.error('', `It is not said what ${what}.`, 'Add `at`, such as `at: {httpFilter: …}`.')
   }
   if (at !== undefined && given(at, Object.keys(at)).length === 0) {
