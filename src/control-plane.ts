@@ -11,11 +11,13 @@ import { createPipeline, type Pipeline, type PipelineSource } from './pipeline.t
 import { type EnvoyApi, loadEnvoyApi } from './resource/envoy-api.ts'
 import type { Node } from './resource/node.ts'
 import { discoveryServiceFiles } from './resource/service-definition.ts'
+import { restoreUnits } from './restored-units.ts'
 import { createHistory, type History } from './snapshot/store.ts'
 import { createWorld, type World } from './snapshot/world.ts'
 import { etcdIdPrefix } from './source/etcd-client.ts'
 import { createEtcdSource } from './source/etcd-source.ts'
 import { createFileSource } from './source/file-source.ts'
+import { createMesh, type Mesh } from './translate/mesh.ts'
 import { createHealthServices } from './xds/health.ts'
 import { createXdsServer, type XdsServer } from './xds/server.ts'
 import { createTlsCredentials, type TlsCredentials } from './xds/tls.ts'
@@ -82,10 +84,14 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
   })
   opened.push(() => history.close())
   const cache = createSnapshotCache(log.child({ room: 'cache' }))
+  const restored = restoreUnits(api, history.restored?.units ?? [], log)
+  const mesh = createMesh(api, restored.generated)
   const world = createWorld({
     staticNames: withBootstrapCluster(options.staticNames),
     allowPartial: options.allowPartial,
-    restored: history.restored?.units ?? [],
+    restored: restored.documents,
+    judge: (candidate) => mesh.try(candidate),
+    nodesOf: (touches) => mesh.nodesOf(touches),
   })
   const pipeline = createPipeline(
     {
@@ -94,13 +100,14 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
       world,
       cache,
       history,
+      lastGenerated: restored.generated,
       metrics,
       log: log.child({ room: 'pipeline' }),
     },
     { debounceMs: options.debounce, debounceMaxMs: options.debounceMax, allowEmpty: options.allowEmpty },
   )
   opened.push(() => pipeline.close())
-  const xds = await openXds(options, { api, cache, metrics, pipeline, log, world }, opened)
+  const xds = await openXds(options, { api, cache, metrics, pipeline, log, world, mesh }, opened)
   const admin = await openAdmin(options, { api, cache, metrics, pipeline, history, xds, log }, opened)
   warnOfPlaintext(options, log)
   const close = async (): Promise<void> => await closeAll(opened)
@@ -155,10 +162,10 @@ interface Opened {
 
 async function openXds(
   options: ServeOptions,
-  rooms: Opened & { readonly world: World },
+  rooms: Opened & { readonly world: World; readonly mesh: Mesh },
   opened: Closer[],
 ): Promise<XdsServer> {
-  const { api, cache, metrics, pipeline, world } = rooms
+  const { api, cache, metrics, pipeline, world, mesh } = rooms
   const log = rooms.log.child({ room: 'xds' })
   const tls = tlsOf(options, log)
   if (tls !== undefined) opened.push(() => tls.close())
@@ -170,7 +177,7 @@ async function openXds(
       api,
       log,
       metrics,
-      originOf: (resource) => world.originOf(resource),
+      originOf: (resource) => world.originOf(resource) ?? mesh.originOf(resource),
       extraServices: (server) => health.addTo(server),
       onEvent: (event) => {
         if (event.kind === 'node') pipeline.addStaticNames(event.node.staticNames)

@@ -119,6 +119,7 @@ function bed(
       parse,
       world: {
         inForce: world.inForce,
+        generated: world.generated,
         addStaticNames: (names) => world.addStaticNames(names),
         apply(changes, step) {
           if (!isFailing) return world.apply(changes, step)

@@ -5,7 +5,8 @@ import { DocumentLedger, type Listing, type Parse, type Reading } from './docume
 import { formatOrigin, isError, messageOf, type Problem } from './errors.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
-import type { Unit, UnitChange, WorldStep } from './snapshot/world.ts'
+import { isKindUnit, isSameForm } from './snapshot/unit.ts'
+import type { GeneratedStep, Unit, UnitChange, WorldStep } from './snapshot/world.ts'
 import type { Document, Source, SourceUpdate } from './source/source.ts'
 
 /** A source, and how the ids of all its documents begin: by that, restored units are known to be its. */
@@ -17,6 +18,7 @@ export interface PipelineSource {
 /** What the pipeline needs of the world of units in force (snapshot/world.ts). */
 export interface PipelineWorld {
   readonly inForce: ReadonlyMap<string, Unit>
+  readonly generated: ReadonlyMap<string, Unit>
   apply(changes: readonly UnitChange[], options: { readonly isFirst: boolean }): WorldStep
   addStaticNames(names: Readonly<Record<string, readonly string[]>>): WorldStep
 }
@@ -40,6 +42,8 @@ export interface PipelineDeps {
   readonly world: PipelineWorld
   readonly cache: SnapshotCache
   readonly history: PipelineHistory
+  /** What the documents were translated to when the history ended. */
+  readonly lastGenerated?: Iterable<Unit>
   readonly metrics: Metrics
   readonly log: Log
 }
@@ -94,6 +98,9 @@ interface SourceState {
   unreachable: Problem | undefined
   isEmpty: boolean
 }
+
+/** Names in one line of the log. */
+const namedAtMost = 20
 
 /** How long parsing may keep the event loop before it lets streams have it. */
 const sliceMs = 10
@@ -301,7 +308,8 @@ class SnapshotPipeline implements Pipeline {
     for (const reading of readings) this.#ledger.commit(reading)
     const documents = jobs.map(({ listing: { document, origin } }) => (document?.origin ?? origin).name)
     // The cache has seen nothing yet of what the history restored.
-    this.#take(step, documents, since, isFirst ? [...this.#deps.world.inForce.values()] : step.upserted)
+    if (isFirst) this.#takeFirst(step, documents, since)
+    else this.#take(step, documents, since)
     this.isReady = true
     this.#resolveReady()
   }
@@ -334,14 +342,38 @@ class SnapshotPipeline implements Pipeline {
     return jobs
   }
 
-  #take(step: WorldStep, documents: readonly string[], since: number, upserted: readonly Unit[] = step.upserted): void {
+  /** The cache has seen nothing yet, and the history what an earlier process translated. */
+  #takeFirst(step: WorldStep, documents: readonly string[], since: number): void {
+    const { lastGenerated = [], log, world } = this.#deps
+    const last = new Map(Array.from(lastGenerated, (unit) => [unit.key, unit]))
+    const generated = differenceOf(last, world.generated)
+    const isUpgrade = step.upserted.length === 0 && step.removed.length === 0 && last.size > 0
+    if (isUpgrade && generated.upserted.length + generated.removed.length > 0) {
+      const units = [...generated.upserted.map(({ key }) => key), ...generated.removed]
+      log.info(
+        { units: units.slice(0, namedAtMost), count: units.length },
+        'documents are translated to something else than before',
+      )
+    }
+    this.#take({ ...step, generated }, documents, since, [...world.inForce.values(), ...world.generated.values()])
+  }
+
+  #take(
+    step: WorldStep,
+    documents: readonly string[],
+    since: number,
+    inForce: readonly Unit[] = [...step.upserted, ...step.generated.upserted],
+  ): void {
     const { cache, history, log, metrics, world } = this.#deps
     this.#worldProblems = step.problems
     this.#withheldProblems = step.withheld.map((withheld) => withheld.problem)
-    cache.apply({ upserted, removed: step.removed, withheld: step.withheld })
+    const upserted = [...step.upserted, ...step.generated.upserted]
+    const removed = [...step.removed, ...step.generated.removed]
+    // Clients get what documents of kinds are translated to, and never the documents.
+    cache.apply({ upserted: inForce.filter((unit) => !isKindUnit(unit)), removed, withheld: step.withheld })
     const ms = performance.now() - since
-    if (step.upserted.length > 0 || step.removed.length > 0) {
-      history.append({ upserted: step.upserted, removed: step.removed, cause: { documents } })
+    if (upserted.length > 0 || removed.length > 0) {
+      history.append({ upserted, removed, cause: { documents } })
       metrics.builds.inc()
       metrics.buildSeconds.observe(ms / 1000)
       log.info(
@@ -427,6 +459,15 @@ class SnapshotPipeline implements Pipeline {
     }
     this.#said = said
   }
+}
+
+/** What leads from some units to others. */
+function differenceOf(before: ReadonlyMap<string, Unit>, after: ReadonlyMap<string, Unit>): GeneratedStep {
+  const upserted = [...after.values()].filter((unit) => {
+    const last = before.get(unit.key)
+    return last === undefined || !isSameForm(last, unit)
+  })
+  return { upserted, removed: [...before.keys()].filter((key) => !after.has(key)) }
 }
 
 function byPlace(a: Problem, b: Problem): number {

@@ -4,9 +4,11 @@ import { parseDocument } from '../config/parse-document.ts'
 import { formatOrigin, isError, type Problem } from '../errors.ts'
 import { silentLog } from '../log.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
+import { isKindUnit } from '../snapshot/unit.ts'
 import type { Unit, UnitChange } from '../snapshot/world.ts'
 import { createWorld } from '../snapshot/world.ts'
 import { byPlace } from '../snapshot/world-problem.ts'
+import { createMesh } from '../translate/mesh.ts'
 import { askEnvoy, type EnvoyFailure } from './ask-envoy.ts'
 import { counted, exitCodes, type Io, print, printJson } from './io.ts'
 import { envoyApiOption, jsonOption, repeatable } from './option.ts'
@@ -68,9 +70,14 @@ async function check(path: string, flags: Flags, io: Io): Promise<Checked> {
     ...invalid.map((document): UnitChange => ({ kind: 'invalid', ...document })),
   ])
   const staticClusters = flags.static ?? []
-  const world = createWorld({ staticNames: { cluster: ['fairlead', ...staticClusters] }, allowPartial: true })
+  const mesh = createMesh(api)
+  const world = createWorld({
+    staticNames: { cluster: ['fairlead', ...staticClusters] },
+    allowPartial: true,
+    judge: (candidate) => mesh.try(candidate),
+  })
   const step = world.apply(changes, { isFirst: true })
-  const units = [...world.inForce.values()]
+  const units = [...world.inForce.values(), ...world.generated.values()].filter((unit) => !isKindUnit(unit))
   const question = { api, cache: cacheOf(units), units, staticClusters, signal: io.signal }
   return {
     documents: documents.length,

@@ -102,6 +102,8 @@ export interface WorldOptions {
 /** Every document in force, each in its last good form (MODEL.md). */
 export interface World {
   readonly inForce: ReadonlyMap<string, Unit>
+  /** What they were translated to, by key. */
+  readonly generated: ReadonlyMap<string, Unit>
   /**
    * Where a resource in force stands now. One whose document only moved about in its file, or was written again, is the
    * same resource to its holders, who know where it stood before.
@@ -153,6 +155,7 @@ class UnitWorld implements World {
   readonly #unready = new Set<string>()
   /** Documents whose problems may be others than at the last step. */
   readonly #touched = new Set<string>()
+  readonly generated: Map<string, Unit> = new Map()
   readonly #judge: Judge | undefined
   readonly #nodesOf: WorldOptions['nodesOf']
   /** Read from another place since the judge looked last. */
@@ -246,7 +249,8 @@ class UnitWorld implements World {
     while (this.#noteVetoes(verdict, trial, vetoes)) {
       for (const { key, old } of trial.taken) this.#index.place(key, old)
       trial = this.#try(vetoes)
-      verdict = this.#ask(trial.taken)
+      // Also where nothing is left, so that the judge forgets what it looked at.
+      verdict = this.#judge?.(this.#candidate(trial.taken))
     }
     const removed: string[] = []
     for (const { key, next } of trial.taken) {
@@ -274,7 +278,7 @@ class UnitWorld implements World {
       const settlement = new Settlement(this.#index, pending, isStatic, vetoed)
       settlement.settle()
       const before = taken.length
-      for (const one of [...pending.values()]) {
+      for (const one of pending.values()) {
         this.#touched.add(one.key)
         this.#touchUsers(one.old, one.next)
         this.#touchRivals(one.old)
@@ -288,9 +292,12 @@ class UnitWorld implements World {
   }
 
   #ask(changes: readonly Pending[], isRestored = false): Verdict | undefined {
-    const moved = [...this.#moved.values()]
-    if (this.#judge === undefined || (changes.length === 0 && moved.length === 0)) return undefined
-    return this.#judge({ changes, moved, index: this.#index, isRestored })
+    const isNothing = changes.length === 0 && this.#moved.size === 0
+    return isNothing ? undefined : this.#judge?.(this.#candidate(changes, isRestored))
+  }
+
+  #candidate(changes: readonly Pending[], isRestored = false): Candidate {
+    return { changes, moved: [...this.#moved.values()], index: this.#index, isRestored }
   }
 
   /** Returns whether some change that was to take effect may not. */
@@ -310,6 +317,8 @@ class UnitWorld implements World {
     if (verdict === undefined) return nothingGenerated
     verdict.accept()
     this.#moved.clear()
+    for (const key of verdict.removed) this.generated.delete(key)
+    for (const unit of verdict.upserted) this.generated.set(unit.key, unit)
     if (verdict.problems !== this.#judged) {
       this.#judged = verdict.problems
       this.#problems = undefined

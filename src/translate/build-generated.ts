@@ -1,0 +1,57 @@
+import type { ProblemCode, Severity } from '../errors.ts'
+import type { EnvoyApi } from '../resource/envoy-api.ts'
+import { parseResource } from '../resource/parse-resource.ts'
+import type { Resource } from '../resource/resource.ts'
+import type { DocumentPlace, MapTree, Tree } from '../resource/tree.ts'
+import { type ResourceWord, resourceTypes } from '../resource/type-url.ts'
+import { documentsOf, type EnvoyJson, placeOf, type SourcePlace, treeOf } from './envoy-json.ts'
+
+/** A problem at a place of a document of a kind: which line that is now is known to who tells it. */
+export interface PlacedProblem {
+  readonly severity: Severity
+  readonly code: ProblemCode
+  readonly at: DocumentPlace
+  readonly message: string
+  readonly fix: string
+}
+
+export interface Generated {
+  /** Undefined when a problem is an error. */
+  readonly resource?: Resource
+  /** Keys of the documents that it is made of. */
+  readonly documents: ReadonlySet<string>
+  readonly problems: readonly PlacedProblem[]
+}
+
+/**
+ * Makes a resource of generated JSON through the same door as one that a person wrote: every field and rule of the API is
+ * checked, and what is wrong is told at the place of the document that it was made of.
+ */
+export function buildGenerated(api: EnvoyApi, type: ResourceWord, json: EnvoyJson, from: SourcePlace): Generated {
+  return buildFromTree(api, type, treeOf(json, from), from)
+}
+
+/** The same for a tree, which patches may have changed. */
+export function buildFromTree(api: EnvoyApi, type: ResourceWord, tree: Tree, from: SourcePlace): Generated {
+  const { resource, problems } = parseResource(api, typed(type, tree), { name: from.document.origin.name }, '')
+  return {
+    ...(resource !== undefined && { resource }),
+    documents: documentsOf(tree),
+    problems: problems.map(({ severity, code, of, path, message, fix }) => ({
+      severity,
+      code,
+      at: of ?? placeOf(from),
+      message: path === '' ? message : `${message} (in the generated ${type}: ${path})`,
+      fix,
+    })),
+  }
+}
+
+function typed(type: ResourceWord, tree: Tree): Tree {
+  if (tree.kind !== 'map') return tree
+  const { line, column, of } = tree
+  const position = { line, column, ...(of && { of }) }
+  const name = { kind: 'scalar', value: resourceTypes[type].typeUrl, ...position } as const
+  const entry = { key: '@type', value: name, ...position }
+  return { ...tree, entries: [entry, ...tree.entries] } satisfies MapTree
+}

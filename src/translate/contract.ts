@@ -1,0 +1,224 @@
+/** What the builders of the pieces give and take. A builder is pure; `mesh.ts` alone calls them and composes what they give. */
+import type { AccessLog, RouteDefaults, Tracing } from '../config/kinds/common-form.ts'
+import type { GatewayForm, GatewayListener } from '../config/kinds/gateway-form.ts'
+import type { InstanceForm } from '../config/kinds/instance-form.ts'
+import type { KindDocument } from '../config/kinds/kind-document.ts'
+import type { PatchForm } from '../config/kinds/patch-form.ts'
+import type { RouteForm } from '../config/kinds/route-form.ts'
+import type { SecretForm } from '../config/kinds/secret-form.ts'
+import type { Endpoint, ServiceForm, ServicePolicy } from '../config/kinds/service-form.ts'
+import type { SidecarForm } from '../config/kinds/sidecar-form.ts'
+import type { NodeSelector } from '../resource/node-selector.ts'
+import type { Tree } from '../resource/tree.ts'
+import type { ResourceWord } from '../resource/type-url.ts'
+import type { PlacedProblem } from './build-generated.ts'
+import type { EnvoyJson, SourcePlace } from './envoy-json.ts'
+
+/** A resource before it is checked and encoded. */
+export interface GeneratedJson {
+  readonly type: ResourceWord
+  readonly name: string
+  readonly json: EnvoyJson
+  readonly from: SourcePlace
+}
+
+/**
+ * What others may know of a Service. Endpoints are not in it: a change of one leaves the facet as it is, and so nothing
+ * but the Service's own assignments is made anew.
+ */
+export interface ServiceFacet {
+  readonly name: string
+  readonly protocol: ServiceForm['protocol']
+  readonly port: number | undefined
+  readonly address: string | undefined
+  /** Names that callers use: its own, and further ones. */
+  readonly hosts: readonly string[]
+  readonly versions: readonly string[]
+  readonly isConsistentHash: boolean
+  readonly isDns: boolean
+}
+
+export interface ServiceFacets {
+  /** Undefined for a Service that is not in force, which a Route cannot name. */
+  get(name: string): ServiceFacet | undefined
+}
+
+/** The endpoints behind a cluster. */
+export interface Assignment {
+  readonly name: string
+  readonly overprovisioningFactor?: number
+  readonly localities: readonly AssignedLocality[]
+}
+
+export interface AssignedLocality {
+  readonly region: string
+  readonly zone: string
+  readonly subZone: string
+  readonly priority: number
+  readonly weight?: number
+  readonly endpoints: readonly Endpoint[]
+}
+
+/** A cluster that tries its members in order. */
+export interface FallbackCluster {
+  readonly name: string
+  readonly members: readonly string[]
+  readonly from: SourcePlace
+}
+
+/** HTTP filters, in the fixed order of the chain; the router is last. */
+export const httpFilters = ['cors', 'fault', 'buffer', 'compressor', 'dynamic-forward-proxy'] as const
+
+export type HttpFilterKind = (typeof httpFilters)[number]
+
+/** What a proxy must have for what was built to work: names of Services and Secrets, and of clusters of the Mesh. */
+export interface Needs {
+  readonly services: readonly string[]
+  readonly secrets: readonly string[]
+  readonly meshClusters: readonly MeshCluster[]
+}
+
+export type MeshCluster = 'otlp' | 'passthrough' | 'egress'
+
+/** Piece C. */
+export interface ServiceInput {
+  readonly service: KindDocument<ServiceForm>
+  readonly instances: readonly InstanceForm[]
+  readonly defaults: ServicePolicy | undefined
+  /** Some rule falls back to it, or from it: its clusters spill over host by host. */
+  readonly isFallbackMember: boolean
+}
+
+export interface ServiceOutput {
+  readonly resources: readonly GeneratedJson[]
+  readonly problems: readonly PlacedProblem[]
+}
+
+/** Piece B. */
+export interface RouteConfigurationInput {
+  readonly name: string
+  /** Of the listener; empty is every host. */
+  readonly hosts: readonly string[]
+  /** Attached, in the order of their names. */
+  readonly routes: readonly KindDocument<RouteForm>[]
+  readonly services: ServiceFacets
+  /** First of the caller's side, then of the Mesh. */
+  readonly defaults: RouteDefaults
+  readonly side: 'gateway' | 'sidecar'
+  /** Services that are reached by their names without a Route. */
+  readonly implicit: readonly ServiceFacet[]
+  /** What it is made for, where nothing more particular is at hand. */
+  readonly from: SourcePlace
+}
+
+export interface RouteConfigurationOutput {
+  readonly json: EnvoyJson
+  readonly filters: ReadonlySet<HttpFilterKind>
+  readonly fallbacks: readonly FallbackCluster[]
+  /** Services that its routes name. */
+  readonly services: readonly string[]
+  readonly problems: readonly PlacedProblem[]
+}
+
+/** What a Mesh says to listeners and routes that do not say it themselves. */
+export interface MeshLayer {
+  readonly accessLog: AccessLog | undefined
+  readonly tracing: Tracing | undefined
+  readonly defaults: RouteDefaults
+}
+
+/** Piece D. */
+export interface GatewayInput {
+  readonly gateway: KindDocument<GatewayForm>
+  /** Those that name it, in the order of their names. */
+  readonly routes: readonly KindDocument<RouteForm>[]
+  readonly services: ServiceFacets
+  readonly secrets: SecretFacets
+  readonly mesh: MeshLayer
+}
+
+export interface GatewayOutput {
+  readonly resources: readonly GeneratedJson[]
+  readonly fallbacks: readonly FallbackCluster[]
+  readonly needs: Needs
+  readonly problems: readonly PlacedProblem[]
+}
+
+export interface HcmOptions {
+  readonly statPrefix: string
+  readonly side: 'edge' | 'inbound' | 'outbound'
+  readonly routes: { readonly rds: string } | { readonly inline: EnvoyJson }
+  readonly filters: ReadonlySet<HttpFilterKind>
+  readonly accessLog: AccessLog | undefined
+  readonly tracing: Tracing | undefined
+  readonly listener: Partial<GatewayListener>
+  readonly trustedHops?: number
+  readonly from: SourcePlace
+}
+
+/** What others may know of a Secret: not its content, so that a rotation changes no listener. */
+export interface SecretFacet {
+  readonly name: string
+  /** The names of its leaf certificate; empty for a CA. */
+  readonly dnsNames: readonly string[]
+}
+
+export interface SecretFacets {
+  get(name: string): SecretFacet | undefined
+}
+
+/** A file that a document names. */
+export type FileState =
+  | { readonly kind: 'read'; readonly bytes: Uint8Array; readonly version: string }
+  | { readonly kind: 'failed'; readonly why: string }
+
+export interface SecretInput {
+  readonly secret: KindDocument<SecretForm>
+  readonly files: ReadonlyMap<string, FileState>
+}
+
+export interface SecretOutput {
+  readonly resource: GeneratedJson | undefined
+  readonly facet: SecretFacet | undefined
+  readonly problems: readonly PlacedProblem[]
+}
+
+/** Piece E. */
+export interface SidecarInput {
+  readonly sidecar: KindDocument<SidecarForm>
+  readonly routes: readonly KindDocument<RouteForm>[]
+  /** Those that it may call. */
+  readonly reachable: readonly ServiceFacet[]
+  readonly services: ServiceFacets
+  readonly mesh: MeshLayer
+}
+
+export type SidecarOutput = GatewayOutput
+
+/** Piece G: a tree with the patches of its resource applied, in the order of their names. */
+export interface PatchInput {
+  readonly tree: Tree
+  readonly patches: readonly KindDocument<PatchForm>[]
+}
+
+export interface PatchOutput {
+  readonly tree: Tree
+  /** At the places of the patches. */
+  readonly problems: readonly PlacedProblem[]
+}
+
+/** The selectors of the proxies that a unit is for; equal sets are one object. */
+export interface Audience {
+  readonly key: string
+  readonly selectors: readonly NodeSelector[]
+}
+
+/** Why a generated resource is as it is (`explain`). */
+export interface Trace {
+  readonly document: KindDocument
+  readonly because: readonly {
+    readonly field: string
+    readonly value: string
+    readonly from: SourcePlace | { readonly why: string }
+  }[]
+}

@@ -1,0 +1,316 @@
+import { describe, expect, it } from 'vitest'
+import { gatewayForm, kindUnit, routeForm, serviceForm } from '../../test/support/kind-unit.ts'
+import { createRandom, seedsOf } from '../../test/support/random.ts'
+import { loadEnvoyApi } from '../resource/envoy-api.ts'
+import { type NodeSelector, selectorKey } from '../resource/node-selector.ts'
+import { buildResource, type Resource } from '../resource/resource.ts'
+import { type ResourceWord, resourceTypes, wordOf } from '../resource/type-url.ts'
+import { createWorld, type Unit, type UnitChange, type World, type WorldStep } from '../snapshot/world.ts'
+import { createMesh, type Mesh } from './mesh.ts'
+
+const api = loadEnvoyApi()
+
+interface Bed {
+  readonly world: World
+  readonly mesh: Mesh
+  readonly apply: (...changes: (Unit | string)[]) => WorldStep
+}
+
+/** A unit is new or changed, a key deleted. */
+function bed(...first: readonly Unit[]): Bed {
+  const mesh = createMesh(api)
+  const world = createWorld({ staticNames: {}, allowPartial: true, judge: (candidate) => mesh.try(candidate) })
+  const apply = (...changes: readonly (Unit | string)[]): WorldStep =>
+    world.apply(
+      changes.map(
+        (change): UnitChange =>
+          typeof change === 'string' ? { kind: 'deleted', key: change } : { kind: 'valid', unit: change },
+      ),
+      { isFirst: false },
+    )
+  apply(...first)
+  return { world, mesh, apply }
+}
+
+/** A raw document with resources of these names, the first of which refers to others. */
+function raw(
+  key: string,
+  names: readonly `${ResourceWord}:${string}`[],
+  selectors: readonly NodeSelector[] = [],
+  uses: readonly string[] = [],
+): Unit {
+  const resources = names.map((name, index): Resource => {
+    const [word, short] = name.split(':') as [ResourceWord, string]
+    return buildResource({
+      typeUrl: resourceTypes[word].typeUrl,
+      name: short,
+      bytes: Buffer.from(`${name} ${index > 0 ? '' : uses.join()}`),
+      origin: { name: `${key}.yaml`, line: index + 1, column: 1 },
+      references:
+        index > 0 ? [] : uses.map((use) => ({ typeUrl: resourceTypes.cluster.typeUrl, name: use, path: 'x' })),
+    })
+  })
+  return { key, origin: { name: `${key}.yaml` }, selectors, resources }
+}
+
+/** What is generated, as text: the unit, whom it is for, and each resource with its version. */
+const contents = ({ world }: Pick<Bed, 'world'>): Record<string, string> =>
+  Object.fromEntries(
+    [...world.generated.values()]
+      .map(({ key, selectors, resources }): [string, string] => [
+        key,
+        `${selectors.map(selectorKey).sort().join(' ')} ${resources
+          .map(({ typeUrl, name, version }) => `${wordOf(typeUrl)} ${name} ${version}`)
+          .join(', ')}`,
+      ])
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  )
+const names = ({ world }: Bed): string[] =>
+  [...world.generated.values()]
+    .flatMap(({ selectors, resources }) =>
+      resources.map(({ typeUrl, name }) => `${wordOf(typeUrl)} ${name} for ${selectors.map(selectorKey).join(' ')}`),
+    )
+    .sort()
+const told = ({ problems }: WorldStep): string[] =>
+  problems.map(({ code, origin, path }) => `${code} ${origin.name}:${origin.line ?? 0} ${path}`)
+
+const cart = kindUnit(serviceForm('cart', [1, 2], ['v1', 'v2']))
+const edge = kindUnit(gatewayForm('edge', ['edge']))
+const toCart = kindUnit(routeForm('shop', ['edge'], ['shop.example'], [['/', 'cart/v1', 'cart/v2']]))
+
+describe('what documents become', () => {
+  it('is a cluster and an assignment for a Service and each of its versions, a listener and its routes for a Gateway', () => {
+    const nodes = '{"cluster":"edge"}'
+    expect(names(bed(cart, edge, toCart))).toEqual(
+      [
+        'cluster cart',
+        'cluster cart/v1',
+        'cluster cart/v2',
+        'endpoint cart',
+        'endpoint cart/v1',
+        'endpoint cart/v2',
+        'listener edge/http',
+        'route edge/http',
+      ].map((name) => `${name} for ${nodes}`),
+    )
+  })
+
+  it('is nothing for a Service that nobody calls', () => {
+    expect([...bed(cart, edge).world.generated.keys()]).toEqual(['+Gateway/edge'])
+  })
+
+  it('is served to those for whom a raw document names a cluster of the Service, too', () => {
+    const listener = raw('l', ['listener:l'], [{ id: 'old' }], ['cart/v2'])
+    const { world, apply } = bed(cart, edge, toCart, listener)
+    expect(world.generated.get('+Service/cart')?.selectors).toEqual([{ cluster: 'edge' }, { id: 'old' }])
+    apply('l')
+    expect(world.generated.get('+Service/cart')?.selectors).toEqual([{ cluster: 'edge' }])
+  })
+
+  it('names nothing that is not there', () => {
+    const { world } = bed(cart, edge, toCart)
+    const again = createWorld({ staticNames: {}, allowPartial: false })
+    const units = [...world.generated.values()].map((unit): UnitChange => ({ kind: 'valid', unit }))
+    expect(again.apply(units, { isFirst: true })).toMatchObject({ problems: [], withheld: [] })
+  })
+})
+
+describe('a change', () => {
+  it('of an endpoint alters the assignments that hold it, and no other resource', () => {
+    const one = bed(cart, edge, toCart)
+    const before = one.world.generated
+    const listener = before.get('+Gateway/edge')
+    const clusters = before.get('+Service/cart')?.resources ?? []
+    const step = one.apply(kindUnit(serviceForm('cart', [1, 3], ['v1', 'v2'])))
+    expect(step.generated.upserted.map(({ key }) => key)).toEqual(['+Service/cart'])
+    const after = one.world.generated.get('+Service/cart')?.resources ?? []
+    const altered = after.filter(({ version }, index) => version !== clusters[index]?.version)
+    expect(altered.map(({ typeUrl, name }) => `${wordOf(typeUrl)} ${name}`)).toEqual([
+      'endpoint cart',
+      'endpoint cart/v2',
+    ])
+    expect(one.world.generated.get('+Gateway/edge')).toBe(listener)
+  })
+
+  it('of a Route alters the route configuration, and not the listener', () => {
+    const one = bed(cart, edge, toCart)
+    const [listener, routes] = one.world.generated.get('+Gateway/edge')?.resources ?? []
+    const step = one.apply(kindUnit(routeForm('shop', ['edge'], ['shop.example'], [['/api', 'cart/v1']])))
+    expect(step.generated.upserted.map(({ key }) => key)).toEqual(['+Gateway/edge'])
+    const after = one.world.generated.get('+Gateway/edge')?.resources ?? []
+    expect(after[0]?.version).toBe(listener?.version)
+    expect(after[1]?.version).not.toBe(routes?.version)
+  })
+
+  it('of where a document stands alters nothing, but where its problems are told', () => {
+    const lost = routeForm('lost', ['egde'], ['a'], [['/', 'cart']])
+    const one = bed(cart, edge, kindUnit(lost))
+    const step = one.apply(kindUnit(lost, undefined, 40))
+    expect(step.generated).toEqual({ upserted: [], removed: [] })
+    expect(told(step)).toEqual(['unattached Route-lost.yaml:51 gateways[0]'])
+    expect(step.problems[0]?.fix).toBe('Did you mean `edge`?')
+    expect(told(one.apply(kindUnit(gatewayForm('egde', ['x']))))).toEqual([])
+  })
+
+  it('is told at its line when Envoy could not take it, and what was before stays', () => {
+    const one = bed(cart, edge, toCart)
+    const before = contents(one)
+    const form = gatewayForm('edge', ['edge'], undefined, 70_000)
+    const step = one.apply(kindUnit(form), kindUnit(serviceForm('other')))
+    expect(told(step)).toEqual(['rule-violation Gateway-edge.yaml:18 listeners[0].port'])
+    expect(contents(one)).toEqual(before)
+    expect(one.world.inForce.has('file:Service-other.yaml')).toBe(true)
+  })
+})
+
+describe('a raw resource with the type and name of a generated one', () => {
+  const rawCart = raw('raw', ['cluster:cart'], [{ cluster: 'edge' }])
+
+  it('falls back when it is the newer one, and both are told', () => {
+    const one = bed(cart, edge, toCart)
+    const step = one.apply(rawCart)
+    expect(told(step)).toEqual(['duplicate Service-cart.yaml:1 ', 'duplicate raw.yaml:1 '])
+    expect(one.world.inForce.has('raw')).toBe(false)
+    expect(told(one.apply('raw'))).toEqual([])
+  })
+
+  it('keeps the Service out when that is the newer one, and its Route with it', () => {
+    const one = bed(rawCart, edge)
+    const step = one.apply(cart, toCart)
+    expect(one.world.inForce.size).toBe(2)
+    expect(step.problems.map(({ code }) => code)).toContain('duplicate')
+    expect([...one.world.generated.keys()]).toEqual(['+Gateway/edge'])
+  })
+
+  it('keeps out the Route by which the Service would meet it', () => {
+    const one = bed(rawCart, edge, cart)
+    expect(told(one.apply(toCart))).toEqual([
+      'duplicate Route-shop.yaml:1 ',
+      'duplicate Service-cart.yaml:1 ',
+      'duplicate raw.yaml:1 ',
+    ])
+    expect(one.world.inForce.has(toCart.key)).toBe(false)
+    expect(one.world.inForce.has(cart.key)).toBe(true)
+  })
+
+  it('is none where no node gets both', () => {
+    const one = bed(cart, edge, toCart)
+    expect(told(one.apply(raw('raw', ['cluster:cart'], [{ cluster: 'core' }])))).toEqual([])
+    expect(one.world.inForce.has('raw')).toBe(true)
+  })
+
+  it('takes its place when the document is deleted in the same change', () => {
+    const one = bed(cart, edge, kindUnit(routeForm('shop', ['edge'], ['a'], [['/', 'cart']])))
+    expect(told(one.apply('file:Route-shop.yaml', cart.key, rawCart))).toEqual([])
+    expect([...one.world.inForce.keys()].sort()).toEqual(['file:Gateway-edge.yaml', 'raw'])
+  })
+})
+
+describe('restored documents', () => {
+  it('are translated before their sources are read, and nothing is new when they are', () => {
+    const mesh = createMesh(api)
+    const restored = [cart, edge, toCart]
+    const world = createWorld({ staticNames: {}, allowPartial: false, restored, judge: (one) => mesh.try(one) })
+    expect(contents({ world })).toEqual(contents(bed(cart, edge, toCart)))
+    const step = world.apply(
+      restored.map((unit): UnitChange => ({ kind: 'valid', unit })),
+      { isFirst: true },
+    )
+    expect(step).toMatchObject({ upserted: [], removed: [], problems: [], generated: { upserted: [], removed: [] } })
+  })
+
+  it('keep what they were translated to last when this version cannot translate them', () => {
+    const bad = kindUnit(gatewayForm('edge', ['edge'], undefined, 70_000))
+    const last = { key: '+Gateway/edge', origin: { name: 'x' }, selectors: [], resources: [] }
+    const mesh = createMesh(api, [last])
+    const world = createWorld({ staticNames: {}, allowPartial: false, restored: [bad], judge: (one) => mesh.try(one) })
+    expect(world.generated.get('+Gateway/edge')).toBe(last)
+    expect(told(world.apply([{ kind: 'valid', unit: bad }], { isFirst: true }))).toEqual([
+      'rule-violation Gateway-edge.yaml:18 listeners[0].port',
+    ])
+  })
+})
+
+describe('after any edits', () => {
+  it.each(seedsOf(process.env['FAIRLEAD_TEST_LONG'] === '1' ? 200 : 6))(
+    'what is generated is what translating everything anew gives (seed %i)',
+    (seed) => {
+      const one = bed()
+      const edits = editor(seed)
+      for (let round = 0; round < 60; round++) {
+        const step = one.apply(...edits())
+        const anew = bed(...one.world.inForce.values())
+        expect(contents(one)).toEqual(contents(anew))
+        expect([...anew.world.inForce.keys()].sort()).toEqual([...one.world.inForce.keys()].sort())
+        // A document whose change is not in force is told of that, and not of the form before.
+        const waiting = new Set(
+          step.problems
+            .filter(({ code }) => code !== 'no-endpoints' && code !== 'unattached')
+            .map(({ origin }) => origin.name),
+        )
+        const standing = (all: WorldStep): string[] =>
+          told({ ...all, problems: all.problems.filter(({ origin }) => !waiting.has(origin.name)) })
+        expect(standing(step)).toEqual(standing(anew.apply()))
+        expect(contents({ world: { ...one.world, generated: one.mesh.inForce } })).toEqual(contents(one))
+      }
+    },
+  )
+})
+
+/** Random changes of a small world, in which names meet. */
+function editor(seed: number): () => readonly (Unit | string)[] {
+  const random = createRandom(seed)
+  const below = (limit: number): number => random.below(limit)
+  const pick = <T>(items: readonly T[]): T => random.pick(items)
+  const services = ['a', 'b', 'c']
+  const gateways = ['edge', 'core']
+  const edit = (): Unit | string => {
+    const service = pick(services)
+    const gateway = pick(gateways)
+    const route = pick(['r', 's', 't'])
+    switch (below(9)) {
+      case 0:
+      case 1:
+        return kindUnit(serviceForm(service, [1, 2, 3].slice(below(4)), ['v1', 'v2'].slice(below(3))))
+      case 2:
+        return kindUnit(
+          gatewayForm(
+            gateway,
+            pick([['x'], ['y'], ['x', 'y']]),
+            pick([undefined, ['*.example'], ['a.example']]),
+            pick([80, 8080, 70_000]),
+          ),
+        )
+      case 3:
+      case 4: {
+        const backends = Array.from({ length: 1 + below(2) }, () => pick([...services, 'a/v1', 'b/v2']))
+        return kindUnit(
+          routeForm(route, pick([['edge'], ['core'], gateways, ['lost']]), pick([['a.example'], ['*'], ['b']]), [
+            [pick(['/', '/x']), ...backends],
+          ]),
+        )
+      }
+      case 5:
+        return raw(
+          pick(['p', 'q']),
+          [pick(['cluster:a', 'cluster:b/v1', 'route:edge/http'])],
+          pick([[], [{ cluster: 'x' }], [{ cluster: 'y' }]]),
+          pick([[], ['a'], ['b']]),
+        )
+      case 6:
+        return pick([`file:Service-${service}.yaml`, `file:Gateway-${gateway}.yaml`])
+      case 7:
+        return `file:Route-${route}.yaml`
+      default:
+        return pick(['p', 'q'])
+    }
+  }
+  return () => {
+    const changes = new Map<string, Unit | string>()
+    for (let count = 1 + below(4); count > 0; count--) {
+      const change = edit()
+      changes.set(typeof change === 'string' ? change : change.key, change)
+    }
+    return [...changes.values()]
+  }
+}

@@ -1,0 +1,367 @@
+import { formOfResource } from '../config/kinds/form-of-resource.ts'
+import { type KindDocument, kindOf } from '../config/kinds/kind-document.ts'
+import type { Kind } from '../config/kinds/kind-form.ts'
+import { noPlaces } from '../config/kinds/places.ts'
+import { formatOrigin, type Origin, type Problem } from '../errors.ts'
+import type { EnvoyApi } from '../resource/envoy-api.ts'
+import { generatedKey } from '../resource/generated-key.ts'
+import { keyOf } from '../resource/named.ts'
+import type { NodeSelector } from '../resource/node-selector.ts'
+import type { Resource } from '../resource/resource.ts'
+import type { Touches } from '../resource/touches.ts'
+import { isOwnType, wordOf } from '../resource/type-url.ts'
+import type { PlacedProblem } from './build-generated.ts'
+import { Cells, type Changed, type Rule } from './cells.ts'
+import { Journal } from './journal.ts'
+import { selectorsOfNodes } from './model/audience.ts'
+import { Blame, type Charge, type Told } from './model/blame.ts'
+import {
+  type Built,
+  type GeneratedClash,
+  type GeneratedUnit,
+  type MeshRules,
+  meshRules,
+  ownerOf,
+  rawProviders,
+  rawUsers,
+  type WorldIndex,
+  type WorldUnit,
+} from './model/rules.ts'
+
+export type { GeneratedUnit } from './model/rules.ts'
+
+/** What would be in force if nothing speaks against it. */
+export interface MeshChange {
+  readonly changes: readonly {
+    readonly key: string
+    readonly old: WorldUnit | undefined
+    readonly next: WorldUnit | undefined
+  }[]
+  /** The same as before, read from another place. */
+  readonly moved: readonly WorldUnit[]
+  readonly index: WorldIndex
+  /** Nothing of it can fall back. */
+  readonly isRestored: boolean
+}
+
+/** What follows from a change; nothing of it holds until `accept`. */
+export interface MeshTrial {
+  readonly upserted: readonly GeneratedUnit[]
+  readonly removed: readonly string[]
+  /** By key of the document: why its change may not take effect; of one that does not change, what it is told of that. */
+  readonly vetoes: ReadonlyMap<string, readonly Problem[]>
+  /** By key of the document: what stands if the change takes effect. The same object as long as it is the same. */
+  readonly problems: ReadonlyMap<string, readonly Problem[]>
+  accept(): void
+}
+
+/** What the documents in force are translated to, kept up to date change by change. */
+export interface Mesh {
+  /** As of the last trial that was accepted. */
+  readonly inForce: ReadonlyMap<string, GeneratedUnit>
+  /** What would follow from a change; a trial that was not accepted before is forgotten. */
+  try(change: MeshChange): MeshTrial
+  /** Where what a generated resource was made of stands now; undefined for one that is none, or is not in force. */
+  originOf(resource: Pick<Resource, 'typeUrl' | 'name' | 'version'>): Origin | undefined
+  /** The proxies that a document of a kind could concern, as far as the documents in force tell. */
+  nodesOf(touches: Touches): readonly NodeSelector[]
+}
+
+/**
+ * @param last what was generated when the server ended: it stays where a document's last good form can no longer be
+ *   translated, as after an upgrade
+ */
+export function createMesh(api: EnvoyApi, last: Iterable<GeneratedUnit> = []): Mesh {
+  return new IncrementalMesh(api, last)
+}
+
+const emptyIndex: WorldIndex = { providers: () => new Map(), users: () => new Map() }
+
+/** A document of a kind, and the version of the resource that it is in the world. */
+interface Held {
+  readonly kind: Kind
+  readonly name: string
+  readonly version: string
+  readonly document: KindDocument
+}
+
+class IncrementalMesh implements Mesh {
+  readonly #api: EnvoyApi
+  readonly #cells = new Cells()
+  readonly #journal = new Journal()
+  readonly #rules: MeshRules
+  /** Documents of kinds, by key. */
+  readonly #documents = new Map<string, Held>()
+  readonly #inForce = new Map<string, GeneratedUnit>()
+  /** The key of the unit that holds a resource, by the resource's. */
+  readonly #holders = new Map<string, string>()
+  readonly #last: ReadonlyMap<string, GeneratedUnit>
+  /** What stands, by the rule and key of the cell that it was found in. */
+  readonly #standing = new Map<string, readonly Told[]>()
+  #problems: ReadonlyMap<string, readonly Problem[]> = new Map()
+  #index: WorldIndex = emptyIndex
+  #isOpen = false
+
+  constructor(api: EnvoyApi, last: Iterable<GeneratedUnit>) {
+    this.#api = api
+    this.#rules = meshRules(api, () => this.#index)
+    this.#last = new Map(Array.from(last, (unit) => [unit.key, unit]))
+  }
+
+  get inForce(): ReadonlyMap<string, GeneratedUnit> {
+    return this.#inForce
+  }
+
+  try(change: MeshChange): MeshTrial {
+    if (this.#isOpen) {
+      this.#cells.rollback()
+      this.#journal.rollback()
+    }
+    this.#isOpen = true
+    this.#index = change.index
+    for (const { old, next } of change.changes) {
+      this.#noteRaw(old)
+      this.#noteRaw(next)
+    }
+    const gone = this.#noteKinds(change)
+    const changed = this.#cells.update()
+    const blame = new Blame(change, (cell) => this.#cells.sourcesOf(cell.rule, cell.key))
+    for (const cell of changed) this.#judge(cell, blame)
+    const { upserted, removed } = this.#publish([...changed.flatMap(unitKeysOf), ...gone])
+    const isSilent = this.#standing.size === 0 && this.#problems.size === 0
+    const problems = isSilent ? this.#problems : this.#tellStanding()
+    return {
+      upserted,
+      removed,
+      vetoes: new Map([...blame.vetoes].map(([key, told]) => [key, told.map((one) => this.#tell(one))])),
+      problems,
+      accept: () => {
+        this.#isOpen = false
+        this.#problems = problems
+        this.#cells.commit()
+        this.#journal.commit()
+      },
+    }
+  }
+
+  originOf({ typeUrl, name, version }: Pick<Resource, 'typeUrl' | 'name' | 'version'>): Origin | undefined {
+    const holder = this.#holders.get(keyOf({ typeUrl, name }))
+    const unit = holder === undefined ? undefined : this.#inForce.get(holder)
+    const isInForce = unit?.resources.some((one) => one.version === version && one.name === name)
+    return isInForce === true && holder !== undefined ? this.#ownerOf(holder)?.origin : undefined
+  }
+
+  nodesOf(touches: Touches): readonly NodeSelector[] {
+    if (touches !== 'proxies' && 'nodes' in touches) return selectorsOfNodes(touches.nodes)
+    const isTouched = (name: string): boolean => touches === 'proxies' || touches.gateways.includes(name)
+    return [...this.#documents.values()].flatMap(({ document: { form } }) => {
+      if (form.kind === 'Sidecar') return touches === 'proxies' ? selectorsOfNodes(form.nodes) : []
+      return form.kind === 'Gateway' && isTouched(form.name) ? selectorsOfNodes(form.nodes) : []
+    })
+  }
+
+  /** A raw document, which could use, or be in the way of, what is generated. */
+  #noteRaw(unit: WorldUnit | undefined): void {
+    if (unit === undefined || isKind(unit)) return
+    for (const resource of unit.resources) {
+      this.#cells.touch(rawProviders, keyOf(resource))
+      for (const reference of resource.references) this.#cells.touch(rawUsers, keyOf(reference))
+    }
+  }
+
+  /** Returns the keys of the units whose documents are gone. */
+  #noteKinds({ changes, moved }: MeshChange): readonly string[] {
+    const before = changes.flatMap(({ old }) => this.#held(old) ?? [])
+    const after = changes.flatMap(({ next }) => this.#held(next) ?? [])
+    const kept = new Set(after.map(idOf))
+    for (const held of before) {
+      this.#journal.delete(this.#documents, held.document.key)
+      if (kept.has(idOf(held))) continue
+      for (const [rule, key] of cellsOf(this.#rules, held)) {
+        this.#cells.drop(rule, key)
+        this.#journal.delete(this.#standing, cellId(rule, key))
+      }
+      this.#cells.set(held.kind, held.name, undefined)
+    }
+    for (const held of after) {
+      this.#journal.set(this.#documents, held.document.key, held)
+      for (const [rule, key] of cellsOf(this.#rules, held)) this.#cells.keep(rule, key)
+      this.#cells.set(held.kind, held.name, held.document)
+    }
+    for (const held of moved.flatMap((unit) => this.#held(unit) ?? [])) {
+      this.#journal.set(this.#documents, held.document.key, held)
+      this.#cells.replace(held.kind, held.name, held.document)
+    }
+    return before.filter((held) => !kept.has(idOf(held))).map(({ kind, name }) => generatedKey(kind, name))
+  }
+
+  /** The document that a unit of a kind is; undefined for a raw one. */
+  #held(unit: WorldUnit | undefined): Held | undefined {
+    const [resource] = unit?.resources ?? []
+    if (unit === undefined || resource === undefined || !isKind(unit)) return undefined
+    const { key, origin } = unit
+    const read = kindOf(resource)
+    // One that the history restored was not read in this run.
+    const form = read === undefined ? formOfResource(this.#api, resource) : read.form
+    if (form === undefined) return undefined
+    const document: KindDocument = { key, origin, form, places: read?.places ?? noPlaces }
+    return { kind: form.kind, name: resource.name, version: resource.version, document }
+  }
+
+  /** What is wrong in a cell is told to the changes that brought it, which fall back; or else it stands. */
+  #judge({ rule, key }: Changed, blame: Blame): void {
+    const told = this.#toldBy(rule, key)
+    const standing = told.flatMap(({ told: all, documents }) => {
+      const isBlamed = all.some(isToldError) && blame.put({ rule, key }, documents, all)
+      return isBlamed ? [] : all
+    })
+    const id = cellId(rule, key)
+    if (standing.length > 0) this.#journal.set(this.#standing, id, standing)
+    else this.#journal.delete(this.#standing, id)
+  }
+
+  #toldBy(rule: Rule<unknown>, key: string): readonly Charge[] {
+    const { service, gateway, attachment, clashes } = this.#rules
+    if (rule === service || rule === gateway) {
+      const built = this.#cells.value(rule as Rule<Built>, key)
+      return (built?.problems ?? []).map(chargeOf)
+    }
+    if (rule === attachment) return (this.#cells.value(attachment, key) ?? []).map(chargeOf)
+    if (rule === clashes) return (this.#cells.value(clashes, key) ?? []).map((clash) => this.#chargeOfClash(key, clash))
+    return []
+  }
+
+  /** Both are told, and both fall back if both are new (MODEL.md). */
+  #chargeOfClash(unitKey: string, { resource, rivalKey, rival }: GeneratedClash): Charge {
+    const [kind, name] = ownerOf(unitKey)
+    const owner = this.#ownerOf(unitKey)
+    const label = `${wordOf(resource.typeUrl)} "${resource.name}"`
+    const fix = 'Rename or remove one of them; to change a generated resource, write a Patch.'
+    const ownerKey = owner?.key ?? rivalKey
+    const generated: PlacedProblem = {
+      severity: 'error',
+      code: 'duplicate',
+      at: { key: ownerKey, path: '' },
+      message: `${label}, which this becomes, is also defined in ${formatOrigin(rival.origin)}, and some node would get both.`,
+      fix,
+    }
+    const place = owner === undefined ? '' : ` in ${formatOrigin(owner.origin)}`
+    const raw: Problem = {
+      severity: 'error',
+      code: 'duplicate',
+      origin: rival.origin,
+      path: '',
+      message: `${label} is also what the ${kind} ${name}${place} becomes, and some node would get both.`,
+      fix,
+    }
+    const built = this.#builtOf(unitKey)?.documents.get(keyOf(resource)) ?? []
+    return {
+      documents: [rivalKey, ...built],
+      told: [
+        { key: ownerKey, problem: generated },
+        { key: rivalKey, problem: raw },
+      ],
+    }
+  }
+
+  /** What of some units is another now than what is in force. */
+  #publish(keys: Iterable<string>): {
+    readonly upserted: readonly GeneratedUnit[]
+    readonly removed: readonly string[]
+  } {
+    const upserted: GeneratedUnit[] = []
+    const removed: string[] = []
+    for (const key of new Set(keys)) {
+      const before = this.#inForce.get(key)
+      const after = this.#unitOf(key)
+      if (before === after) continue
+      for (const resource of before?.resources ?? []) {
+        if (this.#holders.get(keyOf(resource)) === key) this.#journal.delete(this.#holders, keyOf(resource))
+      }
+      if (after === undefined) {
+        this.#journal.delete(this.#inForce, key)
+        removed.push(key)
+        continue
+      }
+      for (const resource of after.resources) this.#journal.set(this.#holders, keyOf(resource), key)
+      this.#journal.set(this.#inForce, key, after)
+      upserted.push(after)
+    }
+    return { upserted, removed }
+  }
+
+  /** What cannot be translated any more, by nobody's change, stays as it was last. */
+  #unitOf(key: string): GeneratedUnit | undefined {
+    if (this.#builtOf(key)?.problems.some(({ severity }) => severity === 'error') === true)
+      return this.#inForce.get(key) ?? this.#last.get(key)
+    return this.#cells.value(this.#rules.unit, key)
+  }
+
+  #builtOf(unitKey: string): Built | undefined {
+    const [kind, name] = ownerOf(unitKey)
+    return this.#cells.value(kind === 'Service' ? this.#rules.service : this.#rules.gateway, name)
+  }
+
+  #ownerOf(unitKey: string): KindDocument | undefined {
+    return this.#cells.peek(...ownerOf(unitKey)) as KindDocument | undefined
+  }
+
+  #tellStanding(): ReadonlyMap<string, readonly Problem[]> {
+    const problems = new Map<string, Problem[]>()
+    for (const told of [...this.#standing.values()].flat()) {
+      const list = problems.get(told.key) ?? []
+      list.push(this.#tell(told))
+      problems.set(told.key, list)
+    }
+    return problems
+  }
+
+  /** At the line where it stands now. */
+  #tell({ problem }: Told): Problem {
+    if ('origin' in problem) return problem
+    const { severity, code, at, message, fix } = problem
+    const document = this.#documents.get(at.key)?.document
+    const place = document?.places.at(at.path)
+    const origin = document?.origin ?? { name: at.key }
+    const line = place && { line: place.line, column: place.column }
+    return { severity, code, origin: { ...origin, ...line }, path: place?.path ?? at.path, message, fix }
+  }
+}
+
+/** The cells that are there because a document is. */
+function cellsOf(rules: MeshRules, { kind, name }: Held): readonly (readonly [Rule<unknown>, string])[] {
+  const { service, route, gateway, gatewayName, attachment, unit, clashes } = rules
+  const key = generatedKey(kind, name)
+  const served = [
+    [clashes, key],
+    [unit, key],
+  ] as const
+  const cells = {
+    Service: [...served, [service, name]],
+    Route: [
+      [attachment, name],
+      [route, name],
+    ],
+    Gateway: [...served, [gateway, name], [gatewayName, name]],
+  } as const
+  return kind in cells ? (cells[kind as keyof typeof cells] as unknown as readonly [Rule<unknown>, string][]) : []
+}
+
+/** The units whose publication a cell has to do with. */
+function unitKeysOf({ rule, key }: Changed): readonly string[] {
+  if (rule.name === 'unit') return [key]
+  if (rule.name === 'service') return [generatedKey('Service', key)]
+  return rule.name === 'gateway' ? [generatedKey('Gateway', key)] : []
+}
+
+function chargeOf(problem: PlacedProblem): Charge {
+  return { documents: [problem.at.key], told: [{ key: problem.at.key, problem }] }
+}
+
+const isToldError = ({ problem }: Told): boolean => problem.severity === 'error'
+
+const isKind = ({ resources: [first] }: WorldUnit): boolean => first !== undefined && isOwnType(first.typeUrl)
+
+const idOf = ({ kind, name }: Held): string => `${kind}\0${name}`
+
+const cellId = (rule: Pick<Rule<unknown>, 'name'>, key: string): string => `${rule.name}\0${key}`

@@ -1,0 +1,320 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { KindDocument } from '../../config/kinds/kind-document.ts'
+import type { FormOf, Kind } from '../../config/kinds/kind-form.ts'
+import type { RouteForm } from '../../config/kinds/route-form.ts'
+import type { Origin } from '../../errors.ts'
+import type { EnvoyApi } from '../../resource/envoy-api.ts'
+import { nearestName } from '../../resource/json/near-name.ts'
+import { keyOf, type Named } from '../../resource/named.ts'
+import { areDisjoint, type NodeSelector } from '../../resource/node-selector.ts'
+import type { Resource } from '../../resource/resource.ts'
+import { resourceTypes } from '../../resource/type-url.ts'
+import { buildGenerated, type PlacedProblem } from '../build-generated.ts'
+import type { Reads, Rule } from '../cells.ts'
+import { buildServiceUnit, facetOf } from '../cluster/build-service-unit.ts'
+import type { Audience, GeneratedJson, Needs, ServiceFacet } from '../contract.ts'
+import { buildGateway } from '../listener/build-gateway.ts'
+import { clusterName } from '../names.ts'
+import { servedHosts } from '../route/host-pattern.ts'
+import { audienceOf, selectorsOfNodes } from './audience.ts'
+
+/** A unit of the world, raw or of a kind, as far as translation looks at it. */
+export interface WorldUnit {
+  readonly key: string
+  readonly origin: Origin
+  readonly selectors: readonly NodeSelector[]
+  readonly resources: readonly Resource[]
+}
+
+/** Who provides and uses a name among the documents. */
+export interface WorldIndex {
+  providers(typeUrl: string, name: string): ReadonlyMap<string, WorldUnit>
+  users(typeUrl: string, name: string): ReadonlyMap<string, WorldUnit>
+}
+
+/** What a document of a kind was translated to. */
+export interface GeneratedUnit {
+  readonly key: string
+  readonly origin: Origin
+  readonly selectors: readonly NodeSelector[]
+  readonly resources: readonly Resource[]
+}
+
+/** What a builder gave, checked and encoded. */
+export interface Built {
+  readonly resources: readonly Resource[]
+  /** By the resource's key: of which documents it is made. */
+  readonly documents: ReadonlyMap<string, ReadonlySet<string>>
+  readonly needs: Needs
+  readonly problems: readonly PlacedProblem[]
+}
+
+/** A raw resource with the type and name of a generated one, for a node that gets both. */
+export interface GeneratedClash {
+  readonly resource: Resource
+  readonly rivalKey: string
+  readonly rival: Resource
+}
+
+export interface MeshRules {
+  readonly service: Rule<Built>
+  readonly route: Rule<readonly string[]>
+  readonly gateway: Rule<Built>
+  readonly gatewayName: Rule<string>
+  readonly attachment: Rule<readonly PlacedProblem[]>
+  readonly unit: Rule<GeneratedUnit | undefined>
+  readonly clashes: Rule<readonly GeneratedClash[]>
+}
+
+/** The kinds of inputs beside the documents' own (`Service`): what raw documents say of a name. */
+export const rawUsers = 'raw users'
+export const rawProviders = 'raw providers'
+
+const nothingNeeded: Needs = { services: [], secrets: [], meshClusters: [] }
+
+/** How what is generated follows from the documents. `indexOf` gives the index of the candidate that is looked at. */
+export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex): MeshRules {
+  const facet: Rule<ServiceFacet | undefined> = {
+    name: 'facet',
+    level: 1,
+    compute(read, name) {
+      const service = documentIn(read, 'Service', name)
+      return service && facetOf(service)
+    },
+    isSame: isDeepStrictEqual,
+  }
+
+  const service: Rule<Built> = {
+    name: 'service',
+    level: 2,
+    compute(read, name) {
+      const document = documentIn(read, 'Service', name)
+      if (document === undefined) return nothingBuilt
+      const output = buildServiceUnit({
+        service: document,
+        instances: [],
+        defaults: documentIn(read, 'Mesh', 'mesh')?.form.defaults?.service,
+        isFallbackMember: false,
+      })
+      return build(output.resources, nothingNeeded, output.problems)
+    },
+    isSame: isSameBuilt,
+  }
+
+  /** The Gateways that a Route names. */
+  const route: Rule<readonly string[]> = {
+    name: 'route',
+    level: 1,
+    compute: (read, name) => documentIn(read, 'Route', name)?.form.gateways ?? [],
+    isSame: isDeepStrictEqual,
+    facts: (gateways) => gateways.map((gateway) => ['routes of', gateway] as const),
+  }
+
+  /** Found under `gateways`, so that a wrong name can be told what is near. */
+  const gatewayName: Rule<string> = {
+    name: 'gateway name',
+    level: 1,
+    compute: (_, name) => name,
+    isSame: (a, b) => a === b,
+    facts: () => [['gateways', '']],
+  }
+
+  const gateway: Rule<Built> = {
+    name: 'gateway',
+    level: 2,
+    compute(read, name) {
+      const document = documentIn(read, 'Gateway', name)
+      if (document === undefined) return nothingBuilt
+      const mesh = documentIn(read, 'Mesh', 'mesh')?.form
+      const output = buildGateway({
+        gateway: document,
+        routes: routesOf(read, name),
+        services: { get: (wanted) => read.get(facet, wanted) },
+        secrets: { get: () => undefined },
+        mesh: { accessLog: mesh?.accessLog, tracing: mesh?.tracing, defaults: mesh?.defaults ?? {} },
+      })
+      return build(output.resources, output.needs, output.problems)
+    },
+    isSame: isSameBuilt,
+    facts: ({ needs }) => needs.services.map((needed) => ['users of', needed] as const),
+  }
+
+  /** The proxies that a Gateway is for. */
+  const nodes: Rule<readonly NodeSelector[]> = {
+    name: 'nodes',
+    level: 1,
+    compute: (read, name) => selectorsOfNodes(documentIn(read, 'Gateway', name)?.form.nodes ?? []),
+    isSame: isDeepStrictEqual,
+  }
+
+  /** The hosts that the listeners of a Gateway serve, a list each; undefined where there is no such Gateway. */
+  const hosts: Rule<readonly (readonly string[])[] | undefined> = {
+    name: 'hosts',
+    level: 1,
+    compute: (read, name) => documentIn(read, 'Gateway', name)?.form.listeners.map((one) => one.hosts ?? []),
+    isSame: isDeepStrictEqual,
+  }
+
+  /** The proxies that call a Service, and those for which a raw document names one of its clusters. */
+  const audience: Rule<Audience | undefined> = {
+    name: 'audience',
+    level: 3,
+    compute(read, name) {
+      const callers = read.members('users of', name).flatMap((user) => read.get(nodes, user))
+      const versions = read.get(facet, name)?.versions ?? []
+      const clusters = [undefined, ...versions].map((version) => clusterName(name, version))
+      return audienceOf([...callers, ...clusters.flatMap((cluster) => rawUsersOf(read, indexOf(), cluster))])
+    },
+    isSame: (a, b) => a === b,
+  }
+
+  /** `unattached`: what a Route says to nobody. */
+  const attachment: Rule<readonly PlacedProblem[]> = {
+    name: 'attachment',
+    level: 2,
+    compute(read, name) {
+      const document = documentIn(read, 'Route', name)
+      if (document === undefined) return []
+      return unattached(
+        document,
+        (gateway) => read.get(hosts, gateway),
+        () => read.members('gateways', ''),
+      )
+    },
+    isSame: isDeepStrictEqual,
+  }
+
+  const unit: Rule<GeneratedUnit | undefined> = {
+    name: 'unit',
+    level: 4,
+    compute(read, key) {
+      const [kind, name] = ownerOf(key)
+      const origin = documentIn(read, kind, name)?.origin
+      const { resources } = read.get(kind === 'Service' ? service : gateway, name)
+      const selectors = kind === 'Service' ? read.get(audience, name)?.selectors : read.get(nodes, name)
+      if (origin === undefined || selectors === undefined || resources.length === 0) return undefined
+      return { key, origin, selectors, resources }
+    },
+    isSame: isSameUnit,
+  }
+
+  const clashes: Rule<readonly GeneratedClash[]> = {
+    name: 'clashes',
+    level: 5,
+    compute(read, key) {
+      const generated = read.get(unit, key)
+      return generated === undefined ? [] : clashesOf(read, indexOf(), generated)
+    },
+    isSame: (a, b) =>
+      a.length === b.length &&
+      a.every((one, index) => one.resource.version === b[index]?.resource.version && one.rival === b[index]?.rival),
+  }
+
+  function build(jsons: readonly GeneratedJson[], needs: Needs, problems: readonly PlacedProblem[]): Built {
+    const built = jsons.map(({ type, json, from }) => buildGenerated(api, type, json, from))
+    return {
+      resources: built.flatMap(({ resource }) => resource ?? []),
+      documents: new Map(built.flatMap((one) => (one.resource ? [[keyOf(one.resource), one.documents]] : []))),
+      needs,
+      problems: [...problems, ...built.flatMap((one) => one.problems)],
+    }
+  }
+
+  return { service, route, gateway, gatewayName, attachment, unit, clashes }
+}
+
+/** The kind and name of the document that a unit was generated from. */
+export function ownerOf(key: string): [kind: Kind, name: string] {
+  const slash = key.indexOf('/')
+  return [key.slice(1, slash) as Kind, key.slice(slash + 1)]
+}
+
+const nothingBuilt: Built = { resources: [], documents: new Map(), needs: nothingNeeded, problems: [] }
+
+function documentIn<K extends Kind>(read: Reads, kind: K, name: string): KindDocument<FormOf<K>> | undefined {
+  return read.input(kind, name) as KindDocument<FormOf<K>> | undefined
+}
+
+/** The Routes that name a Gateway, in the order of their names. */
+function routesOf(read: Reads, gateway: string): readonly KindDocument<RouteForm>[] {
+  return read.members('routes of', gateway).flatMap((name) => documentIn(read, 'Route', name) ?? [])
+}
+
+function rawUsersOf(read: Reads, index: WorldIndex, cluster: string): readonly NodeSelector[] {
+  const named: Named = { typeUrl: resourceTypes.cluster.typeUrl, name: cluster }
+  read.external(rawUsers, keyOf(named))
+  return [...index.users(named.typeUrl, named.name).values()].flatMap(({ selectors }) => selectorsOfNodes(selectors))
+}
+
+function clashesOf(read: Reads, index: WorldIndex, generated: GeneratedUnit): readonly GeneratedClash[] {
+  return generated.resources.flatMap((resource) => {
+    const { typeUrl, name } = resource
+    read.external(rawProviders, keyOf(resource))
+    return [...index.providers(typeUrl, name)].flatMap(([rivalKey, rivalUnit]) => {
+      // A document of a kind provides the name as well, by what it is translated to.
+      const rival = rivalUnit.resources.find((one) => one.typeUrl === typeUrl && one.name === name)
+      return rival !== undefined && canMeet(generated.selectors, rivalUnit.selectors)
+        ? [{ resource, rivalKey, rival }]
+        : []
+    })
+  })
+}
+
+function canMeet(a: readonly NodeSelector[], b: readonly NodeSelector[]): boolean {
+  return selectorsOfNodes(a).some((x) => selectorsOfNodes(b).some((y) => !areDisjoint(x, y)))
+}
+
+function unattached(
+  document: KindDocument<RouteForm>,
+  hostsOf: (gateway: string) => readonly (readonly string[])[] | undefined,
+  names: () => readonly string[],
+): readonly PlacedProblem[] {
+  const { gateways, hosts } = document.form
+  const told = (path: string, message: string, fix: string): PlacedProblem => ({
+    severity: 'warning',
+    code: 'unattached',
+    at: { key: document.key, path },
+    message,
+    fix,
+  })
+  if (gateways === undefined || gateways.length === 0) {
+    const message = 'The Route is for the sidecars, and there is none, so it has no effect.'
+    return [told('', message, 'Name the Gateways that it is for: `gateways: [edge]`.')]
+  }
+  return gateways.flatMap((gateway, index) => {
+    const listeners = hostsOf(gateway)
+    const path = `gateways[${index}]`
+    if (listeners === undefined) {
+      const near = nearestName(gateway, [...names()])
+      const fix = near === undefined ? `Define the Gateway ${gateway}.` : `Did you mean \`${near}\`?`
+      return [told(path, `There is no Gateway ${gateway}, so the Route has no effect there.`, fix)]
+    }
+    if (listeners.some((listener) => servedHosts(hosts, listener).length > 0)) return []
+    const message = `No listener of the Gateway ${gateway} is for a host of this Route, so it has no effect there.`
+    return [told(path, message, 'Change `hosts` here or there.')]
+  })
+}
+
+function isSameBuilt(a: Built, b: Built): boolean {
+  return (
+    haveSameVersions(a.resources, b.resources) &&
+    isDeepStrictEqual(a.needs, b.needs) &&
+    isDeepStrictEqual(a.problems, b.problems) &&
+    isDeepStrictEqual(a.documents, b.documents)
+  )
+}
+
+function isSameUnit(a: GeneratedUnit | undefined, b: GeneratedUnit | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b
+  return haveSameVersions(a.resources, b.resources) && isDeepStrictEqual(a.selectors, b.selectors)
+}
+
+function haveSameVersions(a: readonly Resource[], b: readonly Resource[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ typeUrl, name, version }, index) => {
+      const other = b[index]
+      return other?.typeUrl === typeUrl && other.name === name && other.version === version
+    })
+  )
+}

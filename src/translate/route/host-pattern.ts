@@ -1,0 +1,22 @@
+/** Hosts as a listener or Route gives them: an exact name, `*.suffix`, or `*`; in lower case, without a port. */
+
+/** The hosts that both patterns match; undefined where there is none. */
+export function intersect(a: string, b: string): string | undefined {
+  if (covers(a, b)) return b
+  if (covers(b, a)) return a
+  return undefined
+}
+
+/** Every host that `narrow` matches is matched by `wide`. */
+export function covers(wide: string, narrow: string): boolean {
+  if (wide === '*' || wide === narrow) return true
+  // `*.a` is for what is below `a`, and neither for `a` nor for `*`.
+  return wide.startsWith('*') && narrow.length > wide.length - 1 && narrow.endsWith(wide.slice(1))
+}
+
+/** The hosts of a Route that a listener serves, most of them as the Route gives them; empty `listener` is every host. */
+export function servedHosts(route: readonly string[], listener: readonly string[]): readonly string[] {
+  const wide = listener.length === 0 ? ['*'] : listener
+  const found = route.flatMap((host) => wide.flatMap((pattern) => intersect(host, pattern) ?? []))
+  return [...new Set(found)].sort()
+}
