@@ -81,12 +81,7 @@ describe('the accepted forms', () => {
 
 describe('what is refused', () => {
   test.each<[string, string, string, RegExp]>([
-    [
-      'a later kind',
-      'kind: Policy\nname: a',
-      'unsupported-kind config/a.yaml:1:7 kind',
-      /kind Policy is not in this/,
-    ],
+    ['a later kind', 'kind: Policy\nname: a', 'unsupported-kind config/a.yaml:1:7 kind', /kind Policy is not in this/],
     ['a misspelt kind', 'kind: Sevice', 'unsupported-kind config/a.yaml:1:7 kind', /mean `Service`/],
     ['a kind that is none', 'kind: Xyzzy', 'unsupported-kind config/a.yaml:1:7 kind', /no kind Xyzzy\. The kinds are/],
     ['an instance', 'kind: Instance', 'unsupported-kind config/a.yaml:1:7 kind', /registers itself/],

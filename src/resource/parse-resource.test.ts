@@ -90,6 +90,26 @@ cluster_type: {name: a, typed_config: {'@type': ${prefix}/envoy.extensions.clust
   })
 })
 
+describe('what Envoy has and the packaged API lacks', () => {
+  it('is known: a canary may go by the hash of the user', () => {
+    const resource = resourceOf(`
+'@type': type.googleapis.com/envoy.config.route.v3.RouteConfiguration
+name: r
+virtual_hosts:
+- name: all
+  domains: ['*']
+  routes:
+  - match: {prefix: /}
+    route:
+      hash_policy: [{cookie: {name: user}}]
+      weighted_clusters: {use_hash_policy: true, clusters: [{name: a, weight: 99}, {name: b, weight: 1}]}
+`)
+    expect(JSON.stringify(messageToJson(api, resource.typeUrl, resource.bytes))).toMatch(
+      /"use_?[hH]ash_?[pP]olicy":true/,
+    )
+  })
+})
+
 describe('the wrapper around a resource', () => {
   it('gives it a time to live and aliases', () => {
     const { name, ttlMs, aliases } = resourceOf(

@@ -258,8 +258,10 @@ function placeholders(schema: OwnSchema, at: Position): readonly MapEntry[] {
   return schema.fields.filter(({ isRequired }) => isRequired).map((field) => placeholderEntry(field, at))
 }
 
+/** A selector stands for every node, and a list of none does too. */
 function placeholderEntry(field: SchemaField, at: Position): MapEntry {
-  const value: Tree = field.cardinality === 'list' ? { ...place(at), kind: 'list', items: [] } : placeholder(field, at)
+  const items = field.value === 'selector' ? [] : [placeholder(field, at)]
+  const value: Tree = field.cardinality === 'list' ? { ...place(at), kind: 'list', items } : placeholder(field, at)
   return { ...place(at), key: field.jsonName, value }
 }
 

@@ -81,7 +81,7 @@ function follows(problem: TreeProblem, { places, unread }: Normalized, broken: r
   const paths = [...unread.filter(({ code }) => code !== 'unsupported-field'), ...broken].map(
     ({ path }) => places.at(path)?.path ?? path,
   )
-  return paths.some((path) => isWithin(path, problem.path))
+  return paths.some((path) => isWithin(path, problem.path) || (path !== '' && isWithin(problem.path, path)))
 }
 
 function isWithin(path: string, owner: string): boolean {
