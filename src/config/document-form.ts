@@ -3,6 +3,7 @@ import { nearestName } from '../resource/json/near-name.ts'
 import { entryOf, type MapEntry, type MapTree, type Position, type Tree, type TreeProblem } from '../resource/tree.ts'
 import { isWord } from '../resource/tree-path.ts'
 import type { Kind } from './kinds/kind-form.ts'
+import { documentKinds } from './kinds/kind-name.ts'
 import type { NotYet } from './kinds/not-yet.ts'
 import {
   isEnvelopeField,
@@ -12,8 +13,6 @@ import {
   readSingleResource,
 } from './raw-document.ts'
 import { parseSelectors } from './selector.ts'
-
-const kinds = ['Mesh', 'Service', 'Route', 'Gateway', 'Sidecar', 'Secret', 'Patch'] as const
 
 /** The kinds of documents that a later version has. They are refused by name: one that does nothing is an open door. */
 const laterKinds = ['Policy']
@@ -25,7 +24,7 @@ const laterKinds = ['Policy']
 export function kindOfDocument(tree: Tree, notYet: NotYet): Kind | undefined {
   if (entryOf(tree, 'apiVersion') !== undefined || hasTwoForms(tree)) return undefined
   const value = entryOf(tree, 'kind')?.value
-  const kind = kinds.find((one) => value?.kind === 'scalar' && value.value === one)
+  const kind = documentKinds.find((one) => value?.kind === 'scalar' && value.value === one)
   return kind === undefined || notYet.kinds.has(kind) ? undefined : kind
 }
 
@@ -85,7 +84,7 @@ function unsupportedKind(entry: MapEntry): TreeProblem {
     return problem('wrong-type', value, entry.key, '`kind` is a word.', forms)
   }
   const kind = value.value
-  const known: readonly string[] = [...kinds, ...laterKinds]
+  const known: readonly string[] = [...documentKinds, ...laterKinds]
   if (known.includes(kind)) {
     return problem('unsupported-kind', value, entry.key, `The kind ${kind} is not in this version.`, later)
   }
@@ -95,7 +94,7 @@ function unsupportedKind(entry: MapEntry): TreeProblem {
   }
   const near = nearestName(kind, known)
   const message = isWord(kind) ? `There is no kind ${kind}.` : 'There is no such kind.'
-  const fix = near === undefined ? `The kinds are ${kinds.join(', ')}.` : `Did you mean \`${near}\`?`
+  const fix = near === undefined ? `The kinds are ${documentKinds.join(', ')}.` : `Did you mean \`${near}\`?`
   return problem('unsupported-kind', value, entry.key, message, fix)
 }
 

@@ -8,7 +8,8 @@ export function kindTypeUrl(kind: Kind): TypeUrl {
   return kindPrefix + kind
 }
 
-const kinds: ReadonlySet<string> = new Set<Kind>([
+/** What people write documents of. An Instance registers itself. */
+export const documentKinds: readonly Exclude<Kind, 'Instance'>[] = [
   'Mesh',
   'Service',
   'Route',
@@ -16,8 +17,9 @@ const kinds: ReadonlySet<string> = new Set<Kind>([
   'Sidecar',
   'Secret',
   'Patch',
-  'Instance',
-])
+]
+
+const kinds: ReadonlySet<string> = new Set<Kind>([...documentKinds, 'Instance'])
 
 /** The kind that a resource's type is of; undefined for a type of Envoy's. */
 export function kindOfType(typeUrl: TypeUrl): Kind | undefined {

@@ -2,12 +2,15 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { loadEnvoyApi } from '../../resource/envoy-api.ts'
 import type { Resource } from '../../resource/resource.ts'
+import type { MapTree } from '../../resource/tree.ts'
 import type { ParsedDocument } from '../config-document.ts'
 import { parseDocument } from '../parse-document.ts'
+import { parseYaml } from '../yaml-tree.ts'
 import { formOfResource } from './form-of-resource.ts'
 import { kindOf } from './kind-document.ts'
 import type { FormOf, Kind } from './kind-form.ts'
 import { everything, notYet } from './not-yet.ts'
+import { type ParsedKind, parseKind } from './parse-kind.ts'
 
 const api = loadEnvoyApi()
 
@@ -689,6 +692,38 @@ rules:
       '6:37 wrong-type rules[1].backends.weight',
       '7:12 wrong-type rules[1].timeout',
     ])
+  })
+})
+
+describe('an instance, which is no document', () => {
+  const read = (text: string): ParsedKind => {
+    const [yaml] = parseYaml(text, { maxValues: 100, maxDepth: 10 })
+    return parseKind(api, 'Instance', yaml?.tree as MapTree, { name: 'etcd:/endpoints/cart/i-1' }, everything)
+  }
+
+  test('is a name and an endpoint', () => {
+    const { read: instance, problems } = read(
+      '{name: cart/i-1, service: cart, endpoint: {address: 10.0.0.1, port: 80, zone: a}}',
+    )
+    expect(problems).toEqual([])
+    expect(instance?.form).toEqual({
+      kind: 'Instance',
+      name: 'cart/i-1',
+      service: 'cart',
+      endpoint: { address: '10.0.0.1', port: 80, zone: 'a' },
+    })
+  })
+
+  test.each<[string, string, string]>([
+    ['of another service', '{name: web/i-1, service: cart, endpoint: {address: a, port: 80}}', 'invalid-name name'],
+    ['without an address', '{name: cart/i-1, service: cart, endpoint: {port: 80}}', 'rule-violation endpoint'],
+    [
+      'at no address',
+      '{name: cart/i-1, service: cart, endpoint: {address: "a:1", port: 80}}',
+      'rule-violation endpoint.address',
+    ],
+  ])('%s is refused', (_, text, expected) => {
+    expect(read(text).problems.map(({ code, path }) => `${code} ${path}`)).toEqual([expected])
   })
 })
 

@@ -1,3 +1,4 @@
+import type { InstanceForm } from '../instance-form.ts'
 import type { KindForm } from '../kind-form.ts'
 import type { MeshForm } from '../mesh-form.ts'
 import type { JsonPatchStep, PatchForm } from '../patch-form.ts'
@@ -9,14 +10,14 @@ import { checkAccessLog, checkEgress, checkRouteDefaults, checkTracing } from '.
 import { checkGateway } from './check-gateway.ts'
 import { checkName, checkReserved, checkUnique } from './check-names.ts'
 import { checkRoute } from './check-route.ts'
-import { checkPolicy, checkService } from './check-service.ts'
+import { checkEndpoint, checkPolicy, checkService } from './check-service.ts'
 
 /**
  * What the schema cannot say: which fields go together, what names may be.
  * @param plain what the form was made of.
  */
 export function checkForm(check: Check, form: KindForm, plain: Plain): void {
-  checkName(check, 'name', form.name)
+  if (form.kind !== 'Instance') checkName(check, 'name', form.name)
   switch (form.kind) {
     case 'Mesh':
       return checkMesh(check, form)
@@ -33,6 +34,7 @@ export function checkForm(check: Check, form: KindForm, plain: Plain): void {
     case 'Patch':
       return checkPatch(check, form, plain)
     case 'Instance':
+      return checkInstance(check, form)
   }
 }
 
@@ -76,6 +78,16 @@ function checkSidecar(check: Check, form: SidecarForm): void {
   checkEgress(check, 'outbound.egress', outbound?.egress)
   checkAccessLog(check, 'accessLog', form.accessLog)
   checkRouteDefaults(check, 'defaults', form.defaults)
+}
+
+function checkInstance(check: Check, form: InstanceForm): void {
+  checkName(check, 'service', form.service)
+  if (form.name.startsWith(`${form.service}/`)) {
+    checkName(check, 'name', form.name.slice(form.service.length + 1))
+  } else {
+    check.error('name', 'An instance is called after its service.', 'Write `<service>/<instance>`.', 'invalid-name')
+  }
+  checkEndpoint(check, 'endpoint', form.endpoint)
 }
 
 function checkSecret(check: Check, form: SecretForm): void {

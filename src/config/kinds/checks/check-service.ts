@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import type { HealthCheck, LoadBalancing, ServiceForm, ServicePolicy } from '../service-form.ts'
+import type { Endpoint, HealthCheck, LoadBalancing, ServiceForm, ServicePolicy } from '../service-form.ts'
 import { below, type Check, given, named } from './check.ts'
 import { checkHash } from './check-common.ts'
 import { checkHosts, checkName, checkNamesIn, checkReserved, checkUnique, isHost } from './check-names.ts'
@@ -28,22 +28,23 @@ function checkWhere(check: Check, form: ServiceForm): void {
     if (!isHost(dns.host)) check.error('dns.hostname', 'This is no host name.', 'Write a name such as `db.example`.')
   }
   if (registry !== undefined) checkName(check, 'registry.name', registry.name)
-  for (const [index, { address, hostname }] of (endpoints ?? []).entries()) {
-    const path = `endpoints[${index}]`
-    if (!isHost(address)) {
-      const hasPort = /^[^:]+:\d+$/.test(address)
-      const fix = hasPort ? 'Move the port to `port`.' : 'Write an IP address or a host name.'
-      check.error(`${path}.address`, 'This is no address.', fix)
-    }
-    if (hostname !== undefined && !isHost(hostname)) {
-      check.error(`${path}.hostname`, 'This is no host name.', 'Write a name such as `cart-1.example`.')
-    }
-  }
+  for (const [index, endpoint] of (endpoints ?? []).entries()) checkEndpoint(check, `endpoints[${index}]`, endpoint)
   checkUnique(
     check,
     (endpoints ?? []).map(({ address, port }) => `${isIP(address) === 6 ? `[${address}]` : address}:${port}`),
     (index) => `endpoints[${index}]`,
   )
+}
+
+export function checkEndpoint(check: Check, path: string, { address, hostname }: Endpoint): void {
+  if (!isHost(address)) {
+    const hasPort = /^[^:]+:\d+$/.test(address)
+    const fix = hasPort ? 'Move the port to `port`.' : 'Write an IP address or a host name.'
+    check.error(`${path}.address`, 'This is no address.', fix)
+  }
+  if (hostname !== undefined && !isHost(hostname)) {
+    check.error(`${path}.hostname`, 'This is no host name.', 'Write a name such as `cart-1.example`.')
+  }
 }
 
 /** @param path of what holds the policy's fields. */
