@@ -23,14 +23,21 @@ const fields: Readonly<Record<string, string>> = {
 /** The access loggers of a listener; a line of JSON a request on the standard output where nothing else is said. */
 export function accessLoggers(log: AccessLog | undefined): readonly EnvoyJson[] {
   if (log?.off === true) return []
-  return [
-    {
-      name: 'envoy.access_loggers.file',
-      typed_config: {
-        '@type': 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog',
-        path: log?.path ?? '/dev/stdout',
-        log_format: { json_format: log?.fields ?? fields },
-      },
-    },
-  ]
+  const format = { log_format: { json_format: log?.fields ?? fields } }
+  const stream = streams.get(log?.path ?? '/dev/stdout')
+  if (stream === undefined) return [logger('file', 'file.v3.FileAccessLog', { path: log?.path, ...format })]
+  return [logger(stream.name, `stream.v3.${stream.message}`, format)]
+}
+
+/** Opened as a file, a standard stream that is a socket, as it is below systemd, fails the listener (measured). */
+const streams: ReadonlyMap<string, { readonly name: string; readonly message: string }> = new Map([
+  ['/dev/stdout', { name: 'stdout', message: 'StdoutAccessLog' }],
+  ['/dev/stderr', { name: 'stderr', message: 'StderrAccessLog' }],
+])
+
+function logger(name: string, message: string, config: Readonly<Record<string, EnvoyJson | undefined>>): EnvoyJson {
+  return {
+    name: `envoy.access_loggers.${name}`,
+    typed_config: { '@type': `type.googleapis.com/envoy.extensions.access_loggers.${message}`, ...config },
+  }
 }

@@ -1,0 +1,74 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
+import { buildStaticConfig, type GroupResources } from '../../src/cli/static-config.ts'
+import { formatOrigin } from '../../src/errors.ts'
+import { loadEnvoyApi } from '../../src/resource/envoy-api.ts'
+import { messageToJson } from '../../src/resource/json/codec.ts'
+import { resourceTypes, wordOf } from '../../src/resource/type-url.ts'
+import type { Unit } from '../../src/snapshot/world.ts'
+import { findEnvoy } from '../support/envoy-binary.ts'
+import { describeWithEnvoy } from '../support/needs.ts'
+import { type Translated, translated } from '../support/translated.ts'
+import { validateWithEnvoy } from '../support/validate-with-envoy.ts'
+
+/** What documents become, kept beside them: `UPDATE_GOLDEN=1` writes what is there now, to be read before it is committed. */
+const directory = import.meta.dirname
+const isUpdating = process.env['UPDATE_GOLDEN'] === '1'
+const api = loadEnvoyApi()
+
+const files = readdirSync(directory, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.yaml') && !file.endsWith('.golden.yaml'))
+  .sort()
+
+const resultOf = (file: string): Translated =>
+  translated(api, readFileSync(join(directory, file), 'utf8'), basename(file))
+
+function jsonOf({ typeUrl, bytes }: Unit['resources'][number]): GroupResources['cluster'][number] {
+  const { '@type': _, ...fields } = messageToJson(api, typeUrl, bytes) as GroupResources['cluster'][number]
+  return fields
+}
+
+function textOf({ units, problems }: Translated): string {
+  return stringify(
+    {
+      problems: problems.map(
+        ({ code, origin, path, message }) => `${formatOrigin(origin)} ${path} ${code}: ${message}`,
+      ),
+      units: Object.fromEntries(
+        units.map(({ key, selectors, resources }) => [
+          key,
+          { nodes: selectors, resources: resources.map((one) => ({ [wordOf(one.typeUrl)]: jsonOf(one) })) },
+        ]),
+      ),
+    },
+    { lineWidth: 120, aliasDuplicateObjects: false },
+  )
+}
+
+describe('documents become what stands beside them', () => {
+  test.each(files)('%s', (file) => {
+    const golden = join(directory, file.replace(/\.yaml$/, '.golden.yaml'))
+    const text = textOf(resultOf(file))
+    if (isUpdating) writeFileSync(golden, text)
+    expect(text).toBe(readFileSync(golden, 'utf8'))
+  })
+})
+
+describeWithEnvoy('a stock Envoy takes', () => {
+  test.each(files)('what %s becomes', (file) => {
+    const resources = resultOf(file).units.flatMap((unit) => unit.resources)
+    expect(resources.length).toBeGreaterThan(0)
+    const list = (word: keyof GroupResources): GroupResources['cluster'] =>
+      resources.filter(({ typeUrl }) => typeUrl === resourceTypes[word].typeUrl).map(jsonOf)
+    const group = {
+      cluster: list('cluster'),
+      endpoint: list('endpoint'),
+      listener: list('listener'),
+      route: list('route'),
+      secret: list('secret'),
+    }
+    expect(validateWithEnvoy(findEnvoy() as string, buildStaticConfig(group, []))).toBe('')
+  })
+})
