@@ -205,6 +205,7 @@ describe('who a document is', () => {
       ['~#cluster/w', '~'],
     ],
     ['a kind has its own name', `${list('a')}---\nkind: Route\nname: r`, ['~', '~#Route/r']],
+    ['the Mesh is the same whatever it is called', `${list('a')}---\nkind: Mesh\nname: shop`, ['~', '~#Mesh/mesh']],
     ['what has no name is counted', `${list('a')}---\nresources: []\n---\nfoo: 1`, ['~', '~#2', '~#3']],
   ])('%s', (_, text, expected) => {
     expect(keys(parse(text))).toEqual(expected)
