@@ -212,7 +212,7 @@ resources:
   'other-bytes': {
     text: `other-bytes`,
     told: `config/other-bytes.yaml:1:1 error: A document is a map. (wrong-type)
-  fix: Write a list \`resources:\` of Envoy resources, or one resource with \`'@type'\` at the top.`,
+  fix: Write a \`kind:\`, a list \`resources:\` of Envoy resources, or one resource with \`'@type'\` at the top.`,
     nodes: 'every node',
   },
 }
@@ -436,7 +436,7 @@ describeWithEnvoy('an Envoy under load', () => {
       await store.write({
         'cluster/shop': { ...documents['cluster/shop'], connect_timeout: '0s' },
         'route/shop': { ...documents['route/shop'], ...routesTo('nowhere') },
-        'listener/https': { kind: 'Gateway', name: 'https' },
+        'listener/https': { kind: 'Policy', name: 'https' },
         'secret/shop': { ...documents['secret/shop'], tls: {} },
         ...endpoints('shop', two),
       })
