@@ -214,7 +214,13 @@ function list(walk: Walk, schema: OwnSchema, field: SchemaField, tree: Tree): Tr
   if (tree.kind === 'list') {
     if (tree.items.length === 0 && !field.mayBeEmpty && field.value !== 'selector') {
       const name = `\`${field.jsonName}\``
-      return refuse(walk, tree, 'rule-violation', `The list ${name} is empty.`, `Add an item, or remove ${name}.`)
+      return refuse(
+        walk,
+        tree,
+        'rule-violation',
+        `The list ${name} is empty.`,
+        `Add an item, or remove ${name} to get its default.`,
+      )
     }
     for (const [index, item] of tree.items.entries()) {
       items.push(
