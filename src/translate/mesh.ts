@@ -19,6 +19,7 @@ import {
   type Built,
   type GeneratedClash,
   type GeneratedUnit,
+  kindAndName,
   type MeshRules,
   meshRules,
   ownerOf,
@@ -221,8 +222,8 @@ class IncrementalMesh implements Mesh {
   }
 
   #toldBy(rule: Rule<unknown>, key: string): readonly Charge[] {
-    const { service, gateway, attachment, clashes } = this.#rules
-    if (rule === service || rule === gateway) {
+    const { service, proxy, attachment, clashes } = this.#rules
+    if (rule === service || rule === proxy) {
       const built = this.#cells.value(rule as Rule<Built>, key)
       return (built?.problems ?? []).map(chargeOf)
     }
@@ -299,7 +300,8 @@ class IncrementalMesh implements Mesh {
 
   #builtOf(unitKey: string): Built | undefined {
     const [kind, name] = ownerOf(unitKey)
-    return this.#cells.value(kind === 'Service' ? this.#rules.service : this.#rules.gateway, name)
+    if (kind === 'Service') return this.#cells.value(this.#rules.service, name)
+    return this.#cells.value(this.#rules.proxy, `${kind}/${name}`)
   }
 
   #ownerOf(unitKey: string): KindDocument | undefined {
@@ -330,28 +332,35 @@ class IncrementalMesh implements Mesh {
 
 /** The cells that are there because a document is. */
 function cellsOf(rules: MeshRules, { kind, name }: Held): readonly (readonly [Rule<unknown>, string])[] {
-  const { service, route, gateway, gatewayName, attachment, unit, clashes } = rules
+  const { service, instance, route, proxy, gatewayName, patch, attachment, unit, clashes } = rules
   const key = generatedKey(kind, name)
-  const served = [
-    [clashes, key],
-    [unit, key],
-  ] as const
-  const cells = {
-    Service: [...served, [service, name]],
+  const cells: Partial<Record<Kind, readonly (readonly [{ readonly name: string }, string])[]>> = {
+    Service: [
+      [clashes, key],
+      [unit, key],
+      [service, name],
+    ],
+    Instance: [[instance, name]],
     Route: [
       [attachment, name],
       [route, name],
     ],
-    Gateway: [...served, [gateway, name], [gatewayName, name]],
-  } as const
-  return kind in cells ? (cells[kind as keyof typeof cells] as unknown as readonly [Rule<unknown>, string][]) : []
+    Gateway: [
+      [clashes, key],
+      [unit, key],
+      [proxy, `${kind}/${name}`],
+      [gatewayName, name],
+    ],
+    Patch: [[patch, name]],
+  }
+  return (cells[kind] ?? []) as readonly (readonly [Rule<unknown>, string])[]
 }
 
 /** The units whose publication a cell has to do with. */
 function unitKeysOf({ rule, key }: Changed): readonly string[] {
   if (rule.name === 'unit') return [key]
   if (rule.name === 'service') return [generatedKey('Service', key)]
-  return rule.name === 'gateway' ? [generatedKey('Gateway', key)] : []
+  return rule.name === 'proxy' ? [generatedKey(...kindAndName(key))] : []
 }
 
 function chargeOf(problem: PlacedProblem): Charge {

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
 import type { FormOf, Kind } from '../../config/kinds/kind-form.ts'
 import type { RouteForm } from '../../config/kinds/route-form.ts'
+import type { ServicePolicy } from '../../config/kinds/service-form.ts'
 import type { Origin } from '../../errors.ts'
 import type { EnvoyApi } from '../../resource/envoy-api.ts'
 import { nearestName } from '../../resource/json/near-name.ts'
@@ -9,12 +10,14 @@ import { keyOf, type Named } from '../../resource/named.ts'
 import { areDisjoint, type NodeSelector } from '../../resource/node-selector.ts'
 import type { Resource } from '../../resource/resource.ts'
 import { resourceTypes } from '../../resource/type-url.ts'
-import { buildGenerated, type PlacedProblem } from '../build-generated.ts'
+import { buildFromTree, type PlacedProblem } from '../build-generated.ts'
 import type { Reads, Rule } from '../cells.ts'
 import { buildServiceUnit, facetOf } from '../cluster/build-service-unit.ts'
-import type { Audience, GeneratedJson, Needs, ServiceFacet } from '../contract.ts'
+import type { Audience, GatewayOutput, GeneratedJson, MeshLayer, Needs, ServiceFacet } from '../contract.ts'
+import { treeOf } from '../envoy-json.ts'
 import { buildGateway } from '../listener/build-gateway.ts'
 import { clusterName } from '../names.ts'
+import { applyPatches } from '../patch/apply-patches.ts'
 import { servedHosts } from '../route/host-pattern.ts'
 import { audienceOf, selectorsOfNodes } from './audience.ts'
 
@@ -58,9 +61,12 @@ export interface GeneratedClash {
 
 export interface MeshRules {
   readonly service: Rule<Built>
+  readonly instance: Rule<string | undefined>
   readonly route: Rule<readonly string[]>
-  readonly gateway: Rule<Built>
+  /** By kind and name: `Gateway/edge`. */
+  readonly proxy: Rule<Built>
   readonly gatewayName: Rule<string>
+  readonly patch: Rule<string | undefined>
   readonly attachment: Rule<readonly PlacedProblem[]>
   readonly unit: Rule<GeneratedUnit | undefined>
   readonly clashes: Rule<readonly GeneratedClash[]>
@@ -84,19 +90,59 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex): MeshRules {
     isSame: isDeepStrictEqual,
   }
 
+  const serviceDefaults: Rule<ServicePolicy | undefined> = {
+    name: 'service defaults',
+    level: 1,
+    compute: (read) => documentIn(read, 'Mesh', 'mesh')?.form.defaults?.service,
+    isSame: isDeepStrictEqual,
+  }
+
+  const meshLayer: Rule<MeshLayer> = {
+    name: 'mesh layer',
+    level: 1,
+    compute(read) {
+      const form = documentIn(read, 'Mesh', 'mesh')?.form
+      return { accessLog: form?.accessLog, tracing: form?.tracing, defaults: form?.defaults ?? {} }
+    },
+    isSame: isDeepStrictEqual,
+  }
+
+  /** The Service that an instance registered for. */
+  const instance: Rule<string | undefined> = {
+    name: 'instance',
+    level: 1,
+    compute: (read, name) => documentIn(read, 'Instance', name)?.form.service,
+    isSame: (a, b) => a === b,
+    facts: (registry) => (registry === undefined ? [] : [['instances of', registry] as const]),
+  }
+
+  /** What a Patch is for: `cluster cart`. */
+  const patch: Rule<string | undefined> = {
+    name: 'patch',
+    level: 1,
+    compute(read, name) {
+      const target = documentIn(read, 'Patch', name)?.form.target
+      return target && `${target.type} ${target.name}`
+    },
+    isSame: (a, b) => a === b,
+    facts: (target) => (target === undefined ? [] : [['patches of', target] as const]),
+  }
+
   const service: Rule<Built> = {
     name: 'service',
     level: 2,
     compute(read, name) {
       const document = documentIn(read, 'Service', name)
       if (document === undefined) return nothingBuilt
+      const registry = document.form.registry?.name
+      const names = registry === undefined ? [] : read.members('instances of', registry)
       const output = buildServiceUnit({
         service: document,
-        instances: [],
-        defaults: documentIn(read, 'Mesh', 'mesh')?.form.defaults?.service,
+        instances: names.flatMap((one) => documentIn(read, 'Instance', one)?.form ?? []),
+        defaults: read.get(serviceDefaults, ''),
         isFallbackMember: false,
       })
-      return build(output.resources, nothingNeeded, output.problems)
+      return build(read, output.resources, nothingNeeded, output.problems)
     },
     isSame: isSameBuilt,
   }
@@ -119,31 +165,41 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex): MeshRules {
     facts: () => [['gateways', '']],
   }
 
-  const gateway: Rule<Built> = {
-    name: 'gateway',
+  const proxy: Rule<Built> = {
+    name: 'proxy',
     level: 2,
-    compute(read, name) {
-      const document = documentIn(read, 'Gateway', name)
-      if (document === undefined) return nothingBuilt
-      const mesh = documentIn(read, 'Mesh', 'mesh')?.form
-      const output = buildGateway({
-        gateway: document,
-        routes: routesOf(read, name),
-        services: { get: (wanted) => read.get(facet, wanted) },
-        secrets: { get: () => undefined },
-        mesh: { accessLog: mesh?.accessLog, tracing: mesh?.tracing, defaults: mesh?.defaults ?? {} },
-      })
-      return build(output.resources, output.needs, output.problems)
+    compute(read, key) {
+      const [kind, name] = kindAndName(key)
+      const output = kind === 'Gateway' ? gateway(read, name) : undefined
+      return output === undefined ? nothingBuilt : build(read, output.resources, output.needs, output.problems)
     },
     isSame: isSameBuilt,
     facts: ({ needs }) => needs.services.map((needed) => ['users of', needed] as const),
   }
 
-  /** The proxies that a Gateway is for. */
+  function gateway(read: Reads, name: string): GatewayOutput | undefined {
+    const document = documentIn(read, 'Gateway', name)
+    return (
+      document &&
+      buildGateway({
+        gateway: document,
+        routes: routesOf(read, name),
+        services: { get: (wanted) => read.get(facet, wanted) },
+        secrets: { get: () => undefined },
+        mesh: read.get(meshLayer, ''),
+      })
+    )
+  }
+
+  /** The proxies that a Gateway or Sidecar is for. */
   const nodes: Rule<readonly NodeSelector[]> = {
     name: 'nodes',
     level: 1,
-    compute: (read, name) => selectorsOfNodes(documentIn(read, 'Gateway', name)?.form.nodes ?? []),
+    compute(read, key) {
+      const [kind, name] = kindAndName(key)
+      const document = documentIn(read, kind === 'Sidecar' ? 'Sidecar' : 'Gateway', name)
+      return selectorsOfNodes(document?.form.nodes ?? [])
+    },
     isSame: isDeepStrictEqual,
   }
 
@@ -190,8 +246,9 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex): MeshRules {
     compute(read, key) {
       const [kind, name] = ownerOf(key)
       const origin = documentIn(read, kind, name)?.origin
-      const { resources } = read.get(kind === 'Service' ? service : gateway, name)
-      const selectors = kind === 'Service' ? read.get(audience, name)?.selectors : read.get(nodes, name)
+      const isService = kind === 'Service'
+      const { resources } = isService ? read.get(service, name) : read.get(proxy, `${kind}/${name}`)
+      const selectors = isService ? read.get(audience, name)?.selectors : read.get(nodes, `${kind}/${name}`)
       if (origin === undefined || selectors === undefined || resources.length === 0) return undefined
       return { key, origin, selectors, resources }
     },
@@ -210,8 +267,20 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex): MeshRules {
       a.every((one, index) => one.resource.version === b[index]?.resource.version && one.rival === b[index]?.rival),
   }
 
-  function build(jsons: readonly GeneratedJson[], needs: Needs, problems: readonly PlacedProblem[]): Built {
-    const built = jsons.map(({ type, json, from }) => buildGenerated(api, type, json, from))
+  function build(
+    read: Reads,
+    jsons: readonly GeneratedJson[],
+    needs: Needs,
+    problems: readonly PlacedProblem[],
+  ): Built {
+    const built = jsons.map(({ type, name, json, from }) => {
+      const patches = read
+        .members('patches of', `${type} ${name}`)
+        .flatMap((one) => documentIn(read, 'Patch', one) ?? [])
+      const patched = applyPatches({ tree: treeOf(json, from), patches })
+      const generated = buildFromTree(api, type, patched.tree, from)
+      return { ...generated, problems: [...patched.problems, ...generated.problems] }
+    })
     return {
       resources: built.flatMap(({ resource }) => resource ?? []),
       documents: new Map(built.flatMap((one) => (one.resource ? [[keyOf(one.resource), one.documents]] : []))),
@@ -220,13 +289,18 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex): MeshRules {
     }
   }
 
-  return { service, route, gateway, gatewayName, attachment, unit, clashes }
+  return { service, instance, route, proxy, gatewayName, patch, attachment, unit, clashes }
 }
 
 /** The kind and name of the document that a unit was generated from. */
 export function ownerOf(key: string): [kind: Kind, name: string] {
+  return kindAndName(key.slice(1))
+}
+
+/** Of `Gateway/edge`. */
+export function kindAndName(key: string): [kind: Kind, name: string] {
   const slash = key.indexOf('/')
-  return [key.slice(1, slash) as Kind, key.slice(slash + 1)]
+  return [key.slice(0, slash) as Kind, key.slice(slash + 1)]
 }
 
 const nothingBuilt: Built = { resources: [], documents: new Map(), needs: nothingNeeded, problems: [] }
