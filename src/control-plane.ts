@@ -85,7 +85,9 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
   opened.push(() => history.close())
   const cache = createSnapshotCache(log.child({ room: 'cache' }))
   const restored = restoreUnits(api, history.restored?.units ?? [], log)
-  const mesh = createMesh(api, restored.generated)
+  const mesh = createMesh(api, restored.generated, (err, document) => {
+    log.error({ document: document.origin.name, err }, 'a document could not be translated')
+  })
   const world = createWorld({
     staticNames: withBootstrapCluster(options.staticNames),
     allowPartial: options.allowPartial,

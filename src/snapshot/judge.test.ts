@@ -232,6 +232,20 @@ describe('what the judge vetoes', () => {
   })
 })
 
+it('that fails leaves everything as it was, and is asked again at the next change', () => {
+  const isFailing = { now: false }
+  const refuse = (): string[] => {
+    if (isFailing.now) throw new Error('failed')
+    return []
+  }
+  const { world, apply } = bed(refuse, [valid(serviceUnit('a'))])
+  isFailing.now = true
+  expect(() => apply(valid(serviceUnit('a', 2)), valid(routeUnit('r', ['a'])))).toThrow('failed')
+  expect([contentOf(world, 'Service/a'), world.inForce.size]).toEqual(['1', 1])
+  isFailing.now = false
+  expect(apply(valid(serviceUnit('b')))).toEqual({ told: [], upserted: ['Route/r', 'Service/a', 'Service/b'] })
+})
+
 it('hears of a document that only moved in its file, and of nothing when nothing changed', () => {
   const seen: Candidate[] = []
   const judge: Judge = (candidate) => {

@@ -162,7 +162,7 @@ class UnitWorld implements World {
   readonly #moved = new Map<string, Unit>()
   /** What the judge said against changes, or of them, at the last step. */
   #vetoes: ReadonlyMap<string, readonly Problem[]> = new Map()
-  #judged: ReadonlyMap<string, readonly Problem[]> = new Map()
+  #verdictProblems: ReadonlyMap<string, readonly Problem[]> = new Map()
   readonly #problemsByKey = new Map<string, readonly Problem[]>()
   #problems: readonly Problem[] | undefined = []
   readonly #nearest = new WeakMap<Need, { readonly name: string | undefined }>()
@@ -223,7 +223,7 @@ class UnitWorld implements World {
     this.#touched.add(key)
     this.#pending.delete(key)
     this.#invalid.delete(key)
-    if (this.#judged.has(key)) this.#problems = undefined
+    if (this.#verdictProblems.has(key)) this.#problems = undefined
     if (change.kind === 'invalid') {
       const { origin, selectors, touches } = change
       this.#invalid.set(key, { origin, selectors, ...(touches !== undefined && { touches }) })
@@ -244,13 +244,13 @@ class UnitWorld implements World {
   #settle(upserted: Map<string, Unit>): Omit<WorldStep, 'withheld'> {
     const vetoes = new Map<string, readonly Problem[]>()
     let trial = this.#try(vetoes)
-    let verdict = this.#ask(trial.taken)
+    let verdict = this.#judged(trial, () => this.#ask(trial.taken))
     // Each round takes away one change at least.
     while (this.#noteVetoes(verdict, trial, vetoes)) {
-      for (const { key, old } of trial.taken) this.#index.place(key, old)
+      this.#takeBack(trial)
       trial = this.#try(vetoes)
       // Also where nothing is left, so that the judge forgets what it looked at.
-      verdict = this.#judge?.(this.#candidate(trial.taken))
+      verdict = this.#judged(trial, () => this.#judge?.(this.#candidate(trial.taken)))
     }
     const removed: string[] = []
     for (const { key, next } of trial.taken) {
@@ -264,6 +264,20 @@ class UnitWorld implements World {
     for (const key of this.#touched) this.#setProblems(key, this.#problemsOf(key, trial.settlement))
     this.#touched.clear()
     return { upserted: [...upserted.values()], removed, generated, problems: this.#allProblems() }
+  }
+
+  /** A judge that fails leaves everything as it was: what is pending is tried again at the next change. */
+  #judged(trial: Trial, ask: () => Verdict | undefined): Verdict | undefined {
+    try {
+      return ask()
+    } catch (error) {
+      this.#takeBack(trial)
+      throw error
+    }
+  }
+
+  #takeBack({ taken }: Trial): void {
+    for (const { key, old } of taken) this.#index.place(key, old)
   }
 
   /** Puts into the index what can be in force together, but for what was vetoed. */
@@ -319,8 +333,8 @@ class UnitWorld implements World {
     this.#moved.clear()
     for (const key of verdict.removed) this.generated.delete(key)
     for (const unit of verdict.upserted) this.generated.set(unit.key, unit)
-    if (verdict.problems !== this.#judged) {
-      this.#judged = verdict.problems
+    if (verdict.problems !== this.#verdictProblems) {
+      this.#verdictProblems = verdict.problems
       this.#problems = undefined
     }
     return { upserted: verdict.upserted, removed: verdict.removed }
@@ -427,7 +441,7 @@ class UnitWorld implements World {
   /** Of a document whose newest text is not in force, what follows from the form before is nobody's to mend. */
   #judgedProblems(): readonly Problem[] {
     const isAsRead = (key: string): boolean => !this.#invalid.has(key) && !this.#pending.has(key)
-    return [...this.#judged].flatMap(([key, problems]) => (isAsRead(key) ? problems : []))
+    return [...this.#verdictProblems].flatMap(([key, problems]) => (isAsRead(key) ? problems : []))
   }
 
   #withheld(): readonly Withheld[] {

@@ -163,6 +163,22 @@ describe('a change', () => {
   })
 })
 
+describe('a builder that fails', () => {
+  it('costs the change of its document, and no other', () => {
+    const one = bed(cart, edge, toCart)
+    const before = contents(one)
+    const unknown = { match: [], action: { kind: 'redirect', redirect: {} } } as const
+    const broken = kindUnit({ ...routeForm('shop', ['edge'], ['a'], []), rules: [unknown] })
+    expect(told(one.apply(broken, kindUnit(serviceForm('other'))))).toEqual([
+      'unreadable Gateway-edge.yaml:1 ',
+      'unreadable Route-shop.yaml:1 ',
+    ])
+    expect(contents(one)).toEqual(before)
+    expect(one.world.inForce.has('file:Service-other.yaml')).toBe(true)
+    expect(told(one.apply(toCart))).toEqual([])
+  })
+})
+
 describe('a raw resource with the type and name of a generated one', () => {
   const rawCart = raw('raw', ['cluster:cart'], [{ cluster: 'edge' }])
 

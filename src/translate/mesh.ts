@@ -22,6 +22,7 @@ import {
   kindAndName,
   type MeshRules,
   meshRules,
+  type OnFailure,
   ownerOf,
   rawProviders,
   rawUsers,
@@ -72,8 +73,8 @@ export interface Mesh {
  * @param last what was generated when the server ended: it stays where a document's last good form can no longer be
  *   translated, as after an upgrade
  */
-export function createMesh(api: EnvoyApi, last: Iterable<GeneratedUnit> = []): Mesh {
-  return new IncrementalMesh(api, last)
+export function createMesh(api: EnvoyApi, last: Iterable<GeneratedUnit> = [], onFailure: OnFailure = () => {}): Mesh {
+  return new IncrementalMesh(api, last, onFailure)
 }
 
 const emptyIndex: WorldIndex = { providers: () => new Map(), users: () => new Map() }
@@ -103,9 +104,9 @@ class IncrementalMesh implements Mesh {
   #index: WorldIndex = emptyIndex
   #isOpen = false
 
-  constructor(api: EnvoyApi, last: Iterable<GeneratedUnit>) {
+  constructor(api: EnvoyApi, last: Iterable<GeneratedUnit>, onFailure: OnFailure) {
     this.#api = api
-    this.#rules = meshRules(api, () => this.#index)
+    this.#rules = meshRules(api, () => this.#index, onFailure)
     this.#last = new Map(Array.from(last, (unit) => [unit.key, unit]))
   }
 

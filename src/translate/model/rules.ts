@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { GatewayForm } from '../../config/kinds/gateway-form.ts'
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
 import type { FormOf, Kind } from '../../config/kinds/kind-form.ts'
 import type { RouteForm } from '../../config/kinds/route-form.ts'
@@ -78,8 +79,11 @@ export const rawProviders = 'raw providers'
 
 const nothingNeeded: Needs = { services: [], secrets: [], meshClusters: [] }
 
+/** Told of an error of the server's own in a builder, which concerns one document. */
+export type OnFailure = (error: unknown, document: KindDocument) => void
+
 /** How what is generated follows from the documents. `indexOf` gives the index of the candidate that is looked at. */
-export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex): MeshRules {
+export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: OnFailure): MeshRules {
   const facet: Rule<ServiceFacet | undefined> = {
     name: 'facet',
     level: 1,
@@ -136,13 +140,15 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex): MeshRules {
       if (document === undefined) return nothingBuilt
       const registry = document.form.registry?.name
       const names = registry === undefined ? [] : read.members('instances of', registry)
-      const output = buildServiceUnit({
-        service: document,
-        instances: names.flatMap((one) => documentIn(read, 'Instance', one)?.form ?? []),
-        defaults: read.get(serviceDefaults, ''),
-        isFallbackMember: false,
+      return guarded(document, () => {
+        const output = buildServiceUnit({
+          service: document,
+          instances: names.flatMap((one) => documentIn(read, 'Instance', one)?.form ?? []),
+          defaults: read.get(serviceDefaults, ''),
+          isFallbackMember: false,
+        })
+        return build(read, output.resources, nothingNeeded, output.problems)
       })
-      return build(read, output.resources, nothingNeeded, output.problems)
     },
     isSame: isSameBuilt,
   }
@@ -170,25 +176,35 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex): MeshRules {
     level: 2,
     compute(read, key) {
       const [kind, name] = kindAndName(key)
-      const output = kind === 'Gateway' ? gateway(read, name) : undefined
-      return output === undefined ? nothingBuilt : build(read, output.resources, output.needs, output.problems)
+      const document = kind === 'Gateway' ? documentIn(read, kind, name) : undefined
+      if (document === undefined) return nothingBuilt
+      return guarded(document, () => {
+        const output = gateway(read, document)
+        return build(read, output.resources, output.needs, output.problems)
+      })
     },
     isSame: isSameBuilt,
     facts: ({ needs }) => needs.services.map((needed) => ['users of', needed] as const),
   }
 
-  function gateway(read: Reads, name: string): GatewayOutput | undefined {
-    const document = documentIn(read, 'Gateway', name)
-    return (
-      document &&
-      buildGateway({
-        gateway: document,
-        routes: routesOf(read, name),
-        services: { get: (wanted) => read.get(facet, wanted) },
-        secrets: { get: () => undefined },
-        mesh: read.get(meshLayer, ''),
-      })
-    )
+  function gateway(read: Reads, document: KindDocument<GatewayForm>): GatewayOutput {
+    return buildGateway({
+      gateway: document,
+      routes: routesOf(read, document.form.name),
+      services: { get: (wanted) => read.get(facet, wanted) },
+      secrets: { get: () => undefined },
+      mesh: read.get(meshLayer, ''),
+    })
+  }
+
+  /** One document on which a builder fails must not stop the others: its change falls back. */
+  function guarded(document: KindDocument, make: () => Built): Built {
+    try {
+      return make()
+    } catch (error) {
+      onFailure(error, document)
+      return { ...nothingBuilt, problems: [builderFailure(document)] }
+    }
   }
 
   /** The proxies that a Gateway or Sidecar is for. */
@@ -307,6 +323,16 @@ const nothingBuilt: Built = { resources: [], documents: new Map(), needs: nothin
 
 function documentIn<K extends Kind>(read: Reads, kind: K, name: string): KindDocument<FormOf<K>> | undefined {
   return read.input(kind, name) as KindDocument<FormOf<K>> | undefined
+}
+
+function builderFailure({ key, form }: KindDocument): PlacedProblem {
+  return {
+    severity: 'error',
+    code: 'unreadable',
+    at: { key, path: '' },
+    message: `The server failed to translate the ${form.kind} ${form.name}, which is an error of the server.`,
+    fix: 'Report it with the stack in the log; writing the document in another way may help.',
+  }
 }
 
 /** The Routes that name a Gateway, in the order of their names. */
