@@ -8,6 +8,7 @@ import { bootstrapCommand } from './bootstrap.ts'
 import { exitCodeOf, exitCodes, type Io } from './io.ts'
 import { nodesCommand } from './nodes.ts'
 import { putCommand } from './put.ts'
+import { routeCommand } from './route.ts'
 import { serveCommand } from './serve.ts'
 import { snapshotsCommand } from './snapshots.ts'
 import { validateCommand } from './validate.ts'
@@ -42,6 +43,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
   for (const build of [
     serveCommand,
     validateCommand,
+    routeCommand,
     bootstrapCommand,
     nodesCommand,
     snapshotsCommand,

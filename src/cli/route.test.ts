@@ -1,0 +1,101 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { type CommandResult, runCommand } from '../../test/support/command.ts'
+import { startControlPlane } from '../../test/support/control-plane.ts'
+import { tempDir } from '../../test/support/temp.ts'
+
+const shop = `kind: Service
+name: cart
+endpoints:
+- {address: 10.0.0.11, port: 8080, labels: {version: v1}}
+- {address: 10.0.0.12, port: 8080, labels: {version: v2}}
+versions: {v1: {version: v1}, v2: {version: v2}}
+---
+kind: Gateway
+name: edge
+nodes: {cluster: edge}
+listeners:
+- {name: http, port: 8080, protocol: http}
+---
+kind: Route
+name: cart
+hosts: cart
+gateways: edge
+rules:
+- match: {path: {exact: /beta}}
+  backends: [{service: cart, version: v2}]
+- backends:
+  - {service: cart, version: v1, weight: 99}
+  - {service: cart, version: v2, weight: 1}
+`
+
+function fileOf(text: string): string {
+  const path = join(tempDir(), 'shop.yaml')
+  writeFileSync(path, text)
+  return path
+}
+
+const route = async (...args: readonly string[]): Promise<CommandResult> =>
+  await runCommand(['route', '--node', 'edge', ...args])
+
+describe('fairlead route', () => {
+  test('says which listener, route, cluster and endpoints a request takes, and what the nearest rule lacked', async () => {
+    const path = fileOf(shop)
+    expect(await route('http://cart/api', '--config', path)).toEqual({
+      code: 0,
+      out: [
+        'listener  edge/http  0.0.0.0:8080',
+        `host      cart       Route cart  ${path}:21:3`,
+        'route     cart/1     prefix /  timeout 15s',
+        'clusters  cart/v1    99%       10.0.0.11:8080',
+        '          cart/v2    1%        10.0.0.12:8080',
+        'nearest   cart/0     needs path /beta (yours is /api)',
+        '',
+      ].join('\n'),
+      err: '',
+    })
+  })
+
+  test('asks a running server for what is in force', async () => {
+    const path = fileOf(shop)
+    const { adminUrl, pipeline } = await startControlPlane({ config: [path] })
+    await pipeline.ready
+    const { code, out } = await route('POST', 'http://cart/beta', '--server', adminUrl, '--json')
+    expect(code).toBe(0)
+    expect(JSON.parse(out)).toMatchObject({
+      node: { id: 'edge', cluster: 'edge' },
+      request: { method: 'POST', authority: 'cart', path: '/beta' },
+      listener: { name: 'edge/http' },
+      virtualHost: 'cart',
+      outcomes: [{ route: 'cart/0', clusters: [{ name: 'cart/v2', endpoints: [{ address: '10.0.0.12:8080' }] }] }],
+    })
+    expect((await route('http://cart/beta', '--server', adminUrl)).out).toContain(`Route cart  ${path}:14:1`)
+  })
+
+  test.each([
+    ['no host takes it', ['http://carts/'], /^answer +404: no host of it is carts; it has cart$/m],
+    ['no listener takes it', ['http://cart:9/'], /^answer +the connection is closed: no listener takes port 9; /],
+    ['the node gets nothing', ['http://cart/', '--node', 'web'], /the proxy has no listener/],
+  ])('exits 1 where %s', async (_, args, text) => {
+    const { code, out } = await route(...args, '--config', fileOf(shop))
+    expect([code, out]).toEqual([1, expect.stringMatching(text)])
+  })
+
+  test.each([
+    ['no request', [], 'no request is not [METHOD] URL'],
+    ['a URL without a scheme', ['cart/api'], '"cart/api" is not [METHOD] URL'],
+    ['two URLs', ['http://a', 'http://b'], 'is not [METHOD] URL'],
+    ['a header without a colon', ['http://a', '-H', 'x'], 'Write NAME:VALUE.'],
+    ['no port', ['--tcp', 'cart'], '--tcp cart is not HOST:PORT'],
+  ])('exits 2 for %s', async (_, args, text) => {
+    const { code, err } = await route(...args, '--config', fileOf(shop))
+    expect([code, err]).toEqual([2, expect.stringContaining(text)])
+  })
+
+  test('leaves out what is wrong, and says that it did', async () => {
+    const path = fileOf(shop.replace('exact: /beta', 'exakt: /beta'))
+    const { code, err } = await route('http://cart/', '--config', path)
+    expect([code, err]).toEqual([1, expect.stringMatching(/^\d errors? in .*shop\.yaml: what is wrong is left out/)])
+  })
+})
