@@ -8,6 +8,8 @@ export interface RoutedRequest {
   readonly authority: string
   /** Normalized, with its query. */
   readonly path: string
+  /** As the client sent it. */
+  readonly sentPath: string
   /** All of a name joined, as Envoy compares them; undefined where there is none. */
   header(name: string): string | undefined
 }
@@ -50,7 +52,10 @@ export function admitRequest(question: RequestQuestion, manager: ConnectionManag
     const key = name.toLowerCase()
     return headers.get(key === 'host' ? ':authority' : key)?.join(key === 'cookie' ? '; ' : ',')
   }
-  return { kind: 'routed', request: { method: question.method, scheme, authority, path: path.path, header } }
+  return {
+    kind: 'routed',
+    request: { method: question.method, scheme, authority, path: path.path, sentPath: question.path, header },
+  }
 }
 
 function hostHeader({ headers, authority }: RequestQuestion): string {

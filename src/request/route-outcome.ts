@@ -65,7 +65,7 @@ function forwarded(
   const retries = retry && retryText(retry)
   const mirrors = form.request_mirror_policies ?? virtualHost.request_mirror_policies ?? []
   const common = {
-    ...(path !== request.path && { path }),
+    ...(path !== request.sentPath && { path }),
     ...(host !== undefined && { host }),
     timeout: timeout === '0s' ? 'none' : timeout,
     ...(retries !== undefined && { retries }),
