@@ -86,11 +86,16 @@ function normalizedPath(path: string, manager: ConnectionManagerForm): Normalize
     just = just.replaceAll(/%2f/gi, '/').replaceAll(/%5c/gi, '\\')
   }
   if (manager.normalize_path === true) just = canonicalPath(just)
-  if (manager.merge_slashes === true) just = just.replaceAll(/\/{2,}/g, '/')
+  if (manager.merge_slashes === true) just = mergedSlashes(just)
   if (isEscaped && action === 'UNESCAPE_AND_REDIRECT') {
     return { status: 307, location: `${just}${query}`, why: 'the path has an escaped slash' }
   }
   return { path: `${just}${query}` }
+}
+
+/** Of a path that is nothing but slashes, two are left (measured). */
+function mergedSlashes(path: string): string {
+  return /^\/{2,}$/.test(path) ? '//' : path.replaceAll(/\/{2,}/g, '/')
 }
 
 /** The path, and `?` with what follows it. */

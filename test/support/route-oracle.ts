@@ -177,6 +177,7 @@ function tidied(path: string): string {
   const [just = '', query] = path.split('?')
   // In front of `//x`, a name, or URL would take x for the host.
   const { pathname } = new URL(`http://x${just}`)
-  const merged = pathname.replaceAll(/\/{2,}/g, '/')
+  // Envoy leaves two of nothing but slashes (measured).
+  const merged = /^\/\/+$/.test(pathname) ? '//' : pathname.replaceAll(/\/{2,}/g, '/')
   return query === undefined ? merged : `${merged}?${query}`
 }
