@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { main } from '../src/cli/main.ts'
 import { formatOptionValue } from '../src/options/option-value.ts'
 import { flagOf, type OptionSpec, optionTable, variableOf } from '../src/options/options.ts'
+import { kindReference } from './kind-reference.ts'
 import { type ProtoMessage, parseProtoComments } from './proto-comments.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -124,10 +125,14 @@ function configPage(): string {
 
 # Configuration reference
 
-The fields of a document, from [proto/fairlead/v1/document.proto](../proto/fairlead/v1/document.proto). The guide is
-[config.md](config.md); what stands in \`resources\` is Envoy's own API, whose reference is Envoy's.
+The fields of a document, from [proto/fairlead/v1](../proto/fairlead/v1). The guide is [config.md](config.md); what stands in
+\`resources\` is Envoy's own API, whose reference is Envoy's. \`fairlead schema\` prints the same for your editor.
 
-${sections.join('\n')}`
+How values are written: durations \`500ms\`, \`5s\`, \`1m30s\`; percentages \`10\` or \`10%\`; sizes \`65536\` or \`64KiB\`. Where a
+list is possible, one value stands for a list of one.
+
+${sections.join('\n')}
+${kindReference()}`
 }
 
 function messageSection({ name, comment, fields }: ProtoMessage): string {

@@ -82,6 +82,7 @@ export type ProblemCode =
   | 'missing-assignment'
   | 'no-endpoints'
   | 'unattached'
+  | 'patch'
   | 'still-needed'
   | 'source-empty'
   | 'source-unreachable'

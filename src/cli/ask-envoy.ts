@@ -72,10 +72,10 @@ function exampleNode(selector: NodeSelector): ReturnType<typeof nodeOfJson> {
 }
 
 function resourcesOf(api: EnvoyApi, snapshot: Snapshot): GroupResources {
-  const list = (word: keyof GroupResources): GroupResources[typeof word] =>
+  const list = (word: keyof GroupResources): GroupResources['cluster'] =>
     [...setOf(snapshot, resourceTypes[word].typeUrl).values()].map(({ typeUrl, bytes }) => {
       // In a bootstrap each list has the type of its field.
-      const { '@type': _, ...fields } = messageToJson(api, typeUrl, bytes) as GroupResources[typeof word][number]
+      const { '@type': _, ...fields } = messageToJson(api, typeUrl, bytes) as GroupResources['cluster'][number]
       return fields
     })
   return {

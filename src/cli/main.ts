@@ -9,6 +9,7 @@ import { exitCodeOf, exitCodes, type Io } from './io.ts'
 import { nodesCommand } from './nodes.ts'
 import { putCommand } from './put.ts'
 import { routeCommand } from './route.ts'
+import { schemaCommand } from './schema.ts'
 import { serveCommand } from './serve.ts'
 import { snapshotsCommand } from './snapshots.ts'
 import { validateCommand } from './validate.ts'
@@ -48,6 +49,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     nodesCommand,
     snapshotsCommand,
     putCommand,
+    schemaCommand,
     apiCommand,
     versionCommand,
   ]) {

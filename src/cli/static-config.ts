@@ -1,6 +1,6 @@
 /** Plain JSON of Envoy messages, with proto field names. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
-type JsonObject = { readonly [key: string]: Json }
+export type JsonObject = { readonly [key: string]: Json }
 
 /** The resources of one group as JSON, by the type's short word. */
 export interface GroupResources {
@@ -9,6 +9,8 @@ export interface GroupResources {
   readonly listener: readonly JsonObject[]
   readonly route: readonly JsonObject[]
   readonly secret: readonly JsonObject[]
+  readonly extension?: readonly JsonObject[]
+  readonly virtualHost?: readonly JsonObject[]
 }
 
 /** The cluster that `fairlead bootstrap` names the control plane by. */
@@ -20,14 +22,7 @@ const controlPlaneCluster = 'fairlead'
  * routes, extension configurations) stays a reference to ADS, which that mode does not connect to.
  */
 export function buildStaticConfig(resources: GroupResources, staticClusters: readonly string[]): JsonObject {
-  const byName = (list: readonly JsonObject[], key: string): ReadonlyMap<Json, JsonObject> =>
-    new Map(list.map((item) => [item[key] ?? null, item]))
-  const assignments = byName(resources.endpoint, 'cluster_name')
-  const routes = byName(resources.route, 'name')
-  const clusters = resources.cluster.map((cluster) => withAssignment(cluster, assignments))
-  const listeners = resources.listener.map((listener) => withRoutes(listener, routes) as JsonObject)
-  const attached = new Set<Json>()
-  collectRouteNames(resources.listener, attached)
+  const { clusters, listeners, unattached } = inlined(resources, () => true)
   const names = new Set(resources.cluster.map((cluster) => cluster['name']))
   const stubs = [...new Set([controlPlaneCluster, ...staticClusters])]
     .filter((name) => !names.has(name))
@@ -36,7 +31,7 @@ export function buildStaticConfig(resources: GroupResources, staticClusters: rea
     node: { id: 'validate', cluster: 'validate' },
     static_resources: {
       clusters: [...clusters, ...stubs],
-      listeners: [...listeners, ...resources.route.filter(({ name }) => !attached.has(name ?? null)).map(carrier)],
+      listeners: [...listeners, ...unattached.map(carrier)],
       secrets: resources.secret,
     },
     dynamic_resources: {
@@ -49,12 +44,75 @@ export function buildStaticConfig(resources: GroupResources, staticClusters: rea
   }
 }
 
-function withAssignment(cluster: JsonObject, assignments: ReadonlyMap<Json, JsonObject>): JsonObject {
+/** What an Envoy without a control plane is told of itself. */
+export interface OwnSettings {
+  readonly node: JsonObject
+  readonly admin: JsonObject
+}
+
+export interface SelfContained {
+  readonly config: JsonObject
+  /** What only a control plane could give, each as a place: `listener edge: filter_chains[0].…`. */
+  readonly remaining: readonly string[]
+}
+
+/**
+ * One group's resources as a bootstrap that needs nothing else and does what the same resources do over ADS: assignments,
+ * route configurations with their virtual hosts, extension configurations and secrets stand where they are used.
+ */
+export function buildSelfContained(resources: GroupResources, { node, admin }: OwnSettings): SelfContained {
+  const { clusters, listeners } = inlined(resources, isAds)
+  const secretNames = new Set(resources.secret.map(({ name }) => name ?? null))
+  const hosts = new Map((resources.virtualHost ?? []).map((host) => [host['name'] ?? null, host]))
+  const extensions = new Map((resources.extension ?? []).map((extension) => [extension['name'] ?? null, extension]))
+  const detached = (list: readonly JsonObject[]): readonly JsonObject[] =>
+    list.map((one) => detach(one, { secretNames, hosts, extensions }) as JsonObject)
+  const own = { clusters: detached(clusters), listeners: detached(listeners) }
+  return {
+    config: { node, admin, static_resources: { ...own, secrets: resources.secret } },
+    remaining: [
+      ...own.clusters.flatMap((one) => adsIn(one, `cluster ${String(one['name'])}:`)),
+      ...own.listeners.flatMap((one) => adsIn(one, `listener ${String(one['name'])}:`)),
+    ],
+  }
+}
+
+interface Inlined {
+  readonly clusters: readonly JsonObject[]
+  readonly listeners: readonly JsonObject[]
+  /** Route configurations that no listener names. */
+  readonly unattached: readonly JsonObject[]
+}
+
+/** @param isOurs whether what comes from a config source is among the resources. */
+function inlined(resources: GroupResources, isOurs: (source: Json | undefined) => boolean): Inlined {
+  const byName = (list: readonly JsonObject[], key: string): ReadonlyMap<Json, JsonObject> =>
+    new Map(list.map((item) => [item[key] ?? null, item]))
+  const assignments = byName(resources.endpoint, 'cluster_name')
+  const routes = byName(resources.route, 'name')
+  const attached = new Set<Json>()
+  collectRouteNames(resources.listener, attached)
+  return {
+    clusters: resources.cluster.map((cluster) => withAssignment(cluster, assignments, isOurs)),
+    listeners: resources.listener.map((listener) => withRoutes(listener, routes) as JsonObject),
+    unattached: resources.route.filter(({ name }) => !attached.has(name ?? null)),
+  }
+}
+
+function withAssignment(
+  cluster: JsonObject,
+  assignments: ReadonlyMap<Json, JsonObject>,
+  isOurs: (source: Json | undefined) => boolean,
+): JsonObject {
   const { eds_cluster_config: eds, ...rest } = cluster
-  if (eds === undefined) return cluster
+  if (eds === undefined || !isOurs((eds as JsonObject)['eds_config'])) return cluster
   const name = (eds as JsonObject)['service_name'] ?? cluster['name'] ?? null
   const assignment = assignments.get(name)
   return { ...rest, type: 'STATIC', load_assignment: assignment ?? { cluster_name: name } }
+}
+
+function isAds(source: Json | undefined): boolean {
+  return isObject(source) && 'ads' in source
 }
 
 function isObject(value: Json | undefined): value is JsonObject {
@@ -66,7 +124,10 @@ function withRoutes(value: Json, routes: ReadonlyMap<Json, JsonObject>): Json {
   if (!isObject(value)) return value
   const entries = Object.entries(value).map(([key, item]): [string, Json] => {
     const route = key === 'rds' && isObject(item) ? routes.get(item['route_config_name'] ?? null) : undefined
-    return route === undefined ? [key, withRoutes(item, routes)] : ['route_config', route]
+    // What comes by RDS is not held against the clusters that are there, unless it asks for that.
+    return route === undefined
+      ? [key, withRoutes(item, routes)]
+      : ['route_config', { ...route, validate_clusters: route['validate_clusters'] ?? false }]
   })
   return Object.fromEntries(entries)
 }
@@ -79,6 +140,42 @@ function collectRouteNames(value: Json, names: Set<Json>): void {
       else collectRouteNames(item, names)
     }
   }
+}
+
+interface AtHand {
+  readonly secretNames: ReadonlySet<Json>
+  /** By `<route configuration>/<virtual host>`. */
+  readonly hosts: ReadonlyMap<Json, JsonObject>
+  readonly extensions: ReadonlyMap<Json, JsonObject>
+}
+
+function detach(value: Json, atHand: AtHand): Json {
+  if (Array.isArray(value)) return (value as readonly Json[]).map((item) => detach(item, atHand))
+  if (!isObject(value)) return value
+  const { sds_config: sds, config_discovery: discovery, vhds, ...rest } = value
+  if (isAds(sds) && atHand.secretNames.has(value['name'] ?? null)) return rest
+  const extension = atHand.extensions.get(value['name'] ?? null)?.['typed_config']
+  if (isObject(discovery) && isAds(discovery['config_source']) && extension !== undefined) {
+    return { ...rest, typed_config: detach(extension, atHand) }
+  }
+  const fields = Object.fromEntries(Object.entries(value).map(([key, item]) => [key, detach(item, atHand)]))
+  if (!isObject(vhds) || !isAds(vhds['config_source'])) return fields
+  const { vhds: _, virtual_hosts: own = [], ...others } = fields
+  const prefix = `${String(value['name'])}/`
+  const further = [...atHand.hosts]
+    .filter(([name]) => String(name).startsWith(prefix))
+    .map(([name, host]) => detach({ ...host, name: String(name).slice(prefix.length) }, atHand))
+  return { ...others, virtual_hosts: [...(own as readonly Json[]), ...further] }
+}
+
+/** The places that still ask a control plane. */
+function adsIn(value: Json, path: string): readonly string[] {
+  if (Array.isArray(value)) return (value as readonly Json[]).flatMap((item, index) => adsIn(item, `${path}[${index}]`))
+  if (!isObject(value)) return []
+  if (isAds(value)) return [path]
+  return Object.entries(value).flatMap(([key, item]) =>
+    adsIn(item, path.endsWith(':') ? `${path} ${key}` : `${path}.${key}`),
+  )
 }
 
 /** A route configuration that no listener of the group names is validated in a listener of its own. */

@@ -3,6 +3,7 @@ import { ScalarType } from '@bufbuild/protobuf'
 import { ControlPlaneError } from '../errors.ts'
 import { optionOf } from './descriptor-option.ts'
 import type { EnvoyApi } from './envoy-api.ts'
+import { type Bounds, boundsOf } from './own-bounds.ts'
 
 /** One of our own messages (proto/fairlead/v1) with the options that say how people may write it. */
 export interface OwnSchema {
@@ -23,6 +24,8 @@ export interface SchemaField {
   readonly localName: string
   /** Under which protobuf-es keeps the group that excludes each other. */
   readonly oneof: string | undefined
+  /** One of that group must be given. */
+  readonly isOneofRequired: boolean
   readonly cardinality: 'one' | 'list' | 'map'
   readonly value: ValueKind
   /** The schema of a `message`. */
@@ -39,9 +42,12 @@ export interface SchemaField {
   readonly keyedBy: string | undefined
   /** Not in this version; the text says what to do. */
   readonly later: string | undefined
+  readonly bounds: Bounds
 }
 
 export interface EnumWord {
+  /** `fairlead.v1.LoadBalancing.Policy.LEAST_REQUEST` */
+  readonly fullName: string
   /** `least-request` */
   readonly word: string
   /** `LEAST_REQUEST` */
@@ -94,6 +100,7 @@ function fieldOf(api: EnvoyApi, field: DescField): SchemaField {
     jsonName: field.jsonName,
     localName: field.localName,
     oneof: field.oneof?.localName,
+    isOneofRequired: field.oneof !== undefined && optionOf(api, field.oneof, 'validate.required') === true,
     cardinality: field.fieldKind === 'list' || field.fieldKind === 'map' ? field.fieldKind : 'one',
     value,
     schema: value === 'message' && field.message ? schemaOf(api, field.message) : undefined,
@@ -107,6 +114,9 @@ function fieldOf(api: EnvoyApi, field: DescField): SchemaField {
     mayBeEmpty: is('may_be_empty'),
     keyedBy: option('keyed_by') as string | undefined,
     later: option('later') as string | undefined,
+    get bounds(): Bounds {
+      return boundsOf(api, field)
+    },
   }
 }
 
@@ -126,6 +136,7 @@ function wordsOf(api: EnvoyApi, field: DescField): readonly EnumWord[] {
   return (field.enum?.values ?? [])
     .filter(({ number }) => number !== 0)
     .map((value) => ({
+      fullName: `${value.parent.typeName}.${value.name}`,
       word: value.name.toLowerCase().replaceAll('_', '-'),
       name: value.name,
       number: value.number,

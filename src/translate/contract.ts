@@ -8,6 +8,7 @@ import type { RouteForm } from '../config/kinds/route-form.ts'
 import type { SecretForm } from '../config/kinds/secret-form.ts'
 import type { Endpoint, ServiceForm, ServicePolicy } from '../config/kinds/service-form.ts'
 import type { SidecarForm } from '../config/kinds/sidecar-form.ts'
+import type { EnvoyApi } from '../resource/envoy-api.ts'
 import type { NodeSelector } from '../resource/node-selector.ts'
 import type { Tree } from '../resource/tree.ts'
 import type { ResourceWord } from '../resource/type-url.ts'
@@ -197,6 +198,8 @@ export type SidecarOutput = GatewayOutput
 
 /** Piece G: a tree with the patches of its resource applied, in the order of their names. */
 export interface PatchInput {
+  readonly api: EnvoyApi
+  readonly type: ResourceWord
   readonly tree: Tree
   readonly patches: readonly KindDocument<PatchForm>[]
 }

@@ -213,8 +213,9 @@ class IncrementalMesh implements Mesh {
   /** What is wrong in a cell is told to the changes that brought it, which fall back; or else it stands. */
   #judge({ rule, key }: Changed, blame: Blame): void {
     const told = this.#toldBy(rule, key)
-    const standing = told.flatMap(({ told: all, documents }) => {
-      const isBlamed = all.some(isToldError) && blame.put({ rule, key }, documents, all)
+    const standing = told.flatMap((charge) => {
+      const { told: all } = charge
+      const isBlamed = all.some(isToldError) && blame.put({ rule, key }, charge)
       return isBlamed ? [] : all
     })
     const id = cellId(rule, key)
@@ -223,11 +224,12 @@ class IncrementalMesh implements Mesh {
   }
 
   #toldBy(rule: Rule<unknown>, key: string): readonly Charge[] {
-    const { service, proxy, attachment, clashes } = this.#rules
+    const { service, proxy, patchTarget, attachment, clashes } = this.#rules
     if (rule === service || rule === proxy) {
       const built = this.#cells.value(rule as Rule<Built>, key)
       return (built?.problems ?? []).map(chargeOf)
     }
+    if (rule === patchTarget) return (this.#cells.value(patchTarget, key) ?? []).map(chargeOfOwn)
     if (rule === attachment) return (this.#cells.value(attachment, key) ?? []).map(chargeOf)
     if (rule === clashes) return (this.#cells.value(clashes, key) ?? []).map((clash) => this.#chargeOfClash(key, clash))
     return []
@@ -333,7 +335,7 @@ class IncrementalMesh implements Mesh {
 
 /** The cells that are there because a document is. */
 function cellsOf(rules: MeshRules, { kind, name }: Held): readonly (readonly [Rule<unknown>, string])[] {
-  const { service, instance, route, proxy, gatewayName, patch, attachment, unit, clashes } = rules
+  const { service, instance, route, proxy, gatewayName, patch, patchTarget, attachment, unit, clashes } = rules
   const key = generatedKey(kind, name)
   const cells: Partial<Record<Kind, readonly (readonly [{ readonly name: string }, string])[]>> = {
     Service: [
@@ -352,7 +354,10 @@ function cellsOf(rules: MeshRules, { kind, name }: Held): readonly (readonly [Ru
       [proxy, `${kind}/${name}`],
       [gatewayName, name],
     ],
-    Patch: [[patch, name]],
+    Patch: [
+      [patchTarget, name],
+      [patch, name],
+    ],
   }
   return (cells[kind] ?? []) as readonly (readonly [Rule<unknown>, string])[]
 }
@@ -366,6 +371,11 @@ function unitKeysOf({ rule, key }: Changed): readonly string[] {
 
 function chargeOf(problem: PlacedProblem): Charge {
   return { documents: [problem.at.key], told: [{ key: problem.at.key, problem }] }
+}
+
+/** What others do cannot make it their fault: a Patch does not keep its target alive. */
+function chargeOfOwn(problem: PlacedProblem): Charge {
+  return { ...chargeOf(problem), isOwn: true }
 }
 
 const isToldError = ({ problem }: Told): boolean => problem.severity === 'error'

@@ -305,10 +305,21 @@ function single(walk: Walk, schema: OwnSchema, field: SchemaField, tree: Tree): 
       return textValue(walk, field, tree)
     case 'number':
       return number(walk, field, tree)
+    case 'json':
+      placeBelow(walk, tree)
+      return tree
     case 'bool':
     case 'selector':
-    case 'json':
       return tree
+  }
+}
+
+/** What is kept as it is written becomes part of a generated resource, whose problems are told where they stand. */
+function placeBelow(walk: Walk, tree: Tree): void {
+  if (tree.kind === 'list') {
+    for (const [index, item] of tree.items.entries()) within(walk, index, index, item, () => placeBelow(walk, item))
+  } else if (tree.kind === 'map') {
+    for (const { key, value } of tree.entries) within(walk, key, key, value, () => placeBelow(walk, value))
   }
 }
 

@@ -16,6 +16,8 @@ export interface Charge {
   /** Keys of the documents that it is made of. */
   readonly documents: Iterable<string>
   readonly told: readonly Told[]
+  /** Only those documents can be to blame: where none of them changes, it stands. */
+  readonly isOwn?: boolean
 }
 
 interface Change {
@@ -42,9 +44,9 @@ export class Blame {
   }
 
   /** Returns whether somebody is to blame: who is, is vetoed, and everybody told. */
-  put(cell: Changed, documents: Iterable<string>, told: readonly Told[]): boolean {
+  put(cell: Changed, { documents, told, isOwn = false }: Charge): boolean {
     const makers = [...documents].filter((key) => this.#changing.has(key))
-    const blamed = makers.length > 0 ? makers : this.#whoTouched(this.#sourcesOf(cell))
+    const blamed = makers.length > 0 || isOwn ? makers : this.#whoTouched(this.#sourcesOf(cell))
     if (blamed.length === 0) return false
     for (const key of blamed) {
       const own = told.filter((one) => one.key === key)

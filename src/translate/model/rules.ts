@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { GatewayForm } from '../../config/kinds/gateway-form.ts'
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
 import type { FormOf, Kind } from '../../config/kinds/kind-form.ts'
+import type { PatchForm } from '../../config/kinds/patch-form.ts'
 import type { RouteForm } from '../../config/kinds/route-form.ts'
 import type { ServicePolicy } from '../../config/kinds/service-form.ts'
 import type { Origin } from '../../errors.ts'
@@ -47,6 +48,8 @@ export interface GeneratedUnit {
 /** What a builder gave, checked and encoded. */
 export interface Built {
   readonly resources: readonly Resource[]
+  /** What the builder made, also where a rule of the API refuses it: `cluster cart`. */
+  readonly made: readonly string[]
   /** By the resource's key: of which documents it is made. */
   readonly documents: ReadonlyMap<string, ReadonlySet<string>>
   readonly needs: Needs
@@ -68,6 +71,7 @@ export interface MeshRules {
   readonly proxy: Rule<Built>
   readonly gatewayName: Rule<string>
   readonly patch: Rule<string | undefined>
+  readonly patchTarget: Rule<readonly PlacedProblem[]>
   readonly attachment: Rule<readonly PlacedProblem[]>
   readonly unit: Rule<GeneratedUnit | undefined>
   readonly clashes: Rule<readonly GeneratedClash[]>
@@ -151,6 +155,7 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: O
       })
     },
     isSame: isSameBuilt,
+    facts: generatedFacts,
   }
 
   /** The Gateways that a Route names. */
@@ -184,7 +189,10 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: O
       })
     },
     isSame: isSameBuilt,
-    facts: ({ needs }) => needs.services.map((needed) => ['users of', needed] as const),
+    facts: (built) => [
+      ...built.needs.services.map((needed) => ['users of', needed] as const),
+      ...generatedFacts(built),
+    ],
   }
 
   function gateway(read: Reads, document: KindDocument<GatewayForm>): GatewayOutput {
@@ -240,6 +248,26 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: O
     isSame: (a, b) => a === b,
   }
 
+  /** `patch`: what a Patch would change is not there. */
+  const patchTarget: Rule<readonly PlacedProblem[]> = {
+    name: 'patch target',
+    level: 3,
+    compute(read, name) {
+      const document = documentIn(read, 'Patch', name)
+      if (document === undefined) return []
+      const { type, name: wanted } = document.form.target
+      if (read.members('generated', `${type} ${wanted}`).length > 0) return []
+      const built = read
+        .members('generated of', type)
+        .map((key) => (key.includes('/') ? read.get(proxy, key) : read.get(service, key)))
+      const names = built.flatMap(({ made }) =>
+        made.flatMap((one) => (one.startsWith(`${type} `) ? one.slice(type.length + 1) : [])),
+      )
+      return [absentTarget(document, names)]
+    },
+    isSame: isDeepStrictEqual,
+  }
+
   /** `unattached`: what a Route says to nobody. */
   const attachment: Rule<readonly PlacedProblem[]> = {
     name: 'attachment',
@@ -293,19 +321,20 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: O
       const patches = read
         .members('patches of', `${type} ${name}`)
         .flatMap((one) => documentIn(read, 'Patch', one) ?? [])
-      const patched = applyPatches({ tree: treeOf(json, from), patches })
+      const patched = applyPatches({ api, type, tree: treeOf(json, from), patches })
       const generated = buildFromTree(api, type, patched.tree, from)
       return { ...generated, problems: [...patched.problems, ...generated.problems] }
     })
     return {
       resources: built.flatMap(({ resource }) => resource ?? []),
+      made: jsons.map(({ type, name }) => `${type} ${name}`),
       documents: new Map(built.flatMap((one) => (one.resource ? [[keyOf(one.resource), one.documents]] : []))),
       needs,
       problems: [...problems, ...built.flatMap((one) => one.problems)],
     }
   }
 
-  return { service, instance, route, proxy, gatewayName, patch, attachment, unit, clashes }
+  return { service, instance, route, proxy, gatewayName, patch, patchTarget, attachment, unit, clashes }
 }
 
 /** The kind and name of the document that a unit was generated from. */
@@ -319,7 +348,7 @@ export function kindAndName(key: string): [kind: Kind, name: string] {
   return [key.slice(0, slash) as Kind, key.slice(slash + 1)]
 }
 
-const nothingBuilt: Built = { resources: [], documents: new Map(), needs: nothingNeeded, problems: [] }
+const nothingBuilt: Built = { resources: [], made: [], documents: new Map(), needs: nothingNeeded, problems: [] }
 
 function documentIn<K extends Kind>(read: Reads, kind: K, name: string): KindDocument<FormOf<K>> | undefined {
   return read.input(kind, name) as KindDocument<FormOf<K>> | undefined
@@ -360,6 +389,29 @@ function clashesOf(read: Reads, index: WorldIndex, generated: GeneratedUnit): re
   })
 }
 
+/** How a Patch finds what it is for. */
+function generatedFacts({ made }: Built): readonly (readonly [index: string, key: string])[] {
+  const words = new Set(made.map((one) => one.slice(0, one.indexOf(' '))))
+  return [
+    ...made.map((one) => ['generated', one] as const),
+    ...[...words].map((word) => ['generated of', word] as const),
+  ]
+}
+
+/** @param names of what is generated of the type. */
+function absentTarget({ key, form }: KindDocument<PatchForm>, names: readonly string[]): PlacedProblem {
+  const { type, name } = form.target
+  const near = nearestName(name, names)
+  const hint = 'A raw resource is changed where it stands; `fairlead explain` prints what a document becomes.'
+  return {
+    severity: 'error',
+    code: 'patch',
+    at: { key, path: 'target.name' },
+    message: `No document becomes a ${type} ${name}.`,
+    fix: near === undefined ? hint : `Did you mean \`${near}\`?`,
+  }
+}
+
 function canMeet(a: readonly NodeSelector[], b: readonly NodeSelector[]): boolean {
   return selectorsOfNodes(a).some((x) => selectorsOfNodes(b).some((y) => !areDisjoint(x, y)))
 }
@@ -398,6 +450,7 @@ function unattached(
 function isSameBuilt(a: Built, b: Built): boolean {
   return (
     haveSameVersions(a.resources, b.resources) &&
+    isDeepStrictEqual(a.made, b.made) &&
     isDeepStrictEqual(a.needs, b.needs) &&
     isDeepStrictEqual(a.problems, b.problems) &&
     isDeepStrictEqual(a.documents, b.documents)
