@@ -1,4 +1,5 @@
 import { type AdminServer, createAdminServer } from './admin/server.ts'
+import { createAttachments, directoryOfDocument } from './attachments.ts'
 import { createSnapshotCache } from './cache/snapshot-cache.ts'
 import { parseDocument } from './config/parse-document.ts'
 import { ControlPlaneError } from './errors.ts'
@@ -95,10 +96,18 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
     judge: (candidate) => mesh.try(candidate),
     nodesOf: (touches) => mesh.nodesOf(touches),
   })
+  const attachments = createAttachments({
+    api,
+    parse: (document, held) => parseDocument(api, document, { held }),
+    inForce: world.inForce,
+    directoryOf: (document) => directoryOfDocument(document, options.config[0]),
+    allowed: options.allowFile,
+  })
   const pipeline = createPipeline(
     {
       sources: deps.sources ?? sourcesOf(options, log),
-      parse: (document, held) => parseDocument(api, document, { held }),
+      parse: attachments.parse,
+      attached: attachments.changes,
       world,
       cache,
       history,

@@ -38,6 +38,8 @@ export interface PipelineHistory {
 export interface PipelineDeps {
   readonly sources: readonly PipelineSource[]
   readonly parse: Parse
+  /** Ids of documents that are to be read anew though their text is the same: what they name by `file:` changed. */
+  readonly attached?: (signal: AbortSignal) => AsyncIterable<readonly string[]>
   /** Holds what the history restored, until the sources were read. */
   readonly world: PipelineWorld
   readonly cache: SnapshotCache
@@ -157,7 +159,10 @@ class SnapshotPipeline implements Pipeline {
       this.#ledger.remember(id, key)
       if (!this.#states.some((state) => this.#owns(state, id))) this.#orphans.add(id)
     }
-    this.#watching = Promise.all(this.#states.map((state) => this.#watch(state))).then(() => undefined)
+    this.#watching = Promise.all([
+      ...this.#states.map((state) => this.#watch(state)),
+      this.#watchAttached(),
+    ]).then(() => undefined)
   }
 
   get sources(): readonly SourceStatus[] {
@@ -217,6 +222,19 @@ class SnapshotPipeline implements Pipeline {
         kind: 'unreachable',
         problem: { severity: 'error', code: 'source-unreachable', origin, path: '', message, fix },
       })
+    }
+  }
+
+  async #watchAttached(): Promise<void> {
+    const { attached, log } = this.#deps
+    if (attached === undefined) return
+    try {
+      for await (const ids of attached(this.#abort.signal)) {
+        for (const id of ids) for (const { listed, dirty } of this.#states) if (listed.has(id)) dirty.add(id)
+        this.#schedule()
+      }
+    } catch (error) {
+      log.error({ err: error }, 'files that documents name are watched no more; restart the server')
     }
   }
 

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { createAttachments, directoryOfDocument } from '../attachments.ts'
 import { createSnapshotCache } from '../cache/snapshot-cache.ts'
 import { parseDocument } from '../config/parse-document.ts'
 import { formatOrigin, isError, type Problem } from '../errors.ts'
@@ -16,6 +17,7 @@ import { countProblems, formatProblems } from './problem-text.ts'
 import { readDocuments } from './read-documents.ts'
 
 interface Flags {
+  readonly allowFile?: readonly string[]
   readonly envoy?: string
   readonly envoyApi?: string
   readonly static?: readonly string[]
@@ -39,6 +41,7 @@ export function validateCommand(io: Io, finish: (exitCode: number) => void): Com
     .argument('<PATH>', 'a directory or file of configuration')
     .addOption(new Option('--envoy <BINARY>', 'also have this Envoy check what would be sent'))
     .addOption(envoyApiOption())
+    .addOption(repeatable('--allow-file <DIR>', 'a directory that the `file:` of a document may lie in, besides its own'))
     .addOption(repeatable('--static <CLUSTER>', 'a cluster that the bootstraps of the Envoys hold'))
     .addOption(jsonOption())
     .addHelpText('after', help)
@@ -64,7 +67,14 @@ interface Checked {
 async function check(path: string, flags: Flags, io: Io): Promise<Checked> {
   const api = loadEnvoyApi(flags.envoyApi)
   const { documents, problems: readingProblems } = await readDocuments(path, silentLog, io.signal)
-  const parsed = documents.map((document) => parseDocument(api, document))
+  const { parse } = createAttachments({
+    api,
+    parse: (document) => parseDocument(api, document),
+    inForce: new Map(),
+    directoryOf: (document) => directoryOfDocument(document, path),
+    allowed: flags.allowFile ?? [],
+  })
+  const parsed = documents.map((document) => parse(document, []))
   const changes = parsed.flatMap(({ documents: valid, invalid }): UnitChange[] => [
     ...valid.map((unit): UnitChange => ({ kind: 'valid', unit })),
     ...invalid.map((document): UnitChange => ({ kind: 'invalid', ...document })),

@@ -380,7 +380,7 @@ export const optionTable: readonly OptionSpec[] = [
     default: [],
     placeholder: 'DIR',
     description:
-      'a directory besides its own that the `file:` of a document may name; may be repeated. No document of this version has a `file:`',
+      'a directory besides its own that the `file:` of a document may lie in; may be repeated',
   },
   {
     name: 'logLevel',

@@ -1,10 +1,11 @@
 /** What the builders of the pieces give and take. A builder is pure; `mesh.ts` alone calls them and composes what they give. */
-import type { AccessLog, RouteDefaults, Tracing } from '../config/kinds/common-form.ts'
+import type { AccessLog, Hash, Percent, RouteDefaults, Tracing } from '../config/kinds/common-form.ts'
 import type { GatewayForm, GatewayListener } from '../config/kinds/gateway-form.ts'
 import type { InstanceForm } from '../config/kinds/instance-form.ts'
 import type { KindDocument } from '../config/kinds/kind-document.ts'
 import type { PatchForm } from '../config/kinds/patch-form.ts'
 import type { RouteForm } from '../config/kinds/route-form.ts'
+import type { SecretContent } from '../config/kinds/secret-content.ts'
 import type { SecretForm } from '../config/kinds/secret-form.ts'
 import type { Endpoint, ServiceForm, ServicePolicy } from '../config/kinds/service-form.ts'
 import type { SidecarForm } from '../config/kinds/sidecar-form.ts'
@@ -36,6 +37,8 @@ export interface ServiceFacet {
   readonly hosts: readonly string[]
   readonly versions: readonly string[]
   readonly isConsistentHash: boolean
+  /** What of a request decides its endpoint, where a rule does not say; only of one that balances by it. */
+  readonly hash: Hash | undefined
   readonly isDns: boolean
 }
 
@@ -48,6 +51,8 @@ export interface ServiceFacets {
 export interface Assignment {
   readonly name: string
   readonly overprovisioningFactor?: number
+  /** Asked by health checks where an endpoint says no other. */
+  readonly healthPort?: number
   readonly localities: readonly AssignedLocality[]
 }
 
@@ -79,13 +84,19 @@ export interface Needs {
   readonly meshClusters: readonly MeshCluster[]
 }
 
-export type MeshCluster = 'otlp' | 'passthrough' | 'egress'
+export type MeshCluster = 'otlp' | 'zipkin' | 'passthrough' | 'egress'
 
 /** Piece C. */
+export interface ServiceDefaults {
+  readonly policy: ServicePolicy
+  readonly from: SourcePlace
+}
+
 export interface ServiceInput {
   readonly service: KindDocument<ServiceForm>
   readonly instances: readonly InstanceForm[]
-  readonly defaults: ServicePolicy | undefined
+  /** What the Mesh says for all Services, and where. */
+  readonly defaults: ServiceDefaults | undefined
   /** Some rule falls back to it, or from it: its clusters spill over host by host. */
   readonly isFallbackMember: boolean
 }
@@ -108,6 +119,10 @@ export interface RouteConfigurationInput {
   readonly side: 'gateway' | 'sidecar'
   /** Services that are reached by their names without a Route. */
   readonly implicit: readonly ServiceFacet[]
+  /** Hosts that are served where no Route is for them (`*`, say), and how: Envoy's routes. */
+  readonly others?: readonly { readonly hosts: readonly string[]; readonly routes: readonly EnvoyJson[] }[]
+  /** Where redirects to https lead whose request has a port; 443 where nothing is said. */
+  readonly httpsPort?: number
   /** What it is made for, where nothing more particular is at hand. */
   readonly from: SourcePlace
 }
@@ -126,6 +141,8 @@ export interface MeshLayer {
   readonly accessLog: AccessLog | undefined
   readonly tracing: Tracing | undefined
   readonly defaults: RouteDefaults
+  /** What a sidecar does with a host of no Service. */
+  readonly outbound: 'deny' | 'allow'
 }
 
 /** Piece D. */
@@ -145,23 +162,38 @@ export interface GatewayOutput {
   readonly problems: readonly PlacedProblem[]
 }
 
+/** Where a proxy sends traces, and how many. */
+export interface Tracer {
+  readonly collector: 'otlp' | 'zipkin'
+  /** The collector's cluster. */
+  readonly cluster: string
+  /** The collector's host, which Zipkin is asked for. */
+  readonly host: string
+  /** What spans say the proxy is. */
+  readonly service: string
+  readonly sample: Percent | undefined
+}
+
 export interface HcmOptions {
   readonly statPrefix: string
   readonly side: 'edge' | 'inbound' | 'outbound'
   readonly routes: { readonly rds: string } | { readonly inline: EnvoyJson }
   readonly filters: ReadonlySet<HttpFilterKind>
   readonly accessLog: AccessLog | undefined
-  readonly tracing: Tracing | undefined
+  readonly tracing: Tracer | undefined
   readonly listener: Partial<GatewayListener>
   readonly trustedHops?: number
+  /** The cache of names that requests to hosts outside share with their cluster. */
+  readonly dnsCache?: string
   readonly from: SourcePlace
 }
 
 /** What others may know of a Secret: not its content, so that a rotation changes no listener. */
 export interface SecretFacet {
   readonly name: string
-  /** The names of its leaf certificate; empty for a CA. */
-  readonly dnsNames: readonly string[]
+  readonly isCa: boolean
+  /** The names of its certificate; undefined where its files were never right. */
+  readonly dnsNames: readonly string[] | undefined
 }
 
 export interface SecretFacets {
@@ -170,31 +202,67 @@ export interface SecretFacets {
 
 /** A file that a document names. */
 export type FileState =
-  | { readonly kind: 'read'; readonly bytes: Uint8Array; readonly version: string }
-  | { readonly kind: 'failed'; readonly why: string }
+  | { readonly kind: 'read'; readonly bytes: Uint8Array }
+  | { readonly kind: 'failed'; readonly why: string; readonly fix: string }
 
 export interface SecretInput {
   readonly secret: KindDocument<SecretForm>
-  readonly files: ReadonlyMap<string, FileState>
+  /** Undefined where its files were never right. */
+  readonly content: SecretContent | undefined
 }
 
 export interface SecretOutput {
+  /** Undefined where the content is not at hand. */
   readonly resource: GeneratedJson | undefined
-  readonly facet: SecretFacet | undefined
   readonly problems: readonly PlacedProblem[]
 }
 
 /** Piece E. */
 export interface SidecarInput {
   readonly sidecar: KindDocument<SidecarForm>
-  readonly routes: readonly KindDocument<RouteForm>[]
-  /** Those that it may call. */
-  readonly reachable: readonly ServiceFacet[]
+  readonly outbound: SidecarOutbound
   readonly services: ServiceFacets
   readonly mesh: MeshLayer
 }
 
-export type SidecarOutput = GatewayOutput
+/** What a workload may call. */
+export interface OutboundInput {
+  /** Of its route configuration. */
+  readonly name: string
+  /** The Services. */
+  readonly reachable: readonly ServiceFacet[]
+  /** For the hosts that it may call, in the order of their names. */
+  readonly routes: readonly KindDocument<RouteForm>[]
+  readonly services: ServiceFacets
+  readonly defaults: RouteDefaults
+  /** The cluster through which hosts of no Service are reached; undefined where they are refused. */
+  readonly passthrough: string | undefined
+  readonly from: SourcePlace
+}
+
+export interface OutboundOutput {
+  readonly resources: readonly GeneratedJson[]
+  readonly filters: ReadonlySet<HttpFilterKind>
+  readonly services: readonly string[]
+  readonly problems: readonly PlacedProblem[]
+}
+
+/** What the listeners of a Sidecar need to know of it. */
+export interface SidecarOutbound {
+  /** The route configuration. */
+  readonly routes: string
+  readonly filters: ReadonlySet<HttpFilterKind>
+  readonly ports: readonly OutboundPort[]
+  readonly passthrough: string | undefined
+}
+
+/** Where a Service is called that is not told by its host: HTTP ones of one port are one, without `service`. */
+export interface OutboundPort {
+  /** Undefined: wherever the sidecar listens. */
+  readonly address: string | undefined
+  readonly port: number
+  readonly service?: Pick<ServiceFacet, 'name' | 'protocol' | 'hosts'>
+}
 
 /** Piece G: a tree with the patches of its resource applied, in the order of their names. */
 export interface PatchInput {

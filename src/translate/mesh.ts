@@ -2,6 +2,7 @@ import { formOfResource } from '../config/kinds/form-of-resource.ts'
 import { type KindDocument, kindOf } from '../config/kinds/kind-document.ts'
 import type { Kind } from '../config/kinds/kind-form.ts'
 import { noPlaces } from '../config/kinds/places.ts'
+import { contentIn, type SecretContent } from '../config/kinds/secret-content.ts'
 import { formatOrigin, type Origin, type Problem } from '../errors.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
 import { generatedKey } from '../resource/generated-key.ts'
@@ -22,10 +23,13 @@ import {
   kindAndName,
   type MeshRules,
   meshRules,
+  type OnBuilt,
   type OnFailure,
   ownerOf,
   rawProviders,
   rawUsers,
+  secretContent,
+  sharedOutboundKey,
   type WorldIndex,
   type WorldUnit,
 } from './model/rules.ts'
@@ -73,8 +77,13 @@ export interface Mesh {
  * @param last what was generated when the server ended: it stays where a document's last good form can no longer be
  *   translated, as after an upgrade
  */
-export function createMesh(api: EnvoyApi, last: Iterable<GeneratedUnit> = [], onFailure: OnFailure = () => {}): Mesh {
-  return new IncrementalMesh(api, last, onFailure)
+export function createMesh(
+  api: EnvoyApi,
+  last: Iterable<GeneratedUnit> = [],
+  onFailure: OnFailure = () => {},
+  onBuilt: OnBuilt = () => {},
+): Mesh {
+  return new IncrementalMesh(api, last, onFailure, onBuilt)
 }
 
 const emptyIndex: WorldIndex = { providers: () => new Map(), users: () => new Map() }
@@ -85,6 +94,8 @@ interface Held {
   readonly name: string
   readonly version: string
   readonly document: KindDocument
+  /** Of a Secret. */
+  readonly content?: SecretContent
 }
 
 class IncrementalMesh implements Mesh {
@@ -104,10 +115,22 @@ class IncrementalMesh implements Mesh {
   #index: WorldIndex = emptyIndex
   #isOpen = false
 
-  constructor(api: EnvoyApi, last: Iterable<GeneratedUnit>, onFailure: OnFailure) {
+  constructor(api: EnvoyApi, last: Iterable<GeneratedUnit>, onFailure: OnFailure, onBuilt: OnBuilt) {
     this.#api = api
-    this.#rules = meshRules(api, () => this.#index, onFailure)
+    this.#rules = meshRules(
+      api,
+      () => this.#index,
+      onFailure,
+      (key) => this.#last.get(key),
+      onBuilt,
+    )
     this.#last = new Map(Array.from(last, (unit) => [unit.key, unit]))
+    // What no document has for itself is there always, and nothing as long as nobody takes part in it.
+    const { unit, clashes } = this.#rules
+    this.#cells.keep(unit, sharedOutboundKey)
+    this.#cells.keep(clashes, sharedOutboundKey)
+    this.#cells.update()
+    this.#cells.commit()
   }
 
   get inForce(): ReadonlyMap<string, GeneratedUnit> {
@@ -184,15 +207,19 @@ class IncrementalMesh implements Mesh {
         this.#journal.delete(this.#standing, cellId(rule, key))
       }
       this.#cells.set(held.kind, held.name, undefined)
+      if (held.kind === 'Secret') this.#cells.set(secretContent, held.name, undefined)
     }
     for (const held of after) {
       this.#journal.set(this.#documents, held.document.key, held)
       for (const [rule, key] of cellsOf(this.#rules, held)) this.#cells.keep(rule, key)
       this.#cells.set(held.kind, held.name, held.document)
+      if (held.kind === 'Secret') this.#cells.set(secretContent, held.name, held.content)
     }
     for (const held of moved.flatMap((unit) => this.#held(unit) ?? [])) {
       this.#journal.set(this.#documents, held.document.key, held)
       this.#cells.replace(held.kind, held.name, held.document)
+      // Read again, it is at hand, which it may not have been.
+      if (held.kind === 'Secret') this.#cells.set(secretContent, held.name, held.content)
     }
     return before.filter((held) => !kept.has(idOf(held))).map(({ kind, name }) => generatedKey(kind, name))
   }
@@ -207,7 +234,8 @@ class IncrementalMesh implements Mesh {
     const form = read === undefined ? formOfResource(this.#api, resource) : read.form
     if (form === undefined) return undefined
     const document: KindDocument = { key, origin, form, places: read?.places ?? noPlaces }
-    return { kind: form.kind, name: resource.name, version: resource.version, document }
+    const content = form.kind === 'Secret' ? contentIn(this.#api, unit.resources) : undefined
+    return { kind: form.kind, name: resource.name, version: resource.version, document, ...(content && { content }) }
   }
 
   /** What is wrong in a cell is told to the changes that brought it, which fall back; or else it stands. */
@@ -335,24 +363,43 @@ class IncrementalMesh implements Mesh {
 
 /** The cells that are there because a document is. */
 function cellsOf(rules: MeshRules, { kind, name }: Held): readonly (readonly [Rule<unknown>, string])[] {
-  const { service, instance, route, proxy, gatewayName, patch, patchTarget, attachment, unit, clashes } = rules
+  const { service, serviceHosts, instance, route, meshRoute, proxy, gatewayName, sidecarKind } = rules
+  const { patch, patchTarget, attachment, unit, clashes } = rules
   const key = generatedKey(kind, name)
   const cells: Partial<Record<Kind, readonly (readonly [{ readonly name: string }, string])[]>> = {
     Service: [
       [clashes, key],
       [unit, key],
       [service, name],
+      [serviceHosts, name],
     ],
     Instance: [[instance, name]],
     Route: [
       [attachment, name],
       [route, name],
+      [meshRoute, name],
     ],
     Gateway: [
       [clashes, key],
       [unit, key],
       [proxy, `${kind}/${name}`],
       [gatewayName, name],
+    ],
+    Sidecar: [
+      [clashes, key],
+      [unit, key],
+      [proxy, `${kind}/${name}`],
+      [sidecarKind, name],
+    ],
+    Mesh: [
+      [clashes, key],
+      [unit, key],
+      [proxy, `${kind}/${name}`],
+    ],
+    Secret: [
+      [clashes, key],
+      [unit, key],
+      [proxy, `${kind}/${name}`],
     ],
     Patch: [
       [patchTarget, name],

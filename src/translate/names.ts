@@ -19,3 +19,31 @@ export function virtualHostName(host: string): string {
 export function routeName(route: string, rule: string | number, part?: number): string {
   return part === undefined ? `${route}/${rule}` : `${route}/${rule}/${part}`
 }
+
+/** A cluster that falls back from each of its members to the next: `cart/v1+cart/v2+cart-static`. */
+export function fallbackName(members: readonly string[]): string {
+  return members.join('+')
+}
+
+/** The route configuration of all sidecars that may call every Service. */
+export const sharedOutbound = 'mesh/outbound'
+
+/** Where requests for a workload come in: `cart/inbound`; for another than the Sidecar's own Service `host-1/inbound/cart`. */
+export function inboundName(sidecar: string, service?: string): string {
+  return service === undefined ? `${sidecar}/inbound` : `${sidecar}/inbound/${service}`
+}
+
+/** The cluster of the workload itself: `cart/app`, `host-1/app/cart`. */
+export function appName(sidecar: string, service?: string): string {
+  return service === undefined ? `${sidecar}/app` : `${sidecar}/app/${service}`
+}
+
+/** A Sidecar's outbound listener and its own routes: `cart/outbound`; for one address and port `cart/outbound/80`. */
+export function outboundName(sidecar: string, at?: string): string {
+  return at === undefined ? `${sidecar}/outbound` : `${sidecar}/outbound/${at}`
+}
+
+/** The cluster by which hosts of no Service are reached where they were: `mesh/passthrough`. */
+export function passthroughName(owner: string): string {
+  return `${owner}/passthrough`
+}

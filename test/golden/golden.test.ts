@@ -1,6 +1,7 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { buildStaticConfig, type GroupResources } from '../../src/cli/static-config.ts'
 import { formatOrigin } from '../../src/errors.ts'
@@ -8,6 +9,7 @@ import { loadEnvoyApi } from '../../src/resource/envoy-api.ts'
 import { messageToJson } from '../../src/resource/json/codec.ts'
 import { resourceTypes, wordOf } from '../../src/resource/type-url.ts'
 import type { Unit } from '../../src/snapshot/world.ts'
+import { createAuthority, writeAuthorities, writeCertificate } from '../support/certificates.ts'
 import { findEnvoy } from '../support/envoy-binary.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
 import { type Translated, translated } from '../support/translated.ts'
@@ -23,7 +25,29 @@ const files = readdirSync(directory, { recursive: true, encoding: 'utf8' })
   .sort()
 
 const resultOf = (file: string): Translated =>
-  translated(api, readFileSync(join(directory, file), 'utf8'), basename(file))
+  translated(api, readFileSync(join(directory, file), 'utf8'), basename(file), attached)
+
+/** The files that documents name: each time others, which the goldens call by their names. */
+const attached = mkdtempSync(join(tmpdir(), 'fairlead-golden-'))
+const authority = await createAuthority()
+for (const name of ['shop', 'pay']) {
+  const sans = [`${name}.example`, `*.${name}.example`]
+  writeCertificate(attached, name, await authority.issue({ name, sans, validForMs: 90 * 86_400_000 }))
+}
+writeAuthorities(attached, 'ca', [authority])
+const pems = readdirSync(attached).map((name) => [readFileSync(join(attached, name), 'utf8').trim(), name] as const)
+afterAll(() => rmSync(attached, { recursive: true }))
+
+/** With the names of files in place of what they hold. */
+function withoutPem(value: unknown): unknown {
+  if (typeof value === 'string') {
+    const [, name] = pems.find(([pem]) => pem.replaceAll(/\s/g, '') === value.replaceAll(/\s/g, '')) ?? []
+    return name === undefined ? value : `<${name}>`
+  }
+  if (Array.isArray(value)) return value.map(withoutPem)
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutPem(item)]))
+}
 
 function jsonOf({ typeUrl, bytes }: Unit['resources'][number]): GroupResources['cluster'][number] {
   const { '@type': _, ...fields } = messageToJson(api, typeUrl, bytes) as GroupResources['cluster'][number]
@@ -39,7 +63,7 @@ function textOf({ units, problems }: Translated): string {
       units: Object.fromEntries(
         units.map(({ key, selectors, resources }) => [
           key,
-          { nodes: selectors, resources: resources.map((one) => ({ [wordOf(one.typeUrl)]: jsonOf(one) })) },
+          { nodes: selectors, resources: resources.map((one) => ({ [wordOf(one.typeUrl)]: withoutPem(jsonOf(one)) })) },
         ]),
       ),
     },

@@ -1,3 +1,4 @@
+import { createAttachments } from '../../src/attachments.ts'
 import { parseDocument } from '../../src/config/parse-document.ts'
 import type { Problem } from '../../src/errors.ts'
 import type { EnvoyApi } from '../../src/resource/envoy-api.ts'
@@ -11,9 +12,19 @@ export interface Translated {
   readonly problems: readonly Problem[]
 }
 
-/** What a text with documents of kinds becomes, as a server that starts with it would serve it. */
-export function translated(api: EnvoyApi, text: string, name = 'test.yaml'): Translated {
-  const { documents, invalid, problems } = parseDocument(api, { id: `file:${name}`, origin: { name }, text })
+/**
+ * What a text with documents of kinds becomes, as a server that starts with it would serve it.
+ * @param directory where the files are that it names
+ */
+export function translated(api: EnvoyApi, text: string, name = 'test.yaml', directory?: string): Translated {
+  const { parse } = createAttachments({
+    api,
+    parse: (document) => parseDocument(api, document),
+    inForce: new Map(),
+    directoryOf: () => directory,
+    allowed: [],
+  })
+  const { documents, invalid, problems } = parse({ id: `file:${name}`, origin: { name }, text }, [])
   const mesh = createMesh(api)
   const world = createWorld({ staticNames: {}, allowPartial: true, judge: (candidate) => mesh.try(candidate) })
   const changes = [

@@ -9,7 +9,7 @@ import { parseYaml } from '../yaml-tree.ts'
 import { formOfResource } from './form-of-resource.ts'
 import { kindOf } from './kind-document.ts'
 import type { FormOf, Kind } from './kind-form.ts'
-import { everything, notYet } from './not-yet.ts'
+import { everything, type NotYet, notYet } from './not-yet.ts'
 import { type ParsedKind, parseKind } from './parse-kind.ts'
 
 const api = loadEnvoyApi()
@@ -463,6 +463,30 @@ describe('what is refused, with its place', () => {
       /`ring-hash` or `maglev`/,
     ],
     [
+      'weights of zones with a policy that has none',
+      service('loadBalancing: {policy: orca, localityWeights: {a: 1}}'),
+      '3:48 rule-violation loadBalancing.localityWeights',
+      /no effect with the policy `orca`/,
+    ],
+    [
+      'zones preferred where a hash decides',
+      service('loadBalancing: {policy: maglev, zoneAware: true}'),
+      '3:44 rule-violation loadBalancing.zoneAware',
+      /no effect with the policy `maglev`/,
+    ],
+    [
+      'a limit of requests where none are seen',
+      service('protocol: tcp\ncircuitBreaker: {maxRequests: 1}'),
+      '4:31 rule-violation circuitBreaker.maxRequests',
+      /no effect with the protocol `tcp`.*Remove it/,
+    ],
+    [
+      'HTTP/2 settings of a version that speaks HTTP/1.1',
+      service('versions: {v1: {labels: {a: b}, connectionPool: {http2: {maxStreams: 1}}}}'),
+      '3:57 rule-violation versions.v1.connectionPool.http2',
+      /`protocol: http2` or `grpc`/,
+    ],
+    [
       'retries limited twice',
       service('circuitBreaker: {maxRetries: 1, retryBudget: 20%}'),
       '3:46 rule-violation circuitBreaker.retryBudget',
@@ -741,6 +765,13 @@ ${gateway('{name: http, port: 80, hosts: a.b}')}`,
     expect(parsed.documents).toHaveLength(3)
   })
 
+  /** The product's own list gets shorter. */
+  const some: NotYet = {
+    kinds: new Set(['Mesh']),
+    fields: new Set(['Service.dns', 'Endpoint.zone', 'TextMatch.regex']),
+    words: new Set(['Service.protocol=tcp']),
+  }
+
   test.each<[string, string]>([
     ['a kind', 'kind: Mesh\nname: m'],
     ['a field', service('dns: {hostname: a, port: 1}')],
@@ -748,7 +779,7 @@ ${gateway('{name: http, port: 80, hosts: a.b}')}`,
     ['a word', service('protocol: tcp')],
     ['a way to match', rule('match: {path: {regex: /a}}\nbackends: cart')],
   ])('%s is refused by name', (_, text) => {
-    const { problems, documents } = parse(text, notYet)
+    const { problems, documents } = parse(text, some)
     expect(problems.map(({ message }) => message)).toEqual([expect.stringContaining('is not in this version.')])
     expect(documents).toEqual([])
     expect(parse(text).problems).toEqual([])

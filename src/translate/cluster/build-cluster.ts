@@ -1,65 +1,79 @@
 import type { ServiceForm } from '../../config/kinds/service-form.ts'
+import type { Assignment } from '../contract.ts'
 import { serviceDefaults as defaults } from '../defaults.ts'
 import { durationJson } from '../duration-json.ts'
+import { assignmentJson } from '../endpoint/assignment-json.ts'
 import { at, type EnvoyJson, type SourcePlace, within } from '../envoy-json.ts'
+import { circuitBreakers } from './circuit-breakers.ts'
+import { healthChecks } from './health-checks.ts'
+import { loadBalancingPolicy } from './load-balancing.ts'
+import { outlierDetection } from './outlier-detection.ts'
+import { durationOr, or, type PolicyLayers, said } from './policy-layers.ts'
+import { speaksHttp } from './protocol.ts'
+import { httpProtocolOptions } from './protocol-options.ts'
+import { transportSocket } from './transport-socket.ts'
 
-const extension = (name: string, message: string, fields: Readonly<Record<string, EnvoyJson>>): EnvoyJson => ({
-  name,
-  typed_config: { '@type': `type.googleapis.com/${message}`, ...fields },
-})
+export interface ClusterInput {
+  readonly name: string
+  readonly form: ServiceForm
+  /** The Service's document. */
+  readonly from: SourcePlace
+  readonly layers: PolicyLayers
+  /** Given where its addresses are names to resolve, which do not come by EDS. */
+  readonly inline: Assignment | undefined
+}
 
-/** A cluster whose endpoints come by EDS, so that a change of one leaves the cluster, and what is warm of it, alone. */
-export function buildCluster(name: string, form: ServiceForm, from: SourcePlace): EnvoyJson {
+export function buildCluster({ name, form, from, layers, inline }: ClusterInput): EnvoyJson {
+  const checks = healthChecks(form, layers)
   return {
     name,
-    type: 'EDS',
-    eds_cluster_config: { eds_config: { ads: {}, resource_api_version: 'V3' } },
-    connect_timeout: durationJson(defaults.connectTimeoutMs.value),
+    ...discovery(form, inline),
+    connect_timeout: durationOr(said(layers, 'connectionPool', 'connectTimeout'), defaults.connectTimeoutMs),
     per_connection_buffer_limit_bytes: defaults.bufferBytes.value,
-    load_balancing_policy: { policies: [{ typed_extension_config: leastRequest() }] },
-    common_lb_config: { healthy_panic_threshold: { value: defaults.panicPercent.value } },
-    circuit_breakers: { thresholds: [threshold('DEFAULT'), threshold('HIGH')] },
-    outlier_detection: {
-      consecutive_5xx: defaults.consecutive5xx.value,
-      interval: durationJson(defaults.outlierIntervalMs.value),
-      base_ejection_time: durationJson(defaults.ejectionTimeMs.value),
-      max_ejection_time: durationJson(defaults.maxEjectionTimeMs.value),
-      max_ejection_percent: defaults.maxEjectedPercent.value,
-      enforcing_success_rate: 0,
-      split_external_local_origin_errors: true,
+    load_balancing_policy: loadBalancingPolicy(layers),
+    common_lb_config: {
+      healthy_panic_threshold: { value: or(said(layers, 'loadBalancing', 'panic'), defaults.panicPercent) },
+      // New hosts, of which nothing is known yet, would count as unhealthy, and many of them mean panic.
+      ignore_new_hosts_until_first_hc: checks && true,
     },
-    upstream_connection_options: { tcp_keepalive: { keepalive_time: defaults.tcpKeepaliveS.value } },
-    typed_extension_protocol_options: {
-      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': at(within(from, 'protocol'), httpOptions(form)),
-    },
+    health_checks: checks,
+    // Who is deregistered is gone at once, whatever its health checks say.
+    ignore_health_on_host_removal: checks && true,
+    circuit_breakers: circuitBreakers(layers),
+    outlier_detection: outlierDetection(layers),
+    transport_socket: transportSocket(layers),
+    upstream_connection_options: { tcp_keepalive: tcpKeepalive(layers) },
+    typed_extension_protocol_options: speaksHttp(form.protocol)
+      ? {
+          'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': at(
+            within(from, 'protocol'),
+            httpProtocolOptions(form.protocol, layers),
+          ),
+        }
+      : undefined,
   }
 }
 
-function leastRequest(): EnvoyJson {
-  const message = 'envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest'
-  return extension('envoy.load_balancing_policies.least_request', message, { choice_count: defaults.choices.value })
-}
-
-function threshold(priority: 'DEFAULT' | 'HIGH'): EnvoyJson {
+/** By EDS a change of an endpoint leaves the cluster, and what is warm of it, alone; but that takes addresses. */
+function discovery({ dns }: ServiceForm, inline: Assignment | undefined): { readonly [field: string]: EnvoyJson } {
+  if (inline === undefined) {
+    return { type: 'EDS', eds_cluster_config: { eds_config: { ads: {}, resource_api_version: 'V3' } } }
+  }
   return {
-    priority,
-    max_connections: defaults.maxConnections.value,
-    max_pending_requests: defaults.maxPendingRequests.value,
-    max_requests: defaults.maxRequests.value,
-    retry_budget: {
-      budget_percent: { value: defaults.retryBudgetPercent.value },
-      min_retry_concurrency: defaults.retryBudgetMin.value,
-    },
-    track_remaining: true,
+    type: dns?.mode === 'logical' ? 'LOGICAL_DNS' : 'STRICT_DNS',
+    // With AUTO a server that has IPv4 alone was never reached (measured).
+    dns_lookup_family: 'V4_PREFERRED',
+    dns_refresh_rate: durationJson(defaults.dnsRefreshMs.value),
+    load_assignment: assignmentJson(inline),
   }
 }
 
-function httpOptions({ protocol }: ServiceForm): EnvoyJson {
-  const isHttp2 = protocol === 'http2' || protocol === 'grpc'
+function tcpKeepalive(layers: PolicyLayers): EnvoyJson {
+  const found = said(layers, 'connectionPool', 'tcpKeepalive')
+  const seconds = Math.ceil((found?.value ?? defaults.tcpKeepaliveMs.value) / 1000)
   return {
-    '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-    common_http_protocol_options: { idle_timeout: durationJson(defaults.idleTimeoutMs.value) },
-    // A plaintext server cannot be asked which protocol it speaks.
-    explicit_http_config: isHttp2 ? { http2_protocol_options: {} } : { http_protocol_options: {} },
+    keepalive_time: found === undefined ? seconds : at(found.from, seconds),
+    keepalive_interval: defaults.tcpKeepaliveIntervalS.value,
+    keepalive_probes: defaults.tcpKeepaliveProbes.value,
   }
 }

@@ -1,34 +1,58 @@
 import { isIP } from 'node:net'
+import type { InstanceForm } from '../../config/kinds/instance-form.ts'
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
 import type { Endpoint, ServiceForm } from '../../config/kinds/service-form.ts'
 import type { PlacedProblem } from '../build-generated.ts'
-import type { GeneratedJson, ServiceFacet, ServiceInput, ServiceOutput } from '../contract.ts'
+import type {
+  Assignment,
+  GeneratedJson,
+  ServiceDefaults,
+  ServiceFacet,
+  ServiceInput,
+  ServiceOutput,
+} from '../contract.ts'
+import { serviceDefaults } from '../defaults.ts'
 import { assignmentJson } from '../endpoint/assignment-json.ts'
+import { forgottenZones, localitiesOf } from '../endpoint/localities.ts'
 import { placeOf, type SourcePlace, within } from '../envoy-json.ts'
 import { clusterName } from '../names.ts'
 import { buildCluster } from './build-cluster.ts'
+import { healthPort } from './health-checks.ts'
+import { chosenPolicy, hashOf, isConsistentHash, localityWeights, unusedSettings } from './load-balancing.ts'
+import type { PolicyLayer, PolicyLayers } from './policy-layers.ts'
 
 /** The clusters of a Service, one for itself and one for each version, and their assignments. */
-export function buildServiceUnit({ service }: ServiceInput): ServiceOutput {
+export function buildServiceUnit({ service, instances, defaults, isFallbackMember }: ServiceInput): ServiceOutput {
   const { form } = service
-  const endpoints = form.endpoints ?? []
-  const whole: Part = { name: clusterName(form.name), endpoints, from: { document: service, path: '' } }
-  const versions = (form.versions ?? []).map(
-    ({ name, labels }, index): Part => ({
+  const document: SourcePlace = { document: service, path: '' }
+  const registered = registeredEndpoints(form, instances)
+  const endpoints = [...(form.endpoints ?? []), ...registered]
+  const layers = layersOf(service, defaults)
+  const whole: Part = { name: clusterName(form.name), endpoints, from: document, layers }
+  const versions = (form.versions ?? []).map(({ name, labels, policy }, index): Part => {
+    const from: SourcePlace = { document: service, path: `versions[${index}]` }
+    return {
       name: clusterName(form.name, name),
       endpoints: endpoints.filter((endpoint) => hasLabels(endpoint, labels)),
-      from: { document: service, path: `versions[${index}]` },
-    }),
-  )
+      from,
+      layers: policy === undefined ? layers : [{ policy, from }, ...layers],
+    }
+  })
   const parts = [whole, ...versions]
+  const isDns = form.dns !== undefined || endpoints.some(({ address }) => isIP(address) === 0)
   return {
-    resources: parts.flatMap((part) => resourcesOf(part, form)),
-    problems: [...hostNames(service, endpoints), ...parts.flatMap(emptiness)],
+    resources: parts.flatMap((part) => resourcesOf(part, document, form, isDns, isFallbackMember)),
+    problems: [
+      ...parts.flatMap((part) => [...emptiness(part, form), ...unweighted(part)]),
+      ...parts.flatMap((part) => (part === whole || part.layers !== layers ? unusedSettings(part.layers) : [])),
+    ],
   }
 }
 
 /** What others may know of the Service. */
-export function facetOf({ form }: KindDocument<ServiceForm>): ServiceFacet {
+export function facetOf(service: KindDocument<ServiceForm>, defaults: ServiceDefaults | undefined): ServiceFacet {
+  const { form } = service
+  const layers = layersOf(service, defaults)
   return {
     name: form.name,
     protocol: form.protocol,
@@ -36,9 +60,15 @@ export function facetOf({ form }: KindDocument<ServiceForm>): ServiceFacet {
     address: form.address,
     hosts: [form.name, ...(form.hosts ?? [])],
     versions: (form.versions ?? []).map(({ name }) => name),
-    isConsistentHash: false,
-    isDns: false,
+    isConsistentHash: isConsistentHash(chosenPolicy(layers).policy),
+    hash: hashOf(layers),
+    isDns: form.dns !== undefined || (form.endpoints ?? []).some(({ address }) => isIP(address) === 0),
   }
+}
+
+function layersOf(service: KindDocument<ServiceForm>, defaults: ServiceDefaults | undefined): PolicyLayers {
+  const own: PolicyLayer = { policy: service.form, from: { document: service, path: '' } }
+  return defaults === undefined ? [own] : [own, defaults]
 }
 
 /** One cluster and its endpoints. */
@@ -46,51 +76,95 @@ interface Part {
   readonly name: string
   readonly endpoints: readonly Endpoint[]
   readonly from: SourcePlace
+  readonly layers: PolicyLayers
 }
 
-function resourcesOf({ name, endpoints, from }: Part, form: ServiceForm): readonly GeneratedJson[] {
-  const localities = endpoints.length === 0 ? [] : [{ region: '', zone: '', subZone: '', priority: 0, endpoints }]
-  return [
-    { type: 'cluster', name, json: buildCluster(name, form, { ...from, path: '' }), from },
-    {
-      type: 'endpoint',
-      name,
-      json: assignmentJson({ name, localities }),
-      from: within({ ...from, path: '' }, 'endpoints'),
-    },
-  ]
+function resourcesOf(
+  part: Part,
+  document: SourcePlace,
+  form: ServiceForm,
+  isDns: boolean,
+  isFallbackMember: boolean,
+): readonly GeneratedJson[] {
+  const { name, from, layers } = part
+  const assignment = assignmentOf(part, form, isFallbackMember)
+  const inline = isDns ? assignment : undefined
+  const cluster: GeneratedJson = {
+    type: 'cluster',
+    name,
+    json: buildCluster({ name, form, from: document, layers, inline }),
+    from,
+  }
+  if (isDns) return [cluster]
+  return [cluster, { type: 'endpoint', name, json: assignmentJson(assignment), from: within(document, 'endpoints') }]
+}
+
+function assignmentOf({ name, endpoints, layers }: Part, form: ServiceForm, isFallbackMember: boolean): Assignment {
+  const { dns } = form
+  const port = healthPort(form, layers)
+  const named = dns === undefined ? endpoints : [{ address: dns.host, port: dns.port }]
+  const localities = localitiesOf(named, localityWeights(layers)?.value)
+  const hasPriorities = localities.some(({ priority }) => priority > 0)
+  return {
+    name,
+    localities,
+    ...(port !== undefined && { healthPort: port }),
+    ...(isFallbackMember &&
+      !hasPriorities && { overprovisioningFactor: serviceDefaults.overprovisioningOfFallback.value }),
+  }
 }
 
 function hasLabels(endpoint: Endpoint, wanted: Readonly<Record<string, string>>): boolean {
   return Object.entries(wanted).every(([key, value]) => endpoint.labels?.[key] === value)
 }
 
-/** Envoy refuses a host name in what comes by EDS. */
-function hostNames(document: KindDocument<ServiceForm>, endpoints: readonly Endpoint[]): PlacedProblem[] {
-  return endpoints.flatMap(({ address }, index) => {
-    if (isIP(address) !== 0) return []
-    return {
-      severity: 'error',
-      code: 'unsupported-field',
-      at: { key: document.key, path: `endpoints[${index}].address` },
-      message: 'An endpoint whose address is a host name is not in this version',
-      fix: 'Write its IP address.',
-    }
-  })
+/** Of who registered, those that the document does not list itself. */
+function registeredEndpoints(form: ServiceForm, instances: readonly InstanceForm[]): readonly Endpoint[] {
+  const listed = new Set((form.endpoints ?? []).map(addressOf))
+  const found: Endpoint[] = []
+  for (const { endpoint } of instances) {
+    if (listed.has(addressOf(endpoint))) continue
+    listed.add(addressOf(endpoint))
+    found.push(endpoint)
+  }
+  return found
 }
 
-function emptiness({ name, endpoints, from }: Part): PlacedProblem[] {
-  if (endpoints.length > 0) return []
+const addressOf = ({ address, port }: Endpoint): string => `${address} ${port}`
+
+function emptiness({ name, endpoints, from }: Part, form: ServiceForm): PlacedProblem[] {
+  if (form.dns !== undefined || endpoints.some(({ weight }) => weight !== 0)) return []
   const isVersion = from.path !== ''
-  return [
-    {
-      severity: 'warning',
-      code: 'no-endpoints',
-      at: placeOf(from),
-      message: isVersion
-        ? `No endpoint has the labels of the version ${name}, so its share of the requests gets 503`
-        : `The Service ${name} has no endpoints, so its requests get 503`,
-      fix: isVersion ? 'Give an endpoint these labels, or remove the version.' : 'Add `endpoints`.',
-    },
+  const told = (message: string, fix: string): PlacedProblem[] => [
+    { severity: 'warning', code: 'no-endpoints', at: placeOf(from), message, fix },
   ]
+  if (endpoints.length > 0) {
+    const what = isVersion ? `of the version ${name}` : `of the Service ${name}`
+    return told(`All endpoints ${what} have the weight 0, so its requests get 503`, 'Give one of them a weight.')
+  }
+  if (isVersion) {
+    const message = `No endpoint has the labels of the version ${name}, so its share of the requests gets 503`
+    return told(message, 'Give an endpoint these labels, or remove the version.')
+  }
+  if (form.registry !== undefined) {
+    const message = `Nobody has registered as ${form.registry.name}, so the requests of the Service ${name} get 503`
+    return told(message, `Register an instance of ${form.registry.name}, or add \`endpoints\`.`)
+  }
+  return told(`The Service ${name} has no endpoints, so its requests get 503`, 'Add `endpoints`.')
+}
+
+/** Told once: of the whole, and of a version that has weights of its own. */
+function unweighted({ endpoints, layers, from }: Part): PlacedProblem[] {
+  const weights = localityWeights(layers)
+  if (weights === undefined || (from.path !== '' && !weights.from.path.startsWith(`${from.path}.`))) return []
+  return forgottenZones(endpoints, weights.value).map((zone) => ({
+    severity: 'warning',
+    code: 'no-effect',
+    at: placeOf(weights.from),
+    message:
+      zone === ''
+        ? `Endpoints of ${from.document.form.name} without a zone get no requests, for only zones have a weight.`
+        : `Endpoints of ${from.document.form.name} in the zone ${zone} get no requests, for it has no weight.`,
+    fix: zone === '' ? 'Give them a `zone`.' : `Add \`${zone}\`.`,
+  }))
 }

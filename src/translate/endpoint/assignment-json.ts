@@ -5,25 +5,30 @@ import type { EnvoyJson } from '../envoy-json.ts'
 const healthWords = { healthy: 'HEALTHY', unhealthy: 'UNHEALTHY', draining: 'DRAINING', degraded: 'DEGRADED' } as const
 
 /** A ClusterLoadAssignment. */
-export function assignmentJson({ name, overprovisioningFactor, localities }: Assignment): EnvoyJson {
+export function assignmentJson({ name, overprovisioningFactor, healthPort, localities }: Assignment): EnvoyJson {
   return {
     cluster_name: name,
     endpoints: localities.map(({ region, zone, subZone, priority, weight, endpoints }) => ({
       locality: region === '' && zone === '' && subZone === '' ? undefined : { region, zone, sub_zone: subZone },
       priority: priority === 0 ? undefined : priority,
       load_balancing_weight: weight,
-      lb_endpoints: endpoints.map(endpointJson),
+      lb_endpoints: endpoints.map((endpoint) => endpointJson(endpoint, healthPort)),
     })),
     policy: overprovisioningFactor === undefined ? undefined : { overprovisioning_factor: overprovisioningFactor },
   }
 }
 
-function endpointJson({ address, port, labels, weight, health }: Endpoint): EnvoyJson {
+function endpointJson(endpoint: Endpoint, defaultHealthPort: number | undefined): EnvoyJson {
+  const { address, port, labels, weight, health, hostname, healthPort = defaultHealthPort } = endpoint
+  const isAskedElsewhere = healthPort !== undefined || hostname !== undefined
   return {
-    endpoint: { address: { socket_address: { address, port_value: port } } },
-    // Envoy's weights begin at 1: one that is to get nothing is drained.
-    health_status: weight === 0 ? 'DRAINING' : health && healthWords[health],
-    load_balancing_weight: weight === 0 ? undefined : weight,
+    endpoint: {
+      address: { socket_address: { address, port_value: port } },
+      hostname,
+      health_check_config: isAskedElsewhere ? { port_value: healthPort, hostname } : undefined,
+    },
+    health_status: health && healthWords[health],
+    load_balancing_weight: weight,
     metadata: labels && { filter_metadata: { 'envoy.lb': labels } },
   }
 }

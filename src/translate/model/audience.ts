@@ -12,7 +12,7 @@ const forget = new FinalizationRegistry<string>((key) => {
 /** Any of some selectors; of none, undefined: it is for nobody. Equal sets are one object while somebody holds it. */
 export function audienceOf(selectors: Iterable<NodeSelector>): Audience | undefined {
   const byKey = new Map<string, NodeSelector>()
-  for (const selector of selectors) byKey.set(selectorKey(selector), selector)
+  for (const selector of selectors) byKey.set(keyOfSelector(selector), selector)
   if (byKey.size === 0) return undefined
   const keys = [...byKey.keys()].sort()
   const key = keys.join('\n')
@@ -22,6 +22,31 @@ export function audienceOf(selectors: Iterable<NodeSelector>): Audience | undefi
   known.set(key, new WeakRef(audience))
   forget.register(audience, key)
   return audience
+}
+
+/** An audience and some selectors more; where it has them all, it is that audience. */
+export function joinAudience(base: Audience | undefined, more: readonly NodeSelector[]): Audience | undefined {
+  if (base === undefined) return audienceOf(more)
+  const keys = keysOf(base)
+  const added = more.filter((selector) => !keys.has(keyOfSelector(selector)))
+  return added.length === 0 ? base : audienceOf([...base.selectors, ...added])
+}
+
+const keySets = new WeakMap<Audience, ReadonlySet<string>>()
+
+function keysOf(audience: Audience): ReadonlySet<string> {
+  const known = keySets.get(audience) ?? new Set(audience.selectors.map(keyOfSelector))
+  keySets.set(audience, known)
+  return known
+}
+
+const selectorKeys = new WeakMap<NodeSelector, string>()
+
+/** Looked up, as thousands of audiences hold the same selectors. */
+function keyOfSelector(selector: NodeSelector): string {
+  const known = selectorKeys.get(selector) ?? selectorKey(selector)
+  selectorKeys.set(selector, known)
+  return known
 }
 
 /** What a document's `nodes` mean: absent is every node. */

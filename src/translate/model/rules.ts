@@ -4,24 +4,41 @@ import type { KindDocument } from '../../config/kinds/kind-document.ts'
 import type { FormOf, Kind } from '../../config/kinds/kind-form.ts'
 import type { PatchForm } from '../../config/kinds/patch-form.ts'
 import type { RouteForm } from '../../config/kinds/route-form.ts'
-import type { ServicePolicy } from '../../config/kinds/service-form.ts'
+import type { SecretContent } from '../../config/kinds/secret-content.ts'
 import type { Origin } from '../../errors.ts'
 import type { EnvoyApi } from '../../resource/envoy-api.ts'
+import { generatedKey } from '../../resource/generated-key.ts'
 import { nearestName } from '../../resource/json/near-name.ts'
 import { keyOf, type Named } from '../../resource/named.ts'
 import { areDisjoint, type NodeSelector } from '../../resource/node-selector.ts'
 import type { Resource } from '../../resource/resource.ts'
+import type { Tree } from '../../resource/tree.ts'
 import { resourceTypes } from '../../resource/type-url.ts'
 import { buildFromTree, type PlacedProblem } from '../build-generated.ts'
 import type { Reads, Rule } from '../cells.ts'
 import { buildServiceUnit, facetOf } from '../cluster/build-service-unit.ts'
-import type { Audience, GatewayOutput, GeneratedJson, MeshLayer, Needs, ServiceFacet } from '../contract.ts'
+import type {
+  Audience,
+  GatewayOutput,
+  GeneratedJson,
+  MeshLayer,
+  Needs,
+  SecretFacet,
+  ServiceDefaults,
+  ServiceFacet,
+  ServiceFacets,
+} from '../contract.ts'
 import { treeOf } from '../envoy-json.ts'
 import { buildGateway } from '../listener/build-gateway.ts'
-import { clusterName } from '../names.ts'
+import { takesRequests } from '../listener/listener-part.ts'
+import { tracerClusterJson } from '../listener/tracing.ts'
+import { clusterName, sharedOutbound } from '../names.ts'
 import { applyPatches } from '../patch/apply-patches.ts'
 import { servedHosts } from '../route/host-pattern.ts'
-import { audienceOf, selectorsOfNodes } from './audience.ts'
+import { buildSecret, secretFacetOf } from '../secret/build-secret.ts'
+import { buildSidecar } from '../sidecar/build-sidecar.ts'
+import { audienceOf, joinAudience, selectorsOfNodes } from './audience.ts'
+import { type OutboundRules, outboundRules } from './outbound-rules.ts'
 
 /** A unit of the world, raw or of a kind, as far as translation looks at it. */
 export interface WorldUnit {
@@ -70,6 +87,9 @@ export interface MeshRules {
   /** By kind and name: `Gateway/edge`. */
   readonly proxy: Rule<Built>
   readonly gatewayName: Rule<string>
+  readonly serviceHosts: OutboundRules['serviceHosts']
+  readonly meshRoute: OutboundRules['meshRoute']
+  readonly sidecarKind: OutboundRules['sidecarKind']
   readonly patch: Rule<string | undefined>
   readonly patchTarget: Rule<readonly PlacedProblem[]>
   readonly attachment: Rule<readonly PlacedProblem[]>
@@ -83,26 +103,46 @@ export const rawProviders = 'raw providers'
 
 const nothingNeeded: Needs = { services: [], secrets: [], meshClusters: [] }
 
+/** The unit of what all sidecars share that may call every Service. */
+export const sharedOutboundKey: string = `+${sharedOutbound}`
+
+/** The kind of input that a Secret's content is. */
+export const secretContent = 'Secret content'
+
+/** Shown each resource before it is encoded, while each of its values still says what it was made of (`explain`). */
+export type OnBuilt = (built: Pick<GeneratedJson, 'type' | 'name'> & { readonly tree: Tree }) => void
+
 /** Told of an error of the server's own in a builder, which concerns one document. */
 export type OnFailure = (error: unknown, document: KindDocument) => void
 
 /** How what is generated follows from the documents. `indexOf` gives the index of the candidate that is looked at. */
-export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: OnFailure): MeshRules {
+export function meshRules(
+  api: EnvoyApi,
+  indexOf: () => WorldIndex,
+  onFailure: OnFailure,
+  lastOf: (unitKey: string) => GeneratedUnit | undefined,
+  onBuilt: OnBuilt,
+): MeshRules {
   const facet: Rule<ServiceFacet | undefined> = {
     name: 'facet',
     level: 1,
     compute(read, name) {
       const service = documentIn(read, 'Service', name)
-      return service && facetOf(service)
+      return service && facetOf(service, read.get(serviceDefaults, ''))
     },
     isSame: isDeepStrictEqual,
   }
 
-  const serviceDefaults: Rule<ServicePolicy | undefined> = {
+  const serviceDefaults: Rule<ServiceDefaults | undefined> = {
     name: 'service defaults',
-    level: 1,
-    compute: (read) => documentIn(read, 'Mesh', 'mesh')?.form.defaults?.service,
-    isSame: isDeepStrictEqual,
+    level: 0,
+    compute(read) {
+      const mesh = documentIn(read, 'Mesh', 'mesh')
+      const policy = mesh?.form.defaults?.service
+      return mesh && policy && { policy, from: { document: mesh, path: 'defaults.service' } }
+    },
+    // Where that stands is looked up by the document's key when somebody is told.
+    isSame: (a, b) => a?.from.document.key === b?.from.document.key && isDeepStrictEqual(a?.policy, b?.policy),
   }
 
   const meshLayer: Rule<MeshLayer> = {
@@ -110,7 +150,8 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: O
     level: 1,
     compute(read) {
       const form = documentIn(read, 'Mesh', 'mesh')?.form
-      return { accessLog: form?.accessLog, tracing: form?.tracing, defaults: form?.defaults ?? {} }
+      const { service: _, ...defaults } = form?.defaults ?? {}
+      return { accessLog: form?.accessLog, tracing: form?.tracing, defaults, outbound: form?.outbound ?? 'deny' }
     },
     isSame: isDeepStrictEqual,
   }
@@ -178,9 +219,13 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: O
 
   const proxy: Rule<Built> = {
     name: 'proxy',
-    level: 2,
+    level: 5,
     compute(read, key) {
       const [kind, name] = kindAndName(key)
+      if (key === sharedOutbound) return sharedOutboundBuilt(read)
+      if (kind === 'Sidecar') return sidecar(read, name)
+      if (kind === 'Secret') return secret(read, name)
+      if (kind === 'Mesh') return mesh(read)
       const document = kind === 'Gateway' ? documentIn(read, kind, name) : undefined
       if (document === undefined) return nothingBuilt
       return guarded(document, () => {
@@ -191,6 +236,8 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: O
     isSame: isSameBuilt,
     facts: (built) => [
       ...built.needs.services.map((needed) => ['users of', needed] as const),
+      ...built.needs.secrets.map((needed) => ['users of secret', needed] as const),
+      ...(built.needs.meshClusters.length > 0 ? [['users of the mesh', ''] as const] : []),
       ...generatedFacts(built),
     ],
   }
@@ -200,9 +247,83 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: O
       gateway: document,
       routes: routesOf(read, document.form.name),
       services: { get: (wanted) => read.get(facet, wanted) },
-      secrets: { get: () => undefined },
+      secrets: { get: (wanted) => read.get(secretFacet, wanted) },
       mesh: read.get(meshLayer, ''),
     })
+  }
+
+  function sidecar(read: Reads, name: string): Built {
+    const document = documentIn(read, 'Sidecar', name)
+    if (document === undefined) return nothingBuilt
+    return guarded(document, () => {
+      const services: ServiceFacets = { get: (wanted) => read.get(facet, wanted) }
+      const { own, ...outbound } = outboundRule.outboundOf(read, document)
+      const layer = read.get(meshLayer, '')
+      const listeners = buildSidecar({ sidecar: document, outbound, services, mesh: layer })
+      const needs: Needs = {
+        services: own?.services ?? [],
+        secrets: [],
+        meshClusters: layer.tracing === undefined ? [] : [layer.tracing.otlp === undefined ? 'zipkin' : 'otlp'],
+      }
+      return build(read, [...listeners, ...(own?.resources ?? [])], needs, own?.problems ?? [])
+    })
+  }
+
+  /** What all sidecars share that may call every Service. */
+  function sharedOutboundBuilt(read: Reads): Built {
+    const document = read.get(outboundRule.anchor, '')
+    if (document === undefined) return nothingBuilt
+    return guarded(document, () => {
+      const output = read.get(outboundRule.shared, '')
+      return output === undefined ? nothingBuilt : build(read, output.resources, nothingNeeded, output.problems)
+    })
+  }
+
+  /** After a restart its content is not at hand until its files are read: clients keep what they have (rule 53). */
+  function secret(read: Reads, name: string): Built {
+    const document = documentIn(read, 'Secret', name)
+    if (document === undefined) return nothingBuilt
+    const content = read.input(secretContent, name) as SecretContent | undefined
+    const { resource, problems } = buildSecret({ secret: document, content })
+    if (resource !== undefined) return build(read, [resource], nothingNeeded, problems)
+    return { ...nothingBuilt, resources: lastOf(generatedKey('Secret', name))?.resources ?? [] }
+  }
+
+  /** The clusters that proxies share: where they send traces. */
+  function mesh(read: Reads): Built {
+    const document = documentIn(read, 'Mesh', 'mesh')
+    const tracing = document?.form.tracing
+    if (document === undefined || tracing === undefined) return nothingBuilt
+    return build(read, tracerClusterJson('mesh', tracing, { document, path: 'tracing' }), nothingNeeded, [])
+  }
+
+  const meshAudience: Rule<Audience | undefined> = {
+    name: 'mesh audience',
+    level: 6,
+    compute: (read) => audienceOf(read.members('users of the mesh', '').flatMap((user) => read.get(nodes, user))),
+    isSame: (a, b) => a === b,
+  }
+
+  const secretFacet: Rule<SecretFacet | undefined> = {
+    name: 'secret facet',
+    level: 1,
+    compute(read, name) {
+      const document = documentIn(read, 'Secret', name)
+      const content = read.input(secretContent, name) as SecretContent | undefined
+      return document && secretFacetOf({ secret: document, content })
+    },
+    isSame: isDeepStrictEqual,
+  }
+
+  /** The proxies that show a Secret, or check others by it, and those for which a raw document names it. */
+  const secretAudience: Rule<Audience | undefined> = {
+    name: 'secret audience',
+    level: 6,
+    compute(read, name) {
+      const users = read.members('users of secret', name).flatMap((user) => read.get(nodes, user))
+      return audienceOf([...users, ...rawUsersOf(read, indexOf(), { typeUrl: resourceTypes.secret.typeUrl, name })])
+    },
+    isSame: (a, b) => a === b,
   }
 
   /** One document on which a builder fails must not stop the others: its change falls back. */
@@ -227,23 +348,29 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: O
     isSame: isDeepStrictEqual,
   }
 
+  const outboundRule = outboundRules({ facet, meshLayer, nodes })
+
   /** The hosts that the listeners of a Gateway serve, a list each; undefined where there is no such Gateway. */
   const hosts: Rule<readonly (readonly string[])[] | undefined> = {
     name: 'hosts',
     level: 1,
-    compute: (read, name) => documentIn(read, 'Gateway', name)?.form.listeners.map((one) => one.hosts ?? []),
+    compute: (read, name) => documentIn(read, 'Gateway', name)
+        ?.form.listeners.filter(takesRequests)
+        .map((one) => one.hosts ?? []),
     isSame: isDeepStrictEqual,
   }
 
   /** The proxies that call a Service, and those for which a raw document names one of its clusters. */
   const audience: Rule<Audience | undefined> = {
     name: 'audience',
-    level: 3,
+    level: 6,
     compute(read, name) {
       const callers = read.members('users of', name).flatMap((user) => read.get(nodes, user))
       const versions = read.get(facet, name)?.versions ?? []
       const clusters = [undefined, ...versions].map((version) => clusterName(name, version))
-      return audienceOf([...callers, ...clusters.flatMap((cluster) => rawUsersOf(read, indexOf(), cluster))])
+      const { typeUrl } = resourceTypes.cluster
+      const others = clusters.flatMap((cluster) => rawUsersOf(read, indexOf(), { typeUrl, name: cluster }))
+      return joinAudience(read.get(outboundRule.untrimmed, ''), [...callers, ...others])
     },
     isSame: (a, b) => a === b,
   }
@@ -251,7 +378,7 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: O
   /** `patch`: what a Patch would change is not there. */
   const patchTarget: Rule<readonly PlacedProblem[]> = {
     name: 'patch target',
-    level: 3,
+    level: 6,
     compute(read, name) {
       const document = documentIn(read, 'Patch', name)
       if (document === undefined) return []
@@ -279,6 +406,7 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: O
         document,
         (gateway) => read.get(hosts, gateway),
         () => read.members('gateways', ''),
+        () => read.members('sidecars', '').length > 0,
       )
     },
     isSame: isDeepStrictEqual,
@@ -286,22 +414,31 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: O
 
   const unit: Rule<GeneratedUnit | undefined> = {
     name: 'unit',
-    level: 4,
+    level: 7,
     compute(read, key) {
       const [kind, name] = ownerOf(key)
-      const origin = documentIn(read, kind, name)?.origin
+      const owner = key === sharedOutboundKey ? read.get(outboundRule.anchor, '') : documentIn(read, kind, name)
+      const origin = owner?.origin
       const isService = kind === 'Service'
       const { resources } = isService ? read.get(service, name) : read.get(proxy, `${kind}/${name}`)
-      const selectors = isService ? read.get(audience, name)?.selectors : read.get(nodes, `${kind}/${name}`)
+      const selectors = selectorsOf(read, kind, name)
       if (origin === undefined || selectors === undefined || resources.length === 0) return undefined
       return { key, origin, selectors, resources }
     },
     isSame: isSameUnit,
   }
 
+  function selectorsOf(read: Reads, kind: Kind, name: string): readonly NodeSelector[] | undefined {
+    if (kind === 'Service') return read.get(audience, name)?.selectors
+    if (`${kind}/${name}` === sharedOutbound) return read.get(outboundRule.sharing, '')?.selectors
+    if (kind === 'Secret') return read.get(secretAudience, name)?.selectors
+    if (kind === 'Mesh') return read.get(meshAudience, '')?.selectors
+    return read.get(nodes, `${kind}/${name}`)
+  }
+
   const clashes: Rule<readonly GeneratedClash[]> = {
     name: 'clashes',
-    level: 5,
+    level: 8,
     compute(read, key) {
       const generated = read.get(unit, key)
       return generated === undefined ? [] : clashesOf(read, indexOf(), generated)
@@ -322,6 +459,7 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: O
         .members('patches of', `${type} ${name}`)
         .flatMap((one) => documentIn(read, 'Patch', one) ?? [])
       const patched = applyPatches({ api, type, tree: treeOf(json, from), patches })
+      onBuilt({ type, name, tree: patched.tree })
       const generated = buildFromTree(api, type, patched.tree, from)
       return { ...generated, problems: [...patched.problems, ...generated.problems] }
     })
@@ -334,7 +472,22 @@ export function meshRules(api: EnvoyApi, indexOf: () => WorldIndex, onFailure: O
     }
   }
 
-  return { service, instance, route, proxy, gatewayName, patch, patchTarget, attachment, unit, clashes }
+  const { serviceHosts, meshRoute, sidecarKind } = outboundRule
+  return {
+    service,
+    serviceHosts,
+    instance,
+    route,
+    meshRoute,
+    proxy,
+    gatewayName,
+    sidecarKind,
+    patch,
+    patchTarget,
+    attachment,
+    unit,
+    clashes,
+  }
 }
 
 /** The kind and name of the document that a unit was generated from. */
@@ -369,8 +522,7 @@ function routesOf(read: Reads, gateway: string): readonly KindDocument<RouteForm
   return read.members('routes of', gateway).flatMap((name) => documentIn(read, 'Route', name) ?? [])
 }
 
-function rawUsersOf(read: Reads, index: WorldIndex, cluster: string): readonly NodeSelector[] {
-  const named: Named = { typeUrl: resourceTypes.cluster.typeUrl, name: cluster }
+function rawUsersOf(read: Reads, index: WorldIndex, named: Named): readonly NodeSelector[] {
   read.external(rawUsers, keyOf(named))
   return [...index.users(named.typeUrl, named.name).values()].flatMap(({ selectors }) => selectorsOfNodes(selectors))
 }
@@ -392,10 +544,7 @@ function clashesOf(read: Reads, index: WorldIndex, generated: GeneratedUnit): re
 /** How a Patch finds what it is for. */
 function generatedFacts({ made }: Built): readonly (readonly [index: string, key: string])[] {
   const words = new Set(made.map((one) => one.slice(0, one.indexOf(' '))))
-  return [
-    ...made.map((one) => ['generated', one] as const),
-    ...[...words].map((word) => ['generated of', word] as const),
-  ]
+  return [...made.map((one) => ['generated', one] as const), ...[...words].map((word) => ['generated of', word] as const)]
 }
 
 /** @param names of what is generated of the type. */
@@ -420,6 +569,7 @@ function unattached(
   document: KindDocument<RouteForm>,
   hostsOf: (gateway: string) => readonly (readonly string[])[] | undefined,
   names: () => readonly string[],
+  hasSidecars: () => boolean,
 ): readonly PlacedProblem[] {
   const { gateways, hosts } = document.form
   const told = (path: string, message: string, fix: string): PlacedProblem => ({
@@ -429,11 +579,14 @@ function unattached(
     message,
     fix,
   })
-  if (gateways === undefined || gateways.length === 0) {
+  const forNobody = (path: string): readonly PlacedProblem[] => {
+    if (hasSidecars()) return []
     const message = 'The Route is for the sidecars, and there is none, so it has no effect.'
-    return [told('', message, 'Name the Gateways that it is for: `gateways: [edge]`.')]
+    return [told(path, message, 'Name the Gateways that it is for: `gateways: [edge]`.')]
   }
+  if (gateways === undefined || gateways.length === 0) return forNobody('')
   return gateways.flatMap((gateway, index) => {
+    if (gateway === 'mesh') return forNobody(`gateways[${index}]`)
     const listeners = hostsOf(gateway)
     const path = `gateways[${index}]`
     if (listeners === undefined) {
@@ -465,9 +618,11 @@ function isSameUnit(a: GeneratedUnit | undefined, b: GeneratedUnit | undefined):
 function haveSameVersions(a: readonly Resource[], b: readonly Resource[]): boolean {
   return (
     a.length === b.length &&
-    a.every(({ typeUrl, name, version }, index) => {
+    a.every(({ typeUrl, name, version, isReady }, index) => {
       const other = b[index]
-      return other?.typeUrl === typeUrl && other.name === name && other.version === version
+      return (
+        other?.typeUrl === typeUrl && other.name === name && other.version === version && other.isReady === isReady
+      )
     })
   )
 }

@@ -1,48 +1,199 @@
+import type { RouteDefaults } from '../../config/kinds/common-form.ts'
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
-import type { RouteForm } from '../../config/kinds/route-form.ts'
-import type { RouteConfigurationInput, RouteConfigurationOutput } from '../contract.ts'
-import type { EnvoyJson } from '../envoy-json.ts'
-import { virtualHostName } from '../names.ts'
+import type { RouteForm, Rule } from '../../config/kinds/route-form.ts'
+import type { PlacedProblem } from '../build-generated.ts'
+import type { RouteConfigurationInput, RouteConfigurationOutput, ServiceFacet, ServiceFacets } from '../contract.ts'
+import { type EnvoyJson, placeOf, within } from '../envoy-json.ts'
+import { routeName, virtualHostName } from '../names.ts'
+import { isGrpc } from './forward-json.ts'
 import { servedHosts } from './host-pattern.ts'
 import { mergeRules } from './merge-rules.ts'
-import { routesOfRule } from './route-json.ts'
+import { retryJson } from './retry-json.ts'
+import { type NamedRule, type RouteContext, type RuleRoutes, routesOfRule } from './route-json.ts'
+import { type RankedRule, ruleConflicts } from './rule-conflicts.ts'
 
 /** The route configuration of a listener, or of the sidecars: a virtual host for each host, with the rules of all its Routes. */
 export function buildRouteConfiguration(input: RouteConfigurationInput): RouteConfigurationOutput {
-  const { name, hosts, routes, services, defaults } = input
-  const byHost = new Map<string, KindDocument<RouteForm>[]>()
-  for (const route of routes) {
-    for (const host of servedHosts(route.form.hosts, hosts)) byHost.set(host, [...(byHost.get(host) ?? []), route])
+  const { name, routes, services, defaults, httpsPort } = input
+  const context: RouteContext = { services, defaults, httpsPort }
+  const built = new Map<string, RuleRoutes>()
+  const routesOf = (rule: NamedRule): RuleRoutes => {
+    const known = built.get(rule.name) ?? routesOfRule(rule, context)
+    built.set(rule.name, known)
+    return known
   }
-  const virtualHosts = [...byHost]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(
-      ([host, attached]): EnvoyJson => ({
-        name: virtualHostName(host),
-        domains: [host],
-        routes: mergeRules(attached).flatMap((rule) => routesOfRule(rule, services, defaults.timeout)),
-      }),
-    )
+  const tables = tablesOf(input).map(({ hosts, attached }) => ({ hosts, rules: mergedRules(attached) }))
+  const shown = tables.map(({ hosts, rules }) =>
+    virtualHost(
+      hosts,
+      rules.flatMap((rule) => routesOf(rule).routes),
+    ),
+  )
+  const taken = new Set(tables.flatMap(({ hosts }) => hosts))
+  const implicit = implicitRules(input, taken)
+  const unclaimed = implicit.hosts.map(({ host, rule }) => ruledHost([host], [routesOf(rule)], defaults))
+  const rest = (input.others ?? []).flatMap(({ hosts, routes: own }) => {
+    const free = hosts.filter((host) => !taken.has(host))
+    return free.length === 0 ? [] : [virtualHost(free, own)]
+  })
+  const results = [...built.values()]
+  const longestBody = Math.max(0, ...results.map((one) => one.longestBody))
+  const used = new Set(tables.flatMap(({ rules }) => rules.map(({ from }) => from.document as KindDocument<RouteForm>)))
   return {
     json: {
       name,
-      virtual_hosts: virtualHosts,
+      virtual_hosts: [...shown, ...unclaimed, ...rest],
       // A plain `cart` would answer 404 to `Host: cart:8080`.
       ignore_port_in_host_matching: true,
       // The server has checked them, and Envoy would ask for an order that the protocol does not promise.
       validate_clusters: false,
       most_specific_header_mutations_wins: true,
+      // Envoy's own limit is 4 KiB.
+      max_direct_response_body_size_bytes: longestBody > envoysLongestBody ? longestBody : undefined,
     },
-    filters: new Set(),
-    fallbacks: [],
-    services: [...new Set([...byHost.values()].flat().flatMap(servicesOf))].sort(),
-    problems: [],
+    filters: new Set(results.flatMap(({ filters }) => filters)),
+    fallbacks: [...new Map(results.flatMap(({ fallbacks }) => fallbacks).map((one) => [one.name, one])).values()],
+    services: [...new Set([...[...used].flatMap(servicesOf), ...implicit.hosts.map(({ service }) => service)])].sort(),
+    problems: [
+      ...ruleConflicts(tables.map(({ rules }) => rules.map((rule) => ranked(rule, routesOf(rule))))),
+      ...implicit.problems,
+      ...routes.filter((route) => used.has(route)).flatMap((route) => protocolProblems(route, services)),
+    ],
+  }
+}
+
+const envoysLongestBody = 4096
+
+function virtualHost(hosts: readonly string[], routes: readonly EnvoyJson[], retry?: EnvoyJson): EnvoyJson {
+  return { name: virtualHostName(hosts[0] as string), domains: [...hosts], routes, retry_policy: retry }
+}
+
+/** The retries that most routes have stand once. */
+function ruledHost(hosts: readonly string[], rules: readonly RuleRoutes[], defaults: RouteDefaults): EnvoyJson {
+  const retry = rules.some((rule) => rule.isForwarding) ? retryJson(undefined, defaults.retry, false) : undefined
+  return virtualHost(
+    hosts,
+    rules.flatMap(({ routes }) => routes),
+    retry,
+  )
+}
+
+/** Hosts with the Routes that are for them: those with the same ones stand together. */
+function tablesOf({ routes, hosts }: RouteConfigurationInput): readonly {
+  readonly hosts: readonly string[]
+  readonly attached: readonly KindDocument<RouteForm>[]
+}[] {
+  const byHost = new Map<string, KindDocument<RouteForm>[]>()
+  for (const route of routes) {
+    for (const host of servedHosts(route.form.hosts, hosts)) byHost.set(host, [...(byHost.get(host) ?? []), route])
+  }
+  const tables = new Map<string, { readonly hosts: string[]; readonly attached: KindDocument<RouteForm>[] }>()
+  for (const [host, attached] of [...byHost].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const key = attached
+      .map(({ form }) => form.name)
+      .sort()
+      .join(' ')
+    const table = tables.get(key)
+    if (table === undefined) tables.set(key, { hosts: [host], attached })
+    else table.hosts.push(host)
+  }
+  return [...tables.values()]
+}
+
+function mergedRules(routes: readonly KindDocument<RouteForm>[]): readonly (NamedRule & { readonly route: string })[] {
+  return mergeRules(routes).map(({ route, rule, index }) => ({
+    rule,
+    name: routeName(route.form.name, rule.name ?? index),
+    from: { document: route, path: `rules[${index}]` },
+    route: route.form.name,
+  }))
+}
+
+function ranked({ name, from, route }: NamedRule & { readonly route: string }, { parts }: RuleRoutes): RankedRule {
+  return { name, route, from, parts }
+}
+
+interface ImplicitRules {
+  readonly hosts: readonly { readonly host: string; readonly service: string; readonly rule: NamedRule }[]
+  readonly problems: readonly PlacedProblem[]
+}
+
+/** Services that are reached by their names: of two that go by one name the first has it. */
+function implicitRules({ implicit, from }: RouteConfigurationInput, taken: Set<string>): ImplicitRules {
+  const owners = new Map<string, ServiceFacet>()
+  const hosts: ImplicitRules['hosts'][number][] = []
+  const problems: PlacedProblem[] = []
+  for (const facet of implicit.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    const rule: Rule = { match: [], action: { kind: 'forward', backends: [{ service: facet.name }] } }
+    for (const host of facet.hosts) {
+      const owner = owners.get(host)
+      if (owner !== undefined) problems.push(sameHost(host, owner, facet, from))
+      if (taken.has(host)) continue
+      taken.add(host)
+      owners.set(host, facet)
+      hosts.push({ host, service: facet.name, rule: { rule, name: facet.name, from } })
+    }
+  }
+  return { hosts, problems }
+}
+
+function sameHost(
+  host: string,
+  owner: ServiceFacet,
+  facet: ServiceFacet,
+  from: RouteConfigurationInput['from'],
+): PlacedProblem {
+  return {
+    severity: 'warning',
+    code: 'conflict',
+    at: placeOf(from),
+    message: `The Services ${owner.name} and ${facet.name} both go by ${host}, and ${owner.name} gets the requests.`,
+    fix: `Take ${host} from \`hosts\` of one of them, or write a Route for it.`,
   }
 }
 
 /** The Services that a Route names. */
 function servicesOf({ form }: KindDocument<RouteForm>): readonly string[] {
-  return form.rules.flatMap(({ action }) =>
-    action.kind === 'forward' ? action.backends.map(({ service }) => service) : [],
-  )
+  return form.rules.flatMap(({ action, mirror = [], fallback }) => [
+    ...(action.kind === 'forward' ? action.backends : []).map(({ service }) => service),
+    ...mirror.map(({ service }) => service),
+    ...(fallback === undefined ? [] : [fallback.service]),
+  ])
+}
+
+/** A Route is about HTTP, and its backends must speak it. */
+function protocolProblems(route: KindDocument<RouteForm>, services: ServiceFacets): readonly PlacedProblem[] {
+  return route.form.rules.flatMap((rule, index) => {
+    const from = { document: route, path: `rules[${index}]` }
+    const { action, mirror = [], fallback } = rule
+    const backends = action.kind === 'forward' ? action.backends : []
+    const named = [
+      ...backends.map(({ service }, i) => [`backends[${i}].service`, service] as const),
+      ...mirror.map(({ service }, i) => [`mirror[${i}].service`, service] as const),
+      ...(fallback === undefined ? [] : [['fallback.service', fallback.service] as const]),
+    ]
+    const deaf = named.flatMap(([below, service]): PlacedProblem[] => {
+      const protocol = services.get(service)?.protocol
+      if (protocol !== 'tcp' && protocol !== 'tls') return []
+      return [
+        {
+          severity: 'error',
+          code: 'rule-violation',
+          at: placeOf(within(from, below)),
+          message: `The Service ${service} speaks \`${protocol}\`, and a Route is for HTTP.`,
+          fix: 'Change its `protocol`, or reach it by a Gateway listener with `service`.',
+        },
+      ]
+    })
+    const protocols = new Set(backends.map(({ service }) => services.get(service)?.protocol === 'grpc'))
+    if (protocols.size < 2 || rule.timeout !== undefined || isGrpc(rule, services)) return deaf
+    const mixed: PlacedProblem = {
+      severity: 'warning',
+      code: 'conflict',
+      at: placeOf(within(from, 'backends')),
+      message: 'Some of the backends speak gRPC and some do not, so that streams end when a request would time out.',
+      fix: 'Give `timeout`; `0s` is none.',
+    }
+    return [...deaf, mixed]
+  })
 }

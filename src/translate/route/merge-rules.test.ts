@@ -24,7 +24,26 @@ describe('rules of several Routes', () => {
   it.each([
     ['an exact path before a prefix', [route('a', prefix('/x')), route('b', exact('/x'))], ['b/0', 'a/0']],
     ['the longest prefix first', [route('a', prefix('/x')), route('b', prefix('/x/y'))], ['b/0', 'a/0']],
-    ['a prefix before what matches everything', [route('a', 'everything'), route('b', prefix('/'))], ['b/0', 'a/0']],
+    ['a prefix before what matches everything', [route('a', 'everything'), route('b', prefix('/x'))], ['b/0', 'a/0']],
+    ['the prefix `/` as what matches everything', [route('b', 'everything'), route('a', prefix('/'))], ['a/0', 'b/0']],
+    [
+      'a condition on a cookie before none, and one on a share of the requests',
+      [
+        route('a', prefix('/x')),
+        route('b', { ...prefix('/x'), percent: 1 }),
+        route('c', { ...prefix('/x'), cookies: [{ name: 'c', any: [{ present: true }] }] }),
+      ],
+      ['c/0', 'b/0', 'a/0'],
+    ],
+    [
+      'a method of gRPC as the path that it is',
+      [
+        route('a', prefix('/s')),
+        route('b', { grpc: { service: 's' } }),
+        route('c', { grpc: { service: 's', method: 'M' } }),
+      ],
+      ['c/0', 'b/0', 'a/0'],
+    ],
     [
       'more headers first where paths are alike',
       [route('a', prefix('/')), route('b', { ...prefix('/'), headers: [{ name: 'x', any: [{ present: true }] }] })],

@@ -1,5 +1,6 @@
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
-import type { Match, RouteForm, Rule } from '../../config/kinds/route-form.ts'
+import type { Match, RouteForm, Rule, TextMatch } from '../../config/kinds/route-form.ts'
+import { prefixOf } from './match-json.ts'
 
 /** A rule, and which of which Route it is. */
 export interface PlacedRule {
@@ -15,40 +16,56 @@ export interface PlacedRule {
 export function mergeRules(routes: readonly KindDocument<RouteForm>[]): readonly PlacedRule[] {
   const queues = routes
     .toSorted((a, b) => (a.form.name < b.form.name ? -1 : 1))
-    .map((route) => route.form.rules.map((rule, index): PlacedRule => ({ route, rule, index })))
+    .map((route) => route.form.rules.map((rule, index) => ({ route, rule, index, rank: rankOf(rule) })))
   const merged: PlacedRule[] = []
   for (;;) {
-    let best: PlacedRule[] | undefined
+    let best: (PlacedRule & { readonly rank: readonly number[] })[] | undefined
     for (const queue of queues) {
       const [head] = queue
       const [leader] = best ?? []
-      if (head !== undefined && (leader === undefined || isBefore(head.rule, leader.rule))) best = queue
+      if (head !== undefined && (leader === undefined || compare(head.rank, leader.rank) > 0)) best = queue
     }
     const next = best?.shift()
     if (next === undefined) return merged
-    merged.push(next)
+    const { route, rule, index } = next
+    merged.push({ route, rule, index })
   }
 }
 
-/** It is strictly more specific, by the order of the Gateway API. */
-function isBefore(a: Rule, b: Rule): boolean {
-  const [x, y] = [rankOf(a), rankOf(b)]
-  const at = x.findIndex((value, index) => value !== y[index])
-  return at >= 0 && (x[at] as number) > (y[at] as number)
-}
-
-/** Larger is more specific: of a rule with several matches, the least specific of them. */
+/** Larger is more specific, by the order of the Gateway API: of a rule with several matches, the least specific of them. */
 function rankOf({ match }: Rule): readonly number[] {
-  if (match.length === 0) return rankOfMatch({})
-  return match.map(rankOfMatch).reduce((a, b) => (compare(a, b) <= 0 ? a : b))
+  return least((match.length === 0 ? [{}] : match).map(rankOfMatch))
 }
 
-function rankOfMatch({ path = [], methods, headers = [], query = [] }: Match): readonly number[] {
-  const paths = path.map((text) =>
-    'exact' in text ? [3, text.exact.length] : 'prefix' in text ? [2, text.prefix.length] : [1, 0],
-  )
-  const least = paths.length === 0 ? [0, 0] : paths.reduce((a, b) => (compare(a, b) <= 0 ? a : b))
-  return [...least, methods === undefined ? 0 : 1, headers.length, query.length]
+function rankOfMatch(match: Match): readonly number[] {
+  const { methods, headers = [], query = [], cookies = [], percent } = match
+  return [
+    ...rankOfPath(match),
+    methods === undefined ? 0 : 1,
+    headers.length + cookies.length,
+    query.length,
+    percent === undefined ? 0 : 1,
+  ]
+}
+
+function rankOfPath({ path, grpc }: Match): readonly number[] {
+  if (grpc?.service !== undefined) {
+    const { service, method } = grpc
+    return method === undefined ? [2, service.length + 1] : [3, service.length + method.length + 2]
+  }
+  if (path === undefined) return [0, 0]
+  return least(path.map(rankOfText))
+}
+
+function rankOfText(text: TextMatch): readonly number[] {
+  if ('exact' in text) return [3, text.exact.length]
+  const prefix = prefixOf(text)
+  if (prefix === undefined) return [1, 0]
+  return prefix === '' ? [0, 0] : [2, prefix.length]
+}
+
+function least(ranks: readonly (readonly number[])[]): readonly number[] {
+  return ranks.reduce((a, b) => (compare(a, b) <= 0 ? a : b))
 }
 
 function compare(a: readonly number[], b: readonly number[]): number {

@@ -1,69 +1,152 @@
-import type { Backend } from '../../config/kinds/common-form.ts'
-import type { Match, TextMatch } from '../../config/kinds/route-form.ts'
-import type { ServiceFacets } from '../contract.ts'
-import { routeDefaults } from '../defaults.ts'
-import { durationJson } from '../duration-json.ts'
+import type { RouteDefaults } from '../../config/kinds/common-form.ts'
+import type { Match, Rule } from '../../config/kinds/route-form.ts'
+import type { FallbackCluster, HttpFilterKind, ServiceFacets } from '../contract.ts'
 import { at, type EnvoyJson, type SourcePlace, within } from '../envoy-json.ts'
-import { clusterName, routeName } from '../names.ts'
-import type { PlacedRule } from './merge-rules.ts'
+import { filterSettings } from './filter-settings.ts'
+import { forwardJson } from './forward-json.ts'
+import { hashVariants } from './hash-json.ts'
+import { headerFields } from './header-changes.ts'
+import { type Fields, type MatchPart, matchesOf } from './match-json.ts'
+import { redirectVariants } from './redirect-json.ts'
+import { rewriteFields } from './rewrite-json.ts'
 
-type Fields = Readonly<Record<string, EnvoyJson | undefined>>
+/** What the rules of one route configuration have in common. */
+export interface RouteContext {
+  readonly services: ServiceFacets
+  readonly defaults: RouteDefaults
+  /** Where a redirect to https leads. */
+  readonly httpsPort: number | undefined
+}
 
-/** The routes of one rule, one for each path of each match. */
-export function routesOfRule(placed: PlacedRule, services: ServiceFacets, defaultTimeoutMs?: number): EnvoyJson[] {
-  const { route, rule, index } = placed
-  const from: SourcePlace = { document: route, path: `rules[${index}]` }
-  const matches = matchesOf(rule.match, from)
-  const action = actionOf(placed, services, from, defaultTimeoutMs)
-  return matches.map((match, part) =>
-    at(from, {
-      name: routeName(route.form.name, rule.name ?? index, matches.length > 1 ? part : undefined),
-      match,
-      ...action,
+/** A rule, what it is called, and where it stands. */
+export interface NamedRule {
+  readonly rule: Rule
+  /** `cart/0` */
+  readonly name: string
+  readonly from: SourcePlace
+}
+
+export interface RuleRoutes {
+  /** In the order in which Envoy asks them. */
+  readonly routes: readonly EnvoyJson[]
+  /** How the rule matches, for what is said of several together. */
+  readonly parts: readonly MatchPart[]
+  readonly filters: readonly HttpFilterKind[]
+  readonly fallbacks: readonly FallbackCluster[]
+  readonly longestBody: number
+  readonly isForwarding: boolean
+}
+
+/** A form of the action for some of the requests that a part matches. */
+interface Variant {
+  readonly headers: readonly EnvoyJson[]
+  /** Of the Route. */
+  readonly fields: Fields
+  readonly responseHeaders: readonly EnvoyJson[]
+}
+
+/** The routes of one rule: one for each path of each match, or more where what is done depends on the request. */
+export function routesOfRule({ rule, name, from }: NamedRule, context: RouteContext): RuleRoutes {
+  const nameOf = (part: number, of: number): string => (of > 1 ? `${name}/${part}` : name)
+  const parts = matchesOf(rule.match, from, nameOf)
+  const settings = filterSettings(rule, from)
+  const { variantsOf, fallbacks } = actionOf(rule, context, from)
+  const common: Fields = {
+    ...headerFields('request', rule.headers?.request, within(from, 'headers.request')),
+    ...headerFields('response', rule.headers?.response, within(from, 'headers.response')),
+    typed_per_filter_config: Object.values(settings.fields).some((field) => field !== undefined)
+      ? settings.fields
+      : undefined,
+  }
+  const routes = parts.flatMap((part, index) =>
+    variantsOf(part).map(({ headers, fields, responseHeaders }) => {
+      const added = common['response_headers_to_add'] as readonly EnvoyJson[] | undefined
+      const conditions = [...part.headers, ...headers]
+      return at(from, {
+        name: nameOf(index, parts.length),
+        match: at(part.from, { ...part.fields, headers: conditions.length > 0 ? conditions : undefined }),
+        ...fields,
+        ...common,
+        response_headers_to_add:
+          responseHeaders.length > 0 ? [...(added ?? []), ...responseHeaders] : common['response_headers_to_add'],
+      })
     }),
   )
+  const longestBody = rule.action.kind === 'respond' ? Buffer.byteLength(rule.action.respond.body ?? '') : 0
+  return {
+    routes: [...preflights(rule, common, from, nameOf, variantsOf), ...routes],
+    parts,
+    filters: settings.filters,
+    fallbacks,
+    longestBody,
+    isForwarding: rule.action.kind === 'forward',
+  }
 }
 
-function matchesOf(matches: readonly Match[], from: SourcePlace): readonly EnvoyJson[] {
-  if (matches.length === 0) return [{ prefix: '/' }]
-  return matches.flatMap(({ path = [] }, index): EnvoyJson[] => {
-    const place = within(from, `match[${index}]`)
-    if (path.length === 0) return [at(place, { prefix: '/' })]
-    return path.map((text, alternative) => at(within(place, `path[${alternative}]`), pathMatch(text)))
+interface Action {
+  readonly fallbacks: readonly FallbackCluster[]
+  variantsOf(part: MatchPart): readonly Variant[]
+}
+
+function actionOf(rule: Rule, context: RouteContext, from: SourcePlace): Action {
+  const { action } = rule
+  if (action.kind === 'respond') {
+    const { status, body } = action.respond
+    const place = within(from, 'respond')
+    return always({
+      direct_response: at(place, { status, body: body === undefined ? undefined : { inline_string: body } }),
+    })
+  }
+  if (action.kind === 'redirect') {
+    return {
+      fallbacks: [],
+      variantsOf: ({ prefix }) =>
+        redirectVariants(action.redirect, prefix, from, context.httpsPort).map(({ headers, redirect }) => ({
+          headers,
+          fields: { redirect },
+          responseHeaders: [],
+        })),
+    }
+  }
+  const { action: forward, fallbacks } = forwardJson(rule, context.services, context.defaults, from)
+  // Envoy refuses weights whose sum is 0; MODEL.md says what all zero means.
+  if (forward === undefined) return always({ direct_response: at(within(from, 'backends'), { status: 503 }) })
+  const own = action.backends.map(({ service }) => context.services.get(service)?.hash)
+  const hash = rule.hash ?? own.find((one) => one !== undefined)
+  return {
+    fallbacks,
+    variantsOf: ({ prefix }) =>
+      hashVariants(hash, from).map(({ headers, action: hashing, responseHeaders }) => ({
+        headers,
+        fields: { route: { ...forward, ...rewriteFields(rule.rewrite, prefix, from), ...hashing } },
+        responseHeaders,
+      })),
+  }
+}
+
+const always = (fields: Fields): Action => ({
+  fallbacks: [],
+  variantsOf: () => [{ headers: [], fields, responseHeaders: [] }],
+})
+
+/** A browser asks by OPTIONS before it sends another method, which a rule for that method would not hear. */
+function preflights(
+  rule: Rule,
+  common: Fields,
+  from: SourcePlace,
+  nameOf: (part: number, of: number) => string,
+  variantsOf: Action['variantsOf'],
+): readonly EnvoyJson[] {
+  if (rule.cors === undefined) return []
+  const isDeaf = ({ methods }: Match): boolean => methods !== undefined && !methods.includes('OPTIONS')
+  const asked = { name: 'access-control-request-method', present_match: true }
+  const matches = rule.match.map((match): Match => (isDeaf(match) ? { ...match, methods: ['OPTIONS'] } : match))
+  return matchesOf(matches, from, nameOf).flatMap((part, index, parts) => {
+    const match = rule.match[part.match]
+    const [variant] = variantsOf(part)
+    if (match === undefined || variant === undefined || !isDeaf(match)) return []
+    const name = nameOf(index, parts.length)
+    const headers = [...part.headers, at(part.from, asked)]
+    return [at(from, { name, match: at(part.from, { ...part.fields, headers }), ...variant.fields, ...common })]
   })
 }
-
-function pathMatch(text: TextMatch): EnvoyJson {
-  if ('exact' in text) return { path: text.exact }
-  if ('prefix' in text) {
-    // Envoy's own `prefix` would match /apiary for /api, and its separated one refuses a `/` at the end.
-    const prefix = text.prefix.replace(/\/+$/, '')
-    return prefix === '' ? { prefix: '/' } : { path_separated_prefix: prefix }
-  }
-  throw new Error('a path is matched by something that is not in this version')
-}
-
-function actionOf(
-  { rule }: PlacedRule,
-  services: ServiceFacets,
-  from: SourcePlace,
-  defaultTimeoutMs: number | undefined,
-): Fields {
-  if (rule.action.kind !== 'forward') throw new Error(`the action ${rule.action.kind} is not in this version`)
-  const { backends } = rule.action
-  const arms = backends.map((backend, index) => ({ backend, place: within(from, `backends[${index}]`) }))
-  const weighted = arms.filter(({ backend }) => backend.weight !== 0)
-  // Envoy refuses weights whose sum is 0; MODEL.md says what all zero means.
-  if (weighted.length === 0) return { direct_response: { status: 503 } }
-  const isGrpc = backends.every(({ service }) => services.get(service)?.protocol === 'grpc')
-  const timeout = isGrpc ? '0s' : durationJson(defaultTimeoutMs ?? routeDefaults.timeoutMs.value)
-  const [first, ...others] = weighted
-  if (first !== undefined && others.length === 0)
-    return { route: { cluster: at(first.place, nameOf(first.backend)), timeout } }
-  const clusters = weighted.map(({ backend, place }) =>
-    at(place, { name: nameOf(backend), weight: at(within(place, 'weight'), backend.weight ?? 1) }),
-  )
-  return { route: { weighted_clusters: { clusters }, timeout } }
-}
-
-const nameOf = ({ service, version }: Backend): string => clusterName(service, version)

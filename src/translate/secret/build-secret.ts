@@ -1,9 +1,36 @@
-import type { SecretInput, SecretOutput } from '../contract.ts'
+import { resourceTypes } from '../../resource/type-url.ts'
+import type { GeneratedJson, SecretFacet, SecretInput, SecretOutput } from '../contract.ts'
+import { at, type EnvoyJson, within } from '../envoy-json.ts'
 
-/**
- * What is sent of a Secret, and what others may know of it.
- * @throws Error always: the kind is refused by name until it is in this version
- */
-export function buildSecret({ secret }: SecretInput): SecretOutput {
-  throw new Error(`the Secret ${secret.form.name} is not in this version`)
+/** What is sent of a Secret whose files are at hand. */
+export function buildSecret({ secret, content }: SecretInput): SecretOutput {
+  const from = { document: secret, path: '' }
+  const { name } = secret.form
+  const pem = content?.pem
+  if (pem === undefined) return { resource: undefined, problems: [] }
+  const json: EnvoyJson =
+    pem.kind === 'ca'
+      ? { name, validation_context: at(within(from, 'ca'), { trusted_ca: { inline_string: pem.certificates } }) }
+      : {
+          name,
+          tls_certificate: at(within(from, 'certificate'), {
+            certificate_chain: { inline_string: pem.chain },
+            private_key: { inline_string: pem.key },
+          }),
+        }
+  const resource: GeneratedJson = { type: 'secret', name, json, from }
+  return { resource, problems: [] }
 }
+
+/** What others may know of a Secret: another certificate for the same names is the same. */
+export function secretFacetOf({ secret, content }: SecretInput): SecretFacet {
+  return { name: secret.form.name, isCa: secret.form.ca !== undefined, dnsNames: content?.dnsNames }
+}
+
+/** Where a client gets a Secret. */
+export function secretReference(name: string): EnvoyJson {
+  return { name, sds_config: { ads: {}, resource_api_version: 'V3' } }
+}
+
+/** The type of what is sent of a Secret. */
+export const secretTypeUrl: string = resourceTypes.secret.typeUrl

@@ -1,5 +1,7 @@
-import { isRegex } from '../../../resource/regex.ts'
+import { groupCount, isRegex } from '../../../resource/regex.ts'
+import type { Plain } from '../plain-message.ts'
 import type { Match, NamedMatch, Redirect, Rewrite, RouteForm, Rule, TextMatch } from '../route-form.ts'
+
 import { below, type Check, exactlyOne, given, named } from './check.ts'
 import { checkBackend, checkBackends, checkHash, checkHeaderChange, checkRetry } from './check-common.ts'
 import { checkHeaderName, checkHosts, checkMethods, checkName, checkUnique, isHost } from './check-names.ts'
@@ -36,7 +38,11 @@ function checkRule(check: Check, path: string, rule: Rule, action: object): void
       check.error(`${path}.name`, message, 'Write a name with a letter.', 'invalid-name')
     }
   }
-  for (const [index, match] of rule.match.entries()) checkMatch(check, `${path}.match[${index}]`, match)
+  for (const [index, match] of rule.match.entries()) {
+    const plain = (action as { readonly match?: readonly Plain[] }).match?.[index] ?? {}
+    checkMatch(check, `${path}.match[${index}]`, match, plain)
+  }
+  checkPartCount(check, path, rule)
   if (rule.action.kind === 'forward') {
     checkBackends(check, `${path}.backends`, rule.action.backends)
   } else {
@@ -62,6 +68,13 @@ function checkRule(check: Check, path: string, rule: Rule, action: object): void
   for (const [index, origin] of (rule.cors?.origins ?? []).entries()) {
     checkRegex(check, `${path}.cors.origins[${index}]`, origin)
   }
+  if (
+    rule.cors?.credentials === true &&
+    rule.cors.origins.some((origin) => 'exact' in origin && origin.exact === '*')
+  ) {
+    const message = 'Every site could act with the cookies of whoever visits it.'
+    check.error(`${path}.cors.credentials`, message, 'Name the origins, or remove `credentials`.')
+  }
   checkMethods(
     check,
     `${path}.cors.methods`,
@@ -69,12 +82,24 @@ function checkRule(check: Check, path: string, rule: Rule, action: object): void
   )
 }
 
-function checkMatch(check: Check, path: string, match: Match): void {
+/** Each becomes a route, in the memory of every proxy. */
+const mostParts = 256
+
+function checkPartCount(check: Check, path: string, { match }: Rule): void {
+  const count = match.reduce((sum, one) => sum + (one.path?.length ?? 1), 0)
+  if (count <= mostParts) return
+  const message = `The rule matches in ${count} ways, and ${mostParts} are the most.`
+  check.error(`${path}.match`, message, 'Use prefixes or a regex, or make several rules.')
+}
+
+function checkMatch(check: Check, path: string, match: Match, plain: Plain): void {
   for (const [index, text] of (match.path ?? []).entries()) checkPath(check, `${path}.path[${index}]`, text)
   checkMethods(check, `${path}.methods`, match.methods)
   for (const kind of ['headers', 'query', 'cookies'] as const) {
     for (const [index, one] of (match[kind] ?? []).entries()) {
-      checkNamedMatch(check, `${path}.${kind}[${index}]`, one, kind !== 'query')
+      const at = `${path}.${kind}[${index}]`
+      exactlyOne(check, at, (plain[kind] as readonly object[] | undefined)?.[index] ?? {}, ['any', 'not'], true)
+      checkNamedMatch(check, at, one, kind !== 'query')
     }
   }
   if (match.grpc !== undefined) {
@@ -106,6 +131,11 @@ function checkNamedMatch(check: Check, path: string, match: NamedMatch, isHeader
     check.error(path, 'It says no value.', 'Write a text, or `{present: true}`.')
   }
   const list = match.not === true ? 'not' : 'any'
+  const lone = match.any.findIndex((text) => 'present' in text)
+  if (lone >= 0 && match.any.length > 1) {
+    const message = '`present` stands alone: beside other values it would say all or nothing.'
+    check.error(`${path}.${list}[${lone}].present`, message, 'Write two items in `match`, of which any may hold.')
+  }
   for (const [index, text] of match.any.entries()) {
     if (!('present' in text)) checkRegex(check, `${path}.${list}[${index}]`, text)
   }
@@ -135,9 +165,22 @@ function checkRewrite(check: Check, path: string, rule: Rule, rewrite: Rewrite):
     check.error(path, 'The rewrite changes nothing.', `Add ${named(['prefix', 'path', 'regex', 'host'], 'or')}.`)
   }
   if (rewrite.prefix !== undefined) checkPrefixed(check, `${path}.prefix`, rule)
-  if (rewrite.regex !== undefined && !isRegex(rewrite.regex.pattern)) {
+  if (rewrite.regex !== undefined) checkRegexRewrite(check, below(path, 'regex'), rewrite.regex)
+}
+
+/** Envoy refuses the whole table of routes for a substitution that RE2 does not take. */
+function checkRegexRewrite(check: Check, path: string, { pattern, with: text }: NonNullable<Rewrite['regex']>): void {
+  const groups = groupCount(pattern)
+  if (groups === undefined) {
     const fix = 'Mend it; RE2 has no look-around and no references to groups.'
-    check.error(below(path, 'regex.pattern'), 'RE2 cannot read this expression.', fix)
+    check.error(`${path}.pattern`, 'RE2 cannot read this expression.', fix)
+    return
+  }
+  for (const [, what = ''] of text.matchAll(/\\(.?)/gs)) {
+    if (what === '\\' || (/\d/.test(what) && Number(what) <= groups)) continue
+    const message = /\d/.test(what) ? `The pattern has no group ${what}.` : 'After `\\` stands no number of a group.'
+    check.error(`${path}.with`, message, 'Write `\\1` for the first group, and `\\\\` for the character itself.')
+    return
   }
 }
 

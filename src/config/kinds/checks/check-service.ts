@@ -9,11 +9,14 @@ export function checkService(check: Check, form: ServiceForm): void {
   checkHosts(check, 'hosts', form.hosts, false)
   checkWhere(check, form)
   checkPolicy(check, '', form)
+  checkForProtocol(check, '', form, form)
   for (const [index, { name, policy }] of (form.versions ?? []).entries()) {
     const path = `versions[${index}]`
     checkName(check, path, name)
     checkReserved(check, path, name, ['app', 'local', 'inbound', 'outbound'])
-    if (policy !== undefined) checkPolicy(check, path, policy)
+    if (policy === undefined) continue
+    checkPolicy(check, path, policy)
+    checkForProtocol(check, path, policy, form)
   }
 }
 
@@ -67,6 +70,28 @@ export function checkPolicy(check: Check, path: string, policy: ServicePolicy): 
   if (policy.tls !== undefined) checkNamesIn(check, below(path, 'tls'), policy.tls, ['ca', 'secret'])
 }
 
+/** Settings of HTTP in a Service that passes on what it gets. */
+const ofHttp: readonly (readonly [group: keyof ServicePolicy, fields: readonly string[]])[] = [
+  ['circuitBreaker', ['maxRequests', 'maxRetries', 'retryBudget']],
+  ['connectionPool', ['idleTimeout', 'maxRequestsPerConnection', 'maxConnectionAge', 'http2']],
+  ['outlierDetection', ['consecutiveGatewayErrors']],
+]
+
+/** @param path of what holds the policy's fields: the Service, or one of its versions. */
+function checkForProtocol(check: Check, path: string, policy: ServicePolicy, { protocol, tls }: ServiceForm): void {
+  const isHttp = protocol !== 'tcp' && protocol !== 'tls'
+  const unused = (field: string): void => {
+    const fix = isHttp ? 'Remove it, or write `protocol: http2` or `grpc`.' : 'Remove it.'
+    check.error(below(path, field), `It has no effect with the protocol \`${protocol}\`.`, fix)
+  }
+  for (const [group, fields] of isHttp ? [] : ofHttp) {
+    const held = policy[group]
+    if (typeof held === 'object') for (const field of given(held, fields)) unused(`${group}.${field}`)
+  }
+  const isPlainHttp1 = protocol === 'http' && tls === undefined && policy.tls === undefined
+  if (isPlainHttp1 && policy.connectionPool?.http2 !== undefined) unused('connectionPool.http2')
+}
+
 function checkLoadBalancing(check: Check, path: string, balancing: LoadBalancing | undefined): void {
   if (balancing === undefined) return
   const { policy = balancing.hash === undefined ? 'least-request' : 'maglev' } = balancing
@@ -78,6 +103,11 @@ function checkLoadBalancing(check: Check, path: string, balancing: LoadBalancing
   onlyWith('slowStart', ['least-request', 'round-robin'])
   onlyWith('choices', ['least-request'])
   onlyWith('hash', ['ring-hash', 'maglev'])
+  onlyWith('localityWeights', ['least-request', 'round-robin', 'random', 'ring-hash', 'maglev'])
+  if (balancing.zoneAware !== false) {
+    for (const field of ['zoneAware', 'zoneMinEndpoints'] as const)
+      onlyWith(field, ['least-request', 'round-robin', 'random'])
+  }
   if (balancing.localityWeights !== undefined && balancing.zoneAware === true) {
     const message = '`localityWeights` and `zoneAware` exclude each other.'
     check.error(below(path, 'localityWeights'), message, 'Keep one of them.')

@@ -1,0 +1,298 @@
+import { describe, expect, it } from 'vitest'
+import type { KindDocument } from '../../config/kinds/kind-document.ts'
+import type { KindForm } from '../../config/kinds/kind-form.ts'
+import { noPlaces } from '../../config/kinds/places.ts'
+import type { ServiceForm, ServicePolicy } from '../../config/kinds/service-form.ts'
+import { loadEnvoyApi } from '../../resource/envoy-api.ts'
+import { messageToJson } from '../../resource/json/codec.ts'
+import { buildGenerated, type PlacedProblem } from '../build-generated.ts'
+import type { ServiceOutput } from '../contract.ts'
+import { buildServiceUnit, facetOf } from './build-service-unit.ts'
+
+const api = loadEnvoyApi()
+
+const documentOf = <F extends KindForm>(form: F): KindDocument<F> => ({
+  key: `${form.kind}.yaml`,
+  origin: { name: `${form.kind}.yaml` },
+  form,
+  places: noPlaces,
+})
+
+function service(rest: Partial<ServiceForm> = {}): KindDocument<ServiceForm> {
+  const endpoints = [{ address: '10.0.0.1', port: 80 }]
+  return documentOf({ kind: 'Service', name: 'cart', protocol: 'http', endpoints, ...rest })
+}
+
+interface Given {
+  readonly mesh?: ServicePolicy
+  readonly isFallbackMember?: boolean
+  readonly registered?: readonly { readonly address: string; readonly port: number; readonly weight?: number }[]
+}
+
+function build(
+  form: Partial<ServiceForm>,
+  { mesh, isFallbackMember = false, registered = [] }: Given = {},
+): ServiceOutput {
+  return buildServiceUnit({
+    service: service(form),
+    instances: registered.map((endpoint, index) => ({
+      kind: 'Instance',
+      name: `cart/${index}`,
+      service: 'cart',
+      endpoint,
+    })),
+    defaults: mesh && {
+      policy: mesh,
+      from: { document: documentOf({ kind: 'Mesh', name: 'shop' }), path: 'defaults.service' },
+    },
+    isFallbackMember,
+  })
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: the tests look into Envoy's JSON by name.
+type Json = any
+
+/** What a resource of the unit is, once it went through the door. */
+function json(output: ServiceOutput, type: 'cluster' | 'endpoint' = 'cluster', name = 'cart'): Json {
+  const found = output.resources.find((one) => one.type === type && one.name === name)
+  if (found === undefined) return undefined
+  const { resource, problems } = buildGenerated(api, found.type, found.json, found.from)
+  expect(problems).toEqual([])
+  return resource && messageToJson(api, resource.typeUrl, resource.bytes)
+}
+
+const told = ({ problems }: { readonly problems: readonly PlacedProblem[] }): string[] =>
+  problems.map(({ severity, code, at }) => `${severity} ${code} ${at.key} ${at.path}`)
+
+const policyOf = (form: Partial<ServiceForm>, mesh?: ServicePolicy): Json =>
+  json(build(form, mesh && { mesh })).load_balancing_policy.policies[0].typed_extension_config
+
+describe('the layers of a policy', () => {
+  it('are asked field by field, the nearest first', () => {
+    const pool = json(
+      build(
+        {
+          connectionPool: { idleTimeout: 2000 },
+          versions: [{ name: 'v1', labels: {}, policy: { connectionPool: { maxRequestsPerConnection: 3 } } }],
+        },
+        { mesh: { connectionPool: { idleTimeout: 1000, maxRequestsPerConnection: 1, connectTimeout: 1500 } } },
+      ),
+      'cluster',
+      'cart/v1',
+    )
+    const options = pool.typed_extension_protocol_options['envoy.extensions.upstreams.http.v3.HttpProtocolOptions']
+    expect(options.common_http_protocol_options).toEqual({ idle_timeout: '2s', max_requests_per_connection: 3 })
+    expect(pool.connect_timeout).toBe('1.500s')
+  })
+
+  it.each<[string, ServicePolicy['outlierDetection'], ServicePolicy['outlierDetection'], string]>([
+    ['nobody says anything', undefined, undefined, '5 30s 300s'],
+    ['the Service switches off', 'off', { consecutive5xx: 9 }, 'off'],
+    ['the Mesh switches off', undefined, 'off', 'off'],
+    ['the Service switches on again', { consecutive5xx: 2 }, 'off', '2 30s 300s'],
+    [
+      'the Service says less than the Mesh',
+      { consecutive5xx: 2 },
+      { consecutive5xx: 9, ejectionTime: 1000 },
+      '2 1s 300s',
+    ],
+    ['the first time is longer than the default of the longest', { ejectionTime: 600_000 }, undefined, '5 600s 600s'],
+    [
+      'the first time is longer than the longest of the Mesh',
+      { ejectionTime: 5000 },
+      { maxEjectionTime: 2000 },
+      '5 5s 5s',
+    ],
+    ['the longest is shorter than the default of the first', { maxEjectionTime: 2000 }, undefined, '5 2s 2s'],
+    ['the longest is shorter than the first of the Mesh', { maxEjectionTime: 2000 }, { ejectionTime: 5000 }, '5 2s 2s'],
+  ])('outlier detection, where %s', (_, own, mesh, expected) => {
+    const { outlier_detection: detection } = json(
+      build({ ...(own && { outlierDetection: own }) }, mesh && { mesh: { outlierDetection: mesh } }),
+    )
+    const { consecutive_5xx, base_ejection_time, max_ejection_time } = detection ?? {}
+    expect(detection === undefined ? 'off' : `${consecutive_5xx} ${base_ejection_time} ${max_ejection_time}`).toBe(
+      expected,
+    )
+  })
+
+  it.each<[string, ServicePolicy['circuitBreaker'], ServicePolicy['circuitBreaker'], object]>([
+    ['nobody', undefined, undefined, { budget: 20, min: 3 }],
+    ['the Service by number', { maxRetries: 4 }, { retryBudget: { percent: 50 } }, { retries: 4 }],
+    ['the Service by budget', { retryBudget: { percent: 50 } }, { maxRetries: 4 }, { budget: 50, min: 3 }],
+    ['the Mesh by number', {}, { maxRetries: 0 }, { retries: 0 }],
+  ])('retries limited by %s', (_, own, mesh, expected) => {
+    const { circuit_breakers: breakers } = json(
+      build({ ...(own && { circuitBreaker: own }) }, mesh && { mesh: { circuitBreaker: mesh } }),
+    )
+    for (const { max_retries: retries, retry_budget: budget } of breakers.thresholds) {
+      expect({
+        ...(retries !== undefined && { retries }),
+        ...(budget && { budget: budget.budget_percent.value, min: budget.min_retry_concurrency }),
+      }).toEqual(expected)
+    }
+  })
+
+  it.each<[ServiceForm['protocol'], string | undefined]>([
+    ['http', 'http_health_check'],
+    ['grpc', 'http_health_check'],
+    ['tcp', undefined],
+    ['tls', undefined],
+  ])('give a Service of protocol %s the HTTP health check of the Mesh: %s', (protocol, expected) => {
+    const checks = json(build({ protocol }, { mesh: { healthCheck: { http: { path: '/' } } } })).health_checks
+    expect(Object.keys(checks?.[0] ?? {}).find((key) => key.endsWith('_check'))).toBe(expected)
+  })
+
+  it('give a gRPC health check of the Mesh to gRPC alone, and one by connection to all', () => {
+    const grpc = { healthCheck: { grpc: {} } }
+    expect(json(build({ protocol: 'http2' }, { mesh: grpc })).health_checks).toBeUndefined()
+    expect(json(build({ protocol: 'grpc' }, { mesh: grpc })).health_checks).toHaveLength(1)
+    expect(json(build({ protocol: 'tcp' }, { mesh: { healthCheck: { tcp: true } } })).health_checks).toHaveLength(1)
+  })
+})
+
+describe('a load balancing policy', () => {
+  it.each<[string, ServicePolicy['loadBalancing'], ServicePolicy['loadBalancing'], string]>([
+    ['nobody says', undefined, undefined, 'least_request'],
+    ['the Mesh says', {}, { policy: 'random' }, 'random'],
+    ['the Service says', { policy: 'round-robin' }, { policy: 'random' }, 'round_robin'],
+    ['a hash asks for', { hash: { header: 'x' } }, { policy: 'random' }, 'maglev'],
+    ['a hash leaves to the Mesh', { hash: { header: 'x' } }, { policy: 'ring-hash' }, 'ring_hash'],
+  ])('that %s', (_, own, mesh, expected) => {
+    const found = policyOf({ ...(own && { loadBalancing: own }) }, mesh && { loadBalancing: mesh })
+    expect(found.name).toBe(`envoy.load_balancing_policies.${expected}`)
+  })
+
+  it('leaves out what it inherits and cannot use, without a word', () => {
+    const mesh = { loadBalancing: { slowStart: 1000, choices: 3, zoneAware: true } }
+    const output = build({ loadBalancing: { policy: 'maglev' } }, { mesh })
+    expect(output.problems).toEqual([])
+    expect(policyOf({ loadBalancing: { policy: 'maglev' } }, mesh).typed_config).toEqual({
+      '@type': expect.stringContaining('Maglev'),
+    })
+  })
+
+  it('that the Mesh chooses is told to a Service whose settings it cannot use', () => {
+    const output = build({ loadBalancing: { slowStart: 1000 } }, { mesh: { loadBalancing: { policy: 'maglev' } } })
+    expect(told(output)).toEqual(['warning no-effect Service.yaml loadBalancing.slowStart'])
+    expect(output.problems[0]?.message).toBe(
+      '`slowStart` has no effect with the policy `maglev`, which the Mesh chooses.',
+    )
+  })
+
+  it('of a version is told once, at the version', () => {
+    const versions = [{ name: 'v1', labels: {}, policy: { loadBalancing: { choices: 3 } } }]
+    const output = build({ loadBalancing: { policy: 'random' }, versions })
+    expect(told(output)).toEqual(['warning no-effect Service.yaml versions[0].loadBalancing.choices'])
+  })
+
+  it('prefers the zone, or shares by weights, whichever is said nearer', () => {
+    const zoneAware = { loadBalancing: { zoneAware: true } }
+    const weights = { loadBalancing: { localityWeights: { a: 1 } } }
+    const field = (own: Partial<ServiceForm>, mesh: ServicePolicy): string[] =>
+      Object.keys(policyOf(own, mesh).typed_config.locality_lb_config)
+    expect(field(zoneAware, weights)).toEqual(['zone_aware_lb_config'])
+    expect(field(weights, zoneAware)).toEqual(['locality_weighted_lb_config'])
+  })
+})
+
+describe('endpoints', () => {
+  it('of the registry join those that are listed, each address once', () => {
+    const registered = [
+      { address: '10.0.0.1', port: 80, weight: 9 },
+      { address: '10.0.0.2', port: 80 },
+      { address: '10.0.0.2', port: 80 },
+    ]
+    const { endpoints } = json(build({ registry: { name: 'cart' } }, { registered }), 'endpoint')
+    const found = endpoints[0].lb_endpoints
+    expect(found.map((one: Json) => one.endpoint.address.socket_address.address)).toEqual(['10.0.0.1', '10.0.0.2'])
+    expect(found[0].load_balancing_weight).toBeUndefined()
+  })
+
+  it('come by EDS only where all of them are addresses', () => {
+    expect(json(build({})).type).toBe('EDS')
+    const named = build({}, { registered: [{ address: 'cart-2.example', port: 80 }] })
+    expect(json(named).type).toBe('STRICT_DNS')
+    expect(json(named, 'endpoint')).toBeUndefined()
+    expect(facetOf(service({ endpoints: [{ address: 'cart.example', port: 80 }] }), undefined).isDns).toBe(true)
+  })
+
+  it.each<[string, Partial<ServiceForm>, string[]]>([
+    ['none', { endpoints: [] }, ['Add `endpoints`.']],
+    [
+      'none but in the registry',
+      { endpoints: [], registry: { name: 'basket' } },
+      ['Register an instance of basket, or add `endpoints`.'],
+    ],
+    [
+      'only such of no weight',
+      { endpoints: [{ address: '10.0.0.1', port: 80, weight: 0 }] },
+      ['Give one of them a weight.'],
+    ],
+    ['a name to resolve', { endpoints: [], dns: { host: 'a.example', port: 80 } }, []],
+  ])('%s: what is to do is told', (_, form, fixes) => {
+    const output = build(form)
+    expect(output.problems.map(({ severity, code, fix }) => `${severity} ${code} ${fix}`)).toEqual(
+      fixes.map((fix) => `warning no-endpoints ${fix}`),
+    )
+  })
+
+  it('in a zone that gets nothing by the weights are told at the weights, once for all versions', () => {
+    const endpoints = [
+      { address: '10.0.0.1', port: 80, zone: 'a' },
+      { address: '10.0.0.2', port: 80 },
+    ]
+    const form = { endpoints, versions: [{ name: 'v1', labels: {} }] }
+    const weights = { loadBalancing: { localityWeights: { a: 1 } } }
+    expect(told(build({ ...form, ...weights }))).toEqual([
+      'warning no-effect Service.yaml loadBalancing.localityWeights',
+    ])
+    expect(told(build(form, { mesh: weights }))).toEqual([
+      'warning no-effect Mesh.yaml defaults.service.loadBalancing.localityWeights',
+    ])
+  })
+
+  it('spill over to a fallback host by host, unless priorities do that', () => {
+    const one = { address: '10.0.0.1', port: 80 }
+    const policy = (endpoints: ServiceForm['endpoints'], isFallbackMember: boolean): Json =>
+      json(build({ endpoints: endpoints ?? [] }, { isFallbackMember }), 'endpoint').policy
+    expect(policy([one], false)).toBeUndefined()
+    expect(policy([one], true)).toEqual({ overprovisioning_factor: 100_000 })
+    expect(policy([one, { ...one, port: 81, priority: 1 }], true)).toBeUndefined()
+  })
+
+  it('are asked for their health at the port of the endpoint, or else of the health check', () => {
+    const endpoints = [
+      { address: '10.0.0.1', port: 80 },
+      { address: '10.0.0.2', port: 80, healthPort: 82 },
+    ]
+    const checked = build({ endpoints, healthCheck: { tcp: true, port: 81 } })
+    const found = json(checked, 'endpoint').endpoints[0].lb_endpoints
+    expect(found.map((one: Json) => one.endpoint.health_check_config.port_value)).toEqual([81, 82])
+  })
+})
+
+describe('an HTTP health check', () => {
+  const statuses = (...written: string[]): Json => {
+    const http = { path: '/', ...(written.length > 0 && { statuses: written }) }
+    const [{ http_health_check: check }] = json(build({ healthCheck: { http } })).health_checks
+    const text = (ranges: Json): string[] => ranges.map(({ start, end }: Json) => `${start}-${end}`)
+    return { expected: text(check.expected_statuses), failing: text(check.retriable_statuses ?? []) }
+  }
+
+  it.each<[string[], string[], string[]]>([
+    [[], ['200-201'], ['100-200', '201-600']],
+    [
+      ['404', '200-299'],
+      ['404-405', '200-300'],
+      ['100-200', '300-404', '405-600'],
+    ],
+    [['100-599'], ['100-600'], []],
+    [
+      ['200-299', '250', '210-350'],
+      ['200-300', '250-251', '210-351'],
+      ['100-200', '351-600'],
+    ],
+  ])('that expects %j counts every other status as one failure of several', (written, expected, failing) => {
+    expect(statuses(...written)).toEqual({ expected, failing })
+  })
+})

@@ -1,0 +1,37 @@
+import type { AccessLog, RouteDefaults, Tracing } from '../../config/kinds/common-form.ts'
+
+/** What is said in several places: of each field, what the place nearest to the listener says (MODEL.md). Nearest last. */
+
+export function accessLogOf(...layers: readonly (AccessLog | undefined)[]): AccessLog | undefined {
+  return merged(layers, (below, above) => ({
+    ...below,
+    ...above,
+    // Whoever gives fields means JSON, whatever the format was.
+    ...(above.fields !== undefined && above.format === undefined && { format: 'json' as const }),
+  }))
+}
+
+export function tracingOf(...layers: readonly (Tracing | undefined)[]): Tracing | undefined {
+  return merged(layers, (below, above) => {
+    const { otlp, zipkin, ...rest } = below
+    const isElsewhere = above.otlp !== undefined || above.zipkin !== undefined
+    const collector = { ...(otlp && { otlp }), ...(zipkin && { zipkin }) }
+    return { ...rest, ...(!isElsewhere && collector), ...above }
+  })
+}
+
+export function routeDefaultsOf(...layers: readonly (RouteDefaults | undefined)[]): RouteDefaults {
+  const layered = merged(layers, (below, above) => ({
+    ...below,
+    ...above,
+    ...(above.retry && { retry: { ...below.retry, ...above.retry } }),
+  }))
+  return layered ?? {}
+}
+
+function merged<T extends object>(layers: readonly (T | undefined)[], over: (below: T, above: T) => T): T | undefined {
+  return layers.reduce((below, above) => {
+    if (below === undefined || above === undefined) return above ?? below
+    return over(below, above)
+  }, undefined)
+}

@@ -1,0 +1,293 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { KindDocument } from '../../config/kinds/kind-document.ts'
+import type { RouteForm } from '../../config/kinds/route-form.ts'
+import type { SidecarForm } from '../../config/kinds/sidecar-form.ts'
+import type { NodeSelector } from '../../resource/node-selector.ts'
+import type { PlacedProblem } from '../build-generated.ts'
+import type { Reads, Rule } from '../cells.ts'
+import type {
+  Audience,
+  HttpFilterKind,
+  MeshLayer,
+  OutboundOutput,
+  OutboundPort,
+  ServiceFacet,
+  SidecarOutbound,
+} from '../contract.ts'
+import { outboundName, passthroughName, sharedOutbound } from '../names.ts'
+import { layerDefaults } from '../route/layer-defaults.ts'
+import { buildOutbound } from '../sidecar/build-outbound.ts'
+import { outboundPortsOf, portClashesOf } from '../sidecar/outbound-ports-of.ts'
+import { audienceOf } from './audience.ts'
+
+/** What these rules read of the others. */
+export interface OutboundSources {
+  readonly facet: Rule<ServiceFacet | undefined>
+  readonly meshLayer: Rule<MeshLayer>
+  readonly nodes: Rule<readonly NodeSelector[]>
+}
+
+export interface OutboundRules {
+  /** Kept for each Service. */
+  readonly serviceHosts: Rule<readonly string[]>
+  /** Kept for each Route. */
+  readonly meshRoute: Rule<MeshRoute | undefined>
+  /** Kept for each Sidecar. */
+  readonly sidecarKind: Rule<SidecarKind>
+  /** A document to tell things of that are nobody's: the Mesh, or else the first Sidecar that may call every Service. */
+  readonly anchor: Rule<KindDocument | undefined>
+  /** The proxies that may call every Service. */
+  readonly untrimmed: Rule<Audience | undefined>
+  /** Those of them that say nothing of their own, and so share the routes. */
+  readonly sharing: Rule<Audience | undefined>
+  /** What all of them share; undefined where there is none. */
+  readonly shared: Rule<OutboundOutput | undefined>
+  /** The outbound side of one Sidecar, and what of it is its own. */
+  outboundOf(read: Reads, sidecar: KindDocument<SidecarForm>): SidecarOutbound & { readonly own?: OutboundOutput }
+}
+
+/** A Route for the sidecars: the hosts it is for, and the Services that it names. */
+export interface MeshRoute {
+  readonly hosts: readonly string[]
+  readonly services: readonly string[]
+}
+
+export interface SidecarKind {
+  /** It takes what all share. */
+  readonly isShared: boolean
+  readonly isUntrimmed: boolean
+  readonly usesPorts: boolean
+}
+
+/** What a sidecar may call, and by which routes. Those that may call everything share what is made of everything. */
+export function outboundRules({ facet, meshLayer, nodes }: OutboundSources): OutboundRules {
+  const serviceHosts: Rule<readonly string[]> = {
+    name: 'service hosts',
+    level: 1,
+    compute(read, name) {
+      const service = read.input('Service', name) as KindDocument & { readonly form: { readonly hosts?: readonly string[] } }
+      return service === undefined ? [] : [name, ...(service.form.hosts ?? [])]
+    },
+    isSame: isDeepStrictEqual,
+    facts: (hosts) => [
+      ...hosts.slice(0, 1).map((): [string, string] => ['services', '']),
+      ...hosts.map((host): [string, string] => ['services at', host]),
+    ],
+  }
+
+  const meshRoute: Rule<MeshRoute | undefined> = {
+    name: 'mesh route',
+    level: 1,
+    compute(read, name) {
+      const form = routeIn(read, name)?.form
+      if (form === undefined || !isForMesh(form)) return undefined
+      return { hosts: form.hosts, services: servicesIn(form) }
+    },
+    isSame: isDeepStrictEqual,
+    facts: (route) =>
+      route === undefined
+        ? []
+        : [
+            ['mesh routes', ''],
+            ...route.hosts.map((host): [string, string] => ['mesh routes at', host]),
+            ...route.services.map((service): [string, string] => ['mesh routes to', service]),
+          ],
+  }
+
+  const sidecarKind: Rule<SidecarKind> = {
+    name: 'sidecar kind',
+    level: 1,
+    compute(read, name) {
+      const form = sidecarIn(read, name)?.form
+      const isUntrimmed = form !== undefined && form.outbound?.services === undefined
+      const isShared = isUntrimmed && form.defaults === undefined && form.outbound?.unknown === undefined
+      return { isShared, isUntrimmed, usesPorts: form !== undefined && form.capture !== 'iptables' }
+    },
+    isSame: isDeepStrictEqual,
+    facts: ({ isShared, isUntrimmed, usesPorts }) => [
+      ['sidecars', ''],
+      ...(isUntrimmed ? [['untrimmed sidecars', ''] as const] : []),
+      ...(isShared ? [['sharing routes', ''] as const] : []),
+      ...(isShared && usesPorts ? [['sharing ports', ''] as const] : []),
+    ],
+  }
+
+  const untrimmed: Rule<Audience | undefined> = {
+    name: 'untrimmed audience',
+    level: 2,
+    compute: (read) => audienceOf(read.members('untrimmed sidecars', '').flatMap((name) => read.get(nodes, `Sidecar/${name}`))),
+    isSame: (a, b) => a === b,
+  }
+
+  const sharing: Rule<Audience | undefined> = {
+    name: 'sharing audience',
+    level: 2,
+    compute: (read) => audienceOf(read.members('sharing routes', '').flatMap((name) => read.get(nodes, `Sidecar/${name}`))),
+    isSame: (a, b) => a === b,
+  }
+
+  const anchor: Rule<KindDocument | undefined> = {
+    name: 'anchor',
+    level: 2,
+    compute(read) {
+      const [first] = read.members('sharing routes', '')
+      if (first === undefined) return undefined
+      return (read.input('Mesh', 'mesh') as KindDocument | undefined) ?? sidecarIn(read, first)
+    },
+    // Where it stands is looked up by its key when somebody is told.
+    isSame: (a, b) => a?.key === b?.key,
+  }
+
+  const hasSharedPorts: Rule<boolean> = {
+    name: 'has shared ports',
+    level: 2,
+    compute: (read) => read.members('sharing ports', '').length > 0,
+    isSame: (a, b) => a === b,
+  }
+
+  const everything: Rule<readonly ServiceFacet[]> = {
+    name: 'every service',
+    level: 2,
+    compute: (read) => read.members('services', '').flatMap((name) => read.get(facet, name) ?? []),
+    isSame: isDeepStrictEqual,
+  }
+
+  const everyPort: Rule<readonly OutboundPort[]> = {
+    name: 'every port',
+    level: 3,
+    compute: (read) => outboundPortsOf(read.get(everything, '')),
+    isSame: isDeepStrictEqual,
+  }
+
+  const shared: Rule<OutboundOutput | undefined> = {
+    name: 'shared outbound',
+    level: 3,
+    compute(read) {
+      const document = read.get(anchor, '')
+      if (document === undefined) return undefined
+      const reachable = read.get(everything, '')
+      const mesh = read.get(meshLayer, '')
+      const output = buildOutbound({
+        name: sharedOutbound,
+        reachable,
+        routes: read.members('mesh routes', '').flatMap((name) => routeIn(read, name) ?? []),
+        services: { get: (name) => read.get(facet, name) },
+        defaults: mesh.defaults,
+        passthrough: mesh.outbound === 'allow' ? passthroughName('mesh') : undefined,
+        from: { document, path: '' },
+      })
+      if (!read.get(hasSharedPorts, '')) return output
+      return { ...output, problems: [...output.problems, ...clashProblems(read, reachable, 'sidecars')] }
+    },
+    // It is compared by what it is built to.
+    isSame: () => false,
+  }
+
+  const sharedFilters: Rule<readonly HttpFilterKind[]> = {
+    name: 'shared filters',
+    level: 4,
+    compute: (read) => [...(read.get(shared, '')?.filters ?? [])].sort(),
+    isSame: isDeepStrictEqual,
+  }
+
+  function outboundOf(
+    read: Reads,
+    sidecar: KindDocument<SidecarForm>,
+  ): SidecarOutbound & { readonly own?: OutboundOutput } {
+    const { name, outbound, capture, defaults } = sidecar.form
+    const kind = read.get(sidecarKind, name)
+    const mesh = read.get(meshLayer, '')
+    const unknown = outbound?.unknown ?? mesh.outbound
+    if (kind.isShared) {
+      return {
+        routes: sharedOutbound,
+        filters: new Set(read.get(sharedFilters, '')),
+        ports: read.get(everyPort, ''),
+        passthrough: unknown === 'allow' ? passthroughName('mesh') : undefined,
+      }
+    }
+    const passthrough = unknown === 'allow' ? passthroughName(name) : undefined
+    const reachable =
+      outbound?.services === undefined
+        ? read.get(everything, '')
+        : [...new Set(outbound.services)].sort().flatMap((one) => read.get(facet, one) ?? [])
+    const own = buildOutbound({
+      name: outboundName(name),
+      reachable,
+      routes: kind.isUntrimmed
+        ? read.members('mesh routes', '').flatMap((one) => routeIn(read, one) ?? [])
+        : trimmedRoutes(read, reachable),
+      services: { get: (one) => read.get(facet, one) },
+      defaults: layerDefaults(defaults, mesh.defaults),
+      passthrough,
+      from: { document: sidecar, path: 'outbound' },
+    })
+    const problems = capture === 'iptables' ? [] : clashProblems(read, reachable, `Sidecar ${name}`)
+    return {
+      routes: outboundName(name),
+      filters: own.filters,
+      ports: outboundPortsOf(reachable),
+      passthrough,
+      own: { ...own, problems: [...own.problems, ...problems] },
+    }
+  }
+
+  return { serviceHosts, meshRoute, sidecarKind, anchor, untrimmed, sharing, shared, outboundOf }
+}
+
+/**
+ * The Routes of the mesh that concern who calls some Services: those for a host of one of them, and those to one of them
+ * for hosts of no Service. Of other hosts it hears nothing.
+ */
+function trimmedRoutes(read: Reads, reachable: readonly ServiceFacet[]): readonly KindDocument<RouteForm>[] {
+  const callable = new Set(reachable.flatMap(({ hosts }) => hosts))
+  const names = new Set([
+    ...[...callable].flatMap((host) => read.members('mesh routes at', host)),
+    ...reachable.flatMap(({ name }) => read.members('mesh routes to', name)),
+  ])
+  return [...names].sort().flatMap((name): KindDocument<RouteForm>[] => {
+    const route = routeIn(read, name)
+    if (route === undefined) return []
+    const calls = servicesIn(route.form).some((one) => reachable.some((facet) => facet.name === one))
+    const hosts = route.form.hosts.filter(
+      (host) => callable.has(host) || (calls && read.members('services at', host).length === 0),
+    )
+    return hosts.length === 0 ? [] : [{ ...route, form: { ...route.form, hosts } }]
+  })
+}
+
+function clashProblems(read: Reads, reachable: readonly ServiceFacet[], whose: string): readonly PlacedProblem[] {
+  return portClashesOf(reachable).flatMap(({ place, service, rival }): PlacedProblem[] => {
+    const document = read.input('Service', service) as KindDocument | undefined
+    if (document === undefined) return []
+    return [
+      {
+        severity: 'error',
+        code: 'conflict',
+        at: { key: document.key, path: 'port' },
+        message: `With \`capture: ports\` the ${whose} would listen on ${place} for the Service ${rival} as well.`,
+        fix: 'Give one of them an `address` of its own, such as 127.0.0.2, or another `port`.',
+      },
+    ]
+  })
+}
+
+const sidecarIn = (read: Reads, name: string): KindDocument<SidecarForm> | undefined =>
+  read.input('Sidecar', name) as KindDocument<SidecarForm> | undefined
+
+const routeIn = (read: Reads, name: string): KindDocument<RouteForm> | undefined =>
+  read.input('Route', name) as KindDocument<RouteForm> | undefined
+
+/** Without a gateway it is for the sidecars. */
+export function isForMesh({ gateways }: RouteForm): boolean {
+  return gateways === undefined || gateways.length === 0 || gateways.includes('mesh')
+}
+
+function servicesIn({ rules }: RouteForm): readonly string[] {
+  const found = rules.flatMap(({ action, mirror = [], fallback }) => [
+    ...(action.kind === 'forward' ? action.backends : []),
+    ...mirror,
+    ...(fallback === undefined ? [] : [fallback]),
+  ])
+  return [...new Set(found.map(({ service }) => service))].sort()
+}

@@ -1,0 +1,66 @@
+import type { Retry } from '../../config/kinds/common-form.ts'
+import { routeDefaults as defaults } from '../defaults.ts'
+import { durationJson } from '../duration-json.ts'
+import type { EnvoyJson } from '../envoy-json.ts'
+import { methodMatcher } from './match-json.ts'
+
+/** What a gRPC server says of a call, and what no server has seen: not what a failed HTTP request is. */
+const grpcWords: readonly string[] = [
+  'connect-failure',
+  'refused-stream',
+  'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
+  'unavailable',
+]
+
+/**
+ * Envoy's RetryPolicy.
+ * @param own of the rule
+ * @param inherited what the caller's side and the Mesh say
+ */
+export function retryJson(own: Retry | undefined, inherited: Retry | undefined, isGrpc: boolean): EnvoyJson {
+  const retry = { ...inherited, ...own }
+  const attempts = retry.attempts ?? defaults.retryAttempts.value
+  // Every call of gRPC is a POST, and only its author knows which may be made twice.
+  const methods = isGrpc ? undefined : methodMatcher(retry.methods ?? defaults.retryMethods.value)
+  const only = methods && { retriable_request_headers: [methods] }
+  // Without a policy a header of the client could still ask for retries, of a POST as well.
+  if (attempts === 0) return { num_retries: 0, ...only }
+  const words = own?.retryOn ?? (isGrpc ? grpcOnly(inherited?.retryOn) : inherited?.retryOn) ?? defaults.retryOn.value
+  const statuses = words.filter((word) => /^\d{3}$/.test(word)).map(Number)
+  const conditions = words.filter((word) => !/^\d{3}$/.test(word))
+  const { base, max } = retry.backOff ?? {}
+  return {
+    retry_on: [...conditions, ...(statuses.length > 0 ? ['retriable-status-codes'] : [])].join(','),
+    num_retries: attempts,
+    per_try_timeout: retry.perTryTimeout === undefined ? undefined : durationJson(retry.perTryTimeout),
+    retriable_status_codes: statuses.length > 0 ? statuses : undefined,
+    ...only,
+    ...((retry.otherHosts ?? true) && otherHosts),
+    retry_back_off: {
+      base_interval: durationJson(base ?? defaults.backOffMs.value),
+      max_interval: durationJson(max ?? 10 * (base ?? defaults.backOffMs.value)),
+    },
+  }
+}
+
+/** Of what was said for all calls, what is safe to mean for those of gRPC. */
+function grpcOnly(words: readonly string[] | undefined): readonly string[] | undefined {
+  const kept = words?.filter((word) => grpcWords.includes(word))
+  return kept?.length === 0 ? undefined : kept
+}
+
+/** It looks for a host that was not tried yet a few times, and then takes any. */
+const otherHosts = {
+  retry_host_predicate: [
+    {
+      name: 'envoy.retry_host_predicates.previous_hosts',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
+      },
+    },
+  ],
+  host_selection_retry_max_attempts: '5',
+} as const
