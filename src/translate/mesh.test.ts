@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { gatewayForm, kindUnit, routeForm, serviceForm } from '../../test/support/kind-unit.ts'
+import { gatewayForm, kindUnit, routeForm, serviceForm, sidecarForm } from '../../test/support/kind-unit.ts'
 import { createRandom, seedsOf } from '../../test/support/random.ts'
+import type { NamedMatch, Rule } from '../config/kinds/route-form.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { type NodeSelector, selectorKey } from '../resource/node-selector.ts'
 import { buildResource, type Resource } from '../resource/resource.ts'
@@ -167,7 +168,8 @@ describe('a builder that fails', () => {
   it('costs the change of its document, and no other', () => {
     const one = bed(cart, edge, toCart)
     const before = contents(one)
-    const unknown = { match: [], action: { kind: 'redirect', redirect: {} } } as const
+    const [rule] = routeForm('shop', ['edge'], ['a'], [['/', 'cart']]).rules
+    const unknown = { ...(rule as Rule), match: [{ headers: [{ name: 'x' } as NamedMatch] }] }
     const broken = kindUnit({ ...routeForm('shop', ['edge'], ['a'], []), rules: [unknown] })
     expect(told(one.apply(broken, kindUnit(serviceForm('other'))))).toEqual([
       'unreadable Gateway-edge.yaml:1 ',
@@ -284,10 +286,14 @@ function editor(seed: number): () => readonly (Unit | string)[] {
     const service = pick(services)
     const gateway = pick(gateways)
     const route = pick(['r', 's', 't'])
-    switch (below(9)) {
+    switch (below(11)) {
       case 0:
       case 1:
-        return kindUnit(serviceForm(service, [1, 2, 3].slice(below(4)), ['v1', 'v2'].slice(below(3))))
+        return kindUnit({
+          ...serviceForm(service, [1, 2, 3].slice(below(4)), ['v1', 'v2'].slice(below(3))),
+          ...pick([{}, { port: 80 }, { port: 80, hosts: ['a.example'] }, { port: 90, protocol: 'tcp' as const }]),
+          ...pick([{}, {}, { address: '127.0.0.2' }]),
+        })
       case 2:
         return kindUnit(
           gatewayForm(
@@ -301,7 +307,7 @@ function editor(seed: number): () => readonly (Unit | string)[] {
       case 4: {
         const backends = Array.from({ length: 1 + below(2) }, () => pick([...services, 'a/v1', 'b/v2']))
         return kindUnit(
-          routeForm(route, pick([['edge'], ['core'], gateways, ['lost']]), pick([['a.example'], ['*'], ['b']]), [
+          routeForm(route, pick([['edge'], ['core'], gateways, ['lost'], [], ['mesh', 'edge']]), pick([['a.example'], ['*'], ['b'], ['a', 'b']]), [
             [pick(['/', '/x']), ...backends],
           ]),
         )
@@ -309,7 +315,7 @@ function editor(seed: number): () => readonly (Unit | string)[] {
       case 5:
         return raw(
           pick(['p', 'q']),
-          [pick(['cluster:a', 'cluster:b/v1', 'route:edge/http'])],
+          [pick(['cluster:a', 'cluster:b/v1', 'route:edge/http', 'route:mesh/outbound'])],
           pick([[], [{ cluster: 'x' }], [{ cluster: 'y' }]]),
           pick([[], ['a'], ['b']]),
         )
@@ -317,6 +323,15 @@ function editor(seed: number): () => readonly (Unit | string)[] {
         return pick([`file:Service-${service}.yaml`, `file:Gateway-${gateway}.yaml`])
       case 7:
         return `file:Route-${route}.yaml`
+      case 8:
+        return kindUnit(
+          sidecarForm(pick(['s', 't']), pick([['x'], ['y'], ['x', 'z']]), pick([undefined, service]), {
+            ...pick([{}, { capture: 'iptables' as const }, { defaults: { timeout: 1000 } }]),
+            ...pick([{}, { outbound: { services: [service] } }, { outbound: { unknown: 'allow' as const } }]),
+          }),
+        )
+      case 9:
+        return pick(['file:Sidecar-s.yaml', 'file:Sidecar-t.yaml'])
       default:
         return pick(['p', 'q'])
     }

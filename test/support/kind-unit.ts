@@ -5,6 +5,7 @@ import { kindTypeUrl } from '../../src/config/kinds/kind-name.ts'
 import type { Places } from '../../src/config/kinds/places.ts'
 import type { RouteForm } from '../../src/config/kinds/route-form.ts'
 import type { ServiceForm } from '../../src/config/kinds/service-form.ts'
+import type { SidecarForm } from '../../src/config/kinds/sidecar-form.ts'
 import { buildResource, type Reference } from '../../src/resource/resource.ts'
 import type { Unit } from '../../src/snapshot/world.ts'
 
@@ -17,7 +18,8 @@ export function kindUnit(form: KindForm, key = `file:${form.kind}-${form.name}.y
     name: form.kind === 'Mesh' ? 'mesh' : form.name,
     bytes: Buffer.from(JSON.stringify(form)),
     origin,
-    references: form.kind === 'Route' ? serviceReferences(form) : [],
+    references:
+      form.kind === 'Route' ? serviceReferences(form) : form.kind === 'Sidecar' ? sidecarReferences(form) : [],
   })
   rememberKind(resource, { key, origin, form, places })
   return { key, origin, selectors: [], resources: [resource], declares: declarationsOf(form) }
@@ -33,6 +35,28 @@ function serviceReferences({ rules }: RouteForm): Reference[] {
           path: `rules[${rule}].backends[${backend}].service`,
         })),
   )
+}
+
+function sidecarReferences({ inbound, outbound }: SidecarForm): Reference[] {
+  const named = [...inbound.map(({ service }) => service), ...(outbound?.services ?? [])]
+  return named.map((name) => ({ typeUrl: kindTypeUrl('Service'), name, path: 'outbound' }))
+}
+
+/** A Sidecar of the nodes of these clusters, which takes the requests for a Service and calls others. */
+export function sidecarForm(
+  name: string,
+  clusters: readonly string[],
+  service: string | undefined,
+  rest: Partial<SidecarForm> = {},
+): SidecarForm {
+  return {
+    kind: 'Sidecar',
+    name,
+    nodes: clusters.map((cluster) => ({ cluster })),
+    ...(service !== undefined && { service }),
+    inbound: service === undefined ? [] : [{ port: 15_006, app: { host: '127.0.0.1', port: 8080 }, service }],
+    ...rest,
+  }
 }
 
 /** A Service with an endpoint for each port given; each port is of the version `v<port>` where `versions` names it. */
