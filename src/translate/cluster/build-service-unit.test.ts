@@ -49,7 +49,7 @@ function build(
   })
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: the tests look into Envoy's JSON by name.
+// oxlint-disable-next-line typescript/no-explicit-any -- the tests look into Envoy's JSON by name
 type Json = any
 
 /** What a resource of the unit is, once it went through the door. */

@@ -1,0 +1,256 @@
+import { createServer as createHttp2Server } from 'node:http2'
+import { type AddressInfo, createServer } from 'node:net'
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { atTestEnd } from '../../support/at-test-end.ts'
+import { type Backend, type BackendOptions, startBackend } from '../../support/backend.ts'
+import { rejections } from '../../support/control-plane.ts'
+import type { Json } from '../../support/documents.ts'
+import { type Edge, get, startEdge } from '../../support/edge.ts'
+import { freePorts } from '../../support/free-ports.ts'
+import { describeWithEnvoy } from '../../support/needs.ts'
+import { eventually } from '../../support/poll.ts'
+
+interface Shop extends Edge {
+  readonly port: number
+}
+
+/** Documents of Services, each reached through a gateway by the host `<name>.example`. */
+async function startShop(services: readonly string[]): Promise<Shop> {
+  const [port = 0] = await freePorts(1)
+  const names = services.map((text) => /^name: (\S+)/m.exec(text)?.[1]).filter((name) => name !== undefined)
+  const routes = names.map(
+    (name) => `{kind: Route, name: ${name}, hosts: [${name}.example], gateways: edge, rules: [{backends: ${name}}]}`,
+  )
+  const gateway = `{kind: Gateway, name: edge, nodes: {cluster: edge}, listeners: [{name: http, address: 127.0.0.1, port: ${port}}]}`
+  const documents = [...services, gateway, ...routes].map((text) => parse(text) as Json)
+  const edge = await startEdge({
+    documents: Object.fromEntries(documents.map((one) => [`${String(one['kind'])}/${String(one['name'])}`, one])),
+  })
+  await edge.envoy.listenerPort('edge/http')
+  return { ...edge, port }
+}
+
+const service = (name: string, backends: readonly string[], rest = ''): string =>
+  `kind: Service\nname: ${name}\nendpoints: [${backends.join(', ')}]\n${rest}`
+
+const endpoint = ({ host, port }: Pick<Backend, 'host' | 'port'>, rest = ''): string =>
+  `{address: ${host}, port: ${port}${rest}}`
+
+const backends = (...names: readonly string[]): Promise<Backend[]> =>
+  Promise.all(names.map((name) => startBackend({ name })))
+
+/** How many of so many requests, some at a time, each backend answered; `503` and the like for other answers. */
+async function share(
+  { port }: Pick<Shop, 'port'>,
+  name: string,
+  requests: number,
+  atATime = 20,
+): Promise<Readonly<Record<string, number>>> {
+  const found: Record<string, number> = {}
+  let left = requests
+  const one = async (): Promise<void> => {
+    while (left-- > 0) {
+      const { status, body } = await get(port, { host: `${name}.example` })
+      const who = status === 200 ? (JSON.parse(body) as { backend: string }).backend : String(status)
+      found[who] = (found[who] ?? 0) + 1
+    }
+  }
+  await Promise.all(Array.from({ length: atATime }, one))
+  return found
+}
+
+/** A backend whose health a test turns. */
+async function turning(options: BackendOptions): Promise<{ readonly backend: Backend; turn(status: number): void }> {
+  let status = 200
+  const backend = await startBackend({ ...options, status: () => status })
+  return {
+    backend,
+    turn: (next) => {
+      status = next
+    },
+  }
+}
+
+describeWithEnvoy('a Service', () => {
+  describe('shares requests', () => {
+    test('equally, by weight, by zone or not at all, as its policy says', async () => {
+      const [a, b, c] = (await backends('a', 'b', 'c')) as [Backend, Backend, Backend]
+      const three = [a, b, c].map((one) => endpoint(one))
+      const shop = await startShop([
+        service('least', three),
+        service('turns', three, 'loadBalancing: {policy: round-robin}'),
+        service('random', three, 'loadBalancing: {policy: random}'),
+        service('orca', three, 'loadBalancing: {policy: orca}'),
+        service(
+          'weighted',
+          [endpoint(a, ', weight: 3'), endpoint(b), endpoint(c, ', weight: 0')],
+          'loadBalancing: {policy: round-robin}',
+        ),
+        service(
+          'zones',
+          [endpoint(a, ', zone: x'), endpoint(b, ', zone: y'), endpoint(c, ', zone: y')],
+          'loadBalancing: {localityWeights: {x: 3, y: 1}}',
+        ),
+        service('spare', [endpoint(a, ', priority: 7'), endpoint(b), endpoint(c, ', priority: 7')]),
+      ])
+      for (const name of ['least', 'turns', 'random', 'orca']) {
+        const found = await share(shop, name, 300)
+        expect(Object.keys(found).sort(), name).toEqual(['a', 'b', 'c'])
+        // 100 each; four standard deviations of a fair choice are 33.
+        for (const count of Object.values(found)) expect(Math.abs(count - 100), name).toBeLessThan(35)
+      }
+      const weighted = await share(shop, 'weighted', 200)
+      expect(weighted['c']).toBeUndefined()
+      expect(Math.abs((weighted['a'] ?? 0) - 150)).toBeLessThan(20)
+      const zones = await share(shop, 'zones', 400)
+      expect(Math.abs((zones['a'] ?? 0) - 300)).toBeLessThan(40)
+      expect(await share(shop, 'spare', 50)).toEqual({ b: 50 })
+      expect(await rejections(shop.controlPlane)).toBe(0)
+    })
+
+    test('so that a slow endpoint gets less, where nothing is said', async () => {
+      const fast = await startBackend({ name: 'fast' })
+      const slow = await startBackend({ name: 'slow', delayMs: 100 })
+      const shop = await startShop([
+        service(
+          'cart',
+          [fast, slow].map((one) => endpoint(one)),
+        ),
+      ])
+      const found = await share(shop, 'cart', 300)
+      expect(found['slow']).toBeGreaterThan(0)
+      expect(found['fast']).toBeGreaterThan(2 * (found['slow'] ?? 0))
+    })
+  })
+
+  test('leaves out an endpoint that fails requests, and takes it back', async () => {
+    const [good] = (await backends('good')) as [Backend]
+    const bad = await turning({ name: 'bad' })
+    const detection =
+      'outlierDetection: {consecutive5xx: 3, interval: 100ms, ejectionTime: 300ms, maxEjectionTime: 300ms}\nloadBalancing: {policy: round-robin}'
+    const shop = await startShop([
+      service(
+        'cart',
+        [good, bad.backend].map((one) => endpoint(one)),
+        detection,
+      ),
+    ])
+    bad.turn(503)
+    const active = 'cluster.cart.outlier_detection.ejections_active'
+    await eventually(async () => {
+      await share(shop, 'cart', 10, 1)
+      expect(await shop.envoy.stat(active)).toBe(1)
+    })
+    // It may be tried again while this runs: three failures and it is out again.
+    const found = await share(shop, 'cart', 60)
+    expect(found['good']).toBeGreaterThan(40)
+    bad.turn(200)
+    await eventually(async () => expect(Object.keys(await share(shop, 'cart', 4, 1)).sort()).toEqual(['bad', 'good']))
+    await shop.envoy.waitForStat(active, (value) => value === 0)
+  })
+
+  test('leaves out an endpoint that refuses connections, by the same number', async () => {
+    const [good] = (await backends('good')) as [Backend]
+    const [nobody = 0] = await freePorts(1)
+    const detection = 'outlierDetection: {consecutive5xx: 2, interval: 100ms}\nloadBalancing: {policy: round-robin}'
+    const dead = endpoint({ host: '127.0.0.1', port: nobody })
+    const shop = await startShop([service('cart', [endpoint(good), dead], detection)])
+    await eventually(async () => {
+      await share(shop, 'cart', 4, 1)
+      expect(await shop.envoy.stat('cluster.cart.outlier_detection.ejections_active')).toBe(1)
+    })
+    expect(await share(shop, 'cart', 40)).toEqual({ good: 40 })
+  })
+
+  test('refuses what is more than it may have under way', async () => {
+    const slow = await startBackend({ name: 'slow', delayMs: 500 })
+    const breaker = 'circuitBreaker: {maxConnections: 1, maxPendingRequests: 1}'
+    const shop = await startShop([service('cart', [endpoint(slow)], breaker)])
+    const answers = await Promise.all(Array.from({ length: 6 }, () => get(shop.port, { host: 'cart.example' })))
+    const refused = answers.filter(({ status }) => status === 503)
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(2)
+    expect(refused).toHaveLength(4)
+    for (const { headers } of refused) expect(headers['x-envoy-overloaded']).toBe('true')
+    expect(await shop.envoy.stat('cluster.cart.upstream_rq_pending_overflow')).toBe(4)
+    // Both were needed: a request at a time is answered.
+    expect(await share(shop, 'cart', 2, 1)).toEqual({ slow: 2 })
+  })
+
+  test('asks its endpoints for their health, and goes by it', async () => {
+    const [good] = (await backends('good')) as [Backend]
+    const ill = await turning({ name: 'ill' })
+    const check =
+      'healthCheck: {http: /health, interval: 100ms, unhealthyAfter: 3, healthyAfter: 2}\noutlierDetection: off'
+    const shop = await startShop([
+      service(
+        'cart',
+        [good, ill.backend].map((one) => endpoint(one)),
+        check,
+      ),
+    ])
+    const healthy = 'cluster.cart.membership_healthy'
+    await shop.envoy.waitForStat(healthy, (value) => value === 2)
+    const failuresBefore = (await shop.envoy.stat('cluster.cart.health_check.failure')) ?? 0
+    ill.turn(404)
+    await shop.envoy.waitForStat(healthy, (value) => value === 1)
+    // One answer that is not what was expected is no reason yet.
+    const failures = ((await shop.envoy.stat('cluster.cart.health_check.failure')) ?? 0) - failuresBefore
+    expect(failures).toBeGreaterThanOrEqual(3)
+    expect(await share(shop, 'cart', 40)).toEqual({ good: 40 })
+    ill.turn(200)
+    await shop.envoy.waitForStat(healthy, (value) => value === 2)
+    // Envoy hands several changes of a cluster to its workers as one, within a second.
+    await eventually(async () => expect(Object.keys(await share(shop, 'cart', 20)).sort()).toEqual(['good', 'ill']))
+  })
+
+  test('resolves names, of one or of some of its endpoints', async () => {
+    const [a, b] = (await backends('a', 'b')) as [Backend, Backend]
+    const shop = await startShop([
+      `kind: Service\nname: strict\ndns: {hostname: localhost, port: ${a.port}}`,
+      `kind: Service\nname: logical\ndns: {hostname: localhost, port: ${a.port}, mode: logical}`,
+      service('mixed', [endpoint(a), endpoint({ host: 'localhost', port: b.port })]),
+    ])
+    expect(await share(shop, 'strict', 5)).toEqual({ a: 5 })
+    expect(await share(shop, 'logical', 5)).toEqual({ a: 5 })
+    expect(Object.keys(await share(shop, 'mixed', 60)).sort()).toEqual(['a', 'b'])
+  })
+
+  test('is spoken to in HTTP/2 where that is its protocol', async () => {
+    const server = createHttp2Server((_, response) => {
+      response.writeHead(200)
+      response.end('{"backend": "two"}')
+    })
+    const sessions = new Set<{ destroy(): void }>()
+    server.on('session', (session) => sessions.add(session))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    atTestEnd(async () => {
+      for (const session of sessions) session.destroy()
+      await new Promise((resolve) => server.close(resolve))
+    })
+    const { port } = server.address() as AddressInfo
+    const shop = await startShop([
+      service('cart', [endpoint({ host: '127.0.0.1', port })], 'protocol: http2\nhealthCheck: {http: /}'),
+    ])
+    await eventually(async () => expect(await share(shop, 'cart', 5)).toEqual({ two: 5 }))
+  })
+
+  test('is told who calls by the PROXY protocol', async () => {
+    const heard: string[] = []
+    const server = createServer((socket) => {
+      socket.once('data', (data) => {
+        heard.push(data.toString('latin1'))
+        const body = '{"backend": "proxied"}'
+        socket.end(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`)
+      })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    atTestEnd(() => new Promise<void>((resolve) => server.close(() => resolve())))
+    const { port } = server.address() as AddressInfo
+    const shop = await startShop([service('cart', [endpoint({ host: '127.0.0.1', port })], 'proxyProtocol: v1')])
+    expect(await share(shop, 'cart', 1)).toEqual({ proxied: 1 })
+    expect(heard).toEqual([
+      expect.stringMatching(/^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ \d+\r\nGET \/ HTTP\/1\.1\r\n/),
+    ])
+  })
+})
