@@ -89,6 +89,6 @@ it.each(seedsOf(tables))('requests go where the documents say (seed %i)', (seed)
     if (differenceOf(resources, table, request) === undefined) continue
     const small = shrunk(table, request)
     const difference = differenceOf(resourcesOf(small), small, request)
-    expect.fail(`seed ${seed}, shrunk to ${JSON.stringify({ ...difference, table: small }, undefined, 1)}`)
+    expect.fail(`seed ${seed}, shrunk to ${JSON.stringify({ ...difference, table: small })}`)
   }
 })

@@ -77,21 +77,35 @@ const isMore = (a: readonly number[], b: readonly number[]): boolean => {
   return at >= 0 && (a[at] as number) > (b[at] as number)
 }
 
-/** Of several, the least specific: exact, prefix by length, other paths; then method, headers, query. */
+/**
+ * Of several, the least specific: exact path, prefix by length, other paths, none; then method, headers and cookies,
+ * query, and a share. A prefix of everything is none, and a gRPC method is a path.
+ */
 function rankOf({ match }: RuleSpec): readonly number[] {
-  const least = (ranks: readonly (readonly number[])[]): readonly number[] =>
-    ranks.reduce((a, b) => (isMore(a, b) ? b : a))
-  const rankOfPath = (text: TextSpec): readonly number[] => {
-    if ('exact' in text) return [3, text.exact.length]
-    return 'prefix' in text ? [2, text.prefix.length] : [1, 0]
-  }
-  const ranks = (match.length === 0 ? [{}] : match).map(({ path, methods, headers = {}, query = {} }: MatchSpec) => [
-    ...least(path === undefined ? [[0, 0]] : path.map(rankOfPath)),
-    methods === undefined ? 0 : 1,
-    Object.keys(headers).length,
-    Object.keys(query).length,
-  ])
+  const ranks = (match.length === 0 ? [{}] : match).map((one: MatchSpec) => {
+    const { path, methods, headers = {}, query = {}, cookies = {}, grpc, percent } = one
+    const service = grpc && `/${grpc.service}/`
+    const below: TextSpec[] =
+      service === undefined ? [] : [grpc?.method ? { exact: service + grpc.method } : { prefix: service }]
+    return [
+      ...least([...(path ?? []), ...below].map(rankOfPath)),
+      Number(methods !== undefined),
+      Object.keys(headers).length + Object.keys(cookies).length,
+      Object.keys(query).length,
+      Number(percent !== undefined),
+    ]
+  })
   return least(ranks)
+}
+
+const least = (ranks: readonly (readonly number[])[]): readonly number[] =>
+  ranks.length === 0 ? [0, 0] : ranks.reduce((a, b) => (isMore(a, b) ? b : a))
+
+function rankOfPath(text: TextSpec): readonly number[] {
+  if ('exact' in text) return [3, text.exact.length]
+  if (!('prefix' in text)) return [1, 0]
+  const prefix = text.prefix.replace(/\/+$/, '')
+  return prefix === '' ? [0, 0] : [2, prefix.length]
 }
 
 function matches(match: MatchSpec, { method, headers }: TableRequest, path: string): boolean {

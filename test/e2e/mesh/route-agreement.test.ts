@@ -122,7 +122,8 @@ function isWhatIsSaid(placed: Placed, request: TableRequest, said: RequestOutcom
       return isOwn(said.status) && headers.location === said.location
     case 'not-found':
       return isOwn(404) && headers['x-echo-path'] === undefined && body === ''
-    default:
+    case 'closed':
+    case 'unknown':
       return false
   }
 }
