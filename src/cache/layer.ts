@@ -1,10 +1,10 @@
 import { emptyAssignment } from '../resource/empty-assignment.ts'
 import { keyOf } from '../resource/named.ts'
-import { type NodeSelector, selectorKey } from '../resource/node-selector.ts'
 import type { Resource } from '../resource/resource.ts'
 import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
 import { diffSets, emptySet, type ResourceSet } from '../snapshot/resource-set.ts'
 import type { Unit } from '../snapshot/world.ts'
+import type { SelectorSet } from './selector-set.ts'
 
 const clusterUrl = resourceTypes.cluster.typeUrl
 const endpointUrl = resourceTypes.endpoint.typeUrl
@@ -27,18 +27,18 @@ interface Wish {
   empty: Resource | undefined
 }
 
-/** What all units of one selector give together. Groups that match only this selector share its sets. */
+/** What all units for the same nodes, given by one set of selectors, give together. Groups that have only this layer share its sets. */
 export class Layer {
   readonly key: string
-  readonly selector: NodeSelector
+  readonly selectors: SelectorSet['selectors']
   readonly #sets = new Map<TypeUrl, ResourceSet>()
   readonly #providers = new Map<TypeUrl, Map<string, readonly Provider[]>>()
   readonly #wishes = new Map<string, Wish>()
   readonly #unmet = new Set<string>()
 
-  constructor(selector: NodeSelector) {
-    this.key = selectorKey(selector)
-    this.selector = selector
+  constructor({ key, selectors }: SelectorSet) {
+    this.key = key
+    this.selectors = selectors
   }
 
   get isEmpty(): boolean {

@@ -147,6 +147,27 @@ describe('groups', () => {
     expect(other.snapshot).toBe(one.snapshot)
   })
 
+  it('shares the sets of what is for several groups, whatever else each of them has', () => {
+    const nodes = Array.from({ length: 50 }, (_, index) => node(`n${index}`, `c${index}`))
+    const all = nodes.map(({ cluster: name }) => ({ cluster: name }))
+    const one = cacheOf(
+      unit('shared', all, cluster('x')),
+      ...nodes.map(({ id, cluster: name }) => unit(id, [{ cluster: name }], resource('listener', id))),
+    )
+    const watches = nodes.map((who) => watched(one, who))
+    const clusters = (): readonly unknown[] =>
+      watches.map(({ watch }) => watch.snapshot && setOf(watch.snapshot, resourceTypes.cluster.typeUrl))
+    expect(new Set(clusters()).size).toBe(1)
+    // In another order it is the same set.
+    apply(one, { upserted: [unit('shared', all.toReversed(), cluster('x', 2))] })
+    expect(new Set(clusters()).size).toBe(1)
+    expect(watches.map(({ seen }) => seen.length)).toEqual(nodes.map(() => 1))
+    expect(names(watches[7]?.watch.snapshot, 'listener')).toEqual(['n7'])
+    apply(one, { upserted: [unit('shared', all.slice(1), cluster('x', 2))] })
+    expect(names(watches[0]?.watch.snapshot, 'cluster')).toEqual([])
+    expect(new Set(clusters().slice(1)).size).toBe(1)
+  })
+
   it('counts its watches, and frees a group with its last watch', () => {
     const counted = cacheOf(unit('edge', [edge], cluster('x')))
     const { watch } = watched(counted, node('a', 'edge'))

@@ -1,15 +1,15 @@
 import { formatOrigin } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Node } from '../resource/node.ts'
-import { type NodeSelector, selectorKey } from '../resource/node-selector.ts'
+import type { NodeSelector } from '../resource/node-selector.ts'
 import type { TypeUrl } from '../resource/type-url.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
-import { selectorsOf } from '../snapshot/unit.ts'
 import type { Unit, Withheld } from '../snapshot/world.ts'
 import type { Group, SnapshotCache, Watch, WithheldGroup } from './cache.ts'
 import { buildGroup, GroupSnapshot } from './group-snapshot.ts'
 import { Layer, type Replacement } from './layer.ts'
 import { NodeMatcher } from './node-matcher.ts'
+import { type SelectorSet, selectorSetOf } from './selector-set.ts'
 
 /** What a watcher throws goes to `log` and stops no other; without one, `apply` throws it when all were called. */
 export function createSnapshotCache(log?: Pick<Log, 'error'>): SnapshotCache {
@@ -34,13 +34,21 @@ interface NodeWatch {
   isClosed: boolean
 }
 
+interface SelectedLayers {
+  readonly selector: NodeSelector
+  readonly layers: Set<Layer>
+}
+
 /** Groups asked for without a watch that are kept until the next change. */
 const idleAtMost = 256
 
 class GroupedCache implements SnapshotCache {
   readonly #log: Pick<Log, 'error'> | undefined
   readonly #units = new Map<string, Unit>()
+  /** By the key of their selectors. */
   readonly #layers = new Map<string, Layer>()
+  /** By the key of each of their selectors. */
+  readonly #layersBySelector = new Map<string, SelectedLayers>()
   /** Watched groups by their key, and by the key of each selector that they match. */
   readonly #groups = new Map<string, GroupState>()
   readonly #groupsBySelector = new Map<string, Set<GroupState>>()
@@ -67,11 +75,11 @@ class GroupedCache implements SnapshotCache {
     const changedTypes = this.#applyUnits(change.upserted, change.removed)
     const hasWithheldChanged = this.#applyWithheld(change.withheld)
     // Only then, as it goes through all of them.
-    const mayHaveChanged = this.#haveLayersChanged || hasWithheldChanged
+    const haveLayersChanged = this.#haveLayersChanged
     this.#haveLayersChanged = false
-    const haveSelectorsChanged = mayHaveChanged && this.#followSelectors()
+    const haveSelectorsChanged = (haveLayersChanged || hasWithheldChanged) && this.#followSelectors()
     if (changedTypes.size > 0 || haveSelectorsChanged) this.#idle.clear()
-    const touched = this.#updateGroups(changedTypes)
+    const touched = this.#updateGroups(changedTypes, haveLayersChanged)
     if (haveSelectorsChanged) for (const state of this.#regroup()) touched.add(state)
     this.#notify(isFirst || hasWithheldChanged ? this.#groups.values() : touched)
   }
@@ -110,7 +118,7 @@ class GroupedCache implements SnapshotCache {
   withheld(): readonly WithheldGroup[] {
     const found = new Map<string, { readonly group: Group; readonly reasons: string[] }>()
     for (const { selectors, problem } of this.#withheld) {
-      const wanted = byCanonicalKey(selectors)
+      const wanted = selectorSetOf(selectors ?? []).selectors
       const watched = [...this.#groups.values()].filter((state) => state.keys.some((key) => wanted.has(key)))
       const groups = watched.length > 0 ? watched.map(({ group }) => group) : [buildGroup(wanted)]
       for (const group of groups) {
@@ -122,51 +130,67 @@ class GroupedCache implements SnapshotCache {
     return [...found.values()].sort((a, b) => byKey(a.group, b.group))
   }
 
-  /** Returns the types whose sets changed, by the key of their layer. */
-  #applyUnits(upserted: readonly Unit[], removed: readonly string[]): ReadonlyMap<string, ReadonlySet<TypeUrl>> {
+  /** Returns the types whose sets changed, by their layer. */
+  #applyUnits(upserted: readonly Unit[], removed: readonly string[]): ReadonlyMap<Layer, ReadonlySet<TypeUrl>> {
     const wanted = new Map<string, Unit | undefined>(removed.map((key) => [key, undefined]))
     for (const unit of upserted) wanted.set(unit.key, unit)
-    const replacements = new Map<string, { readonly selector: NodeSelector; readonly units: Replacement[] }>()
+    const replacements = new Map<string, { readonly set: SelectorSet; readonly units: Replacement[] }>()
+    const replace = (set: SelectorSet, replacement: Replacement): void => {
+      const entry = replacements.get(set.key)
+      if (entry === undefined) replacements.set(set.key, { set, units: [replacement] })
+      else entry.units.push(replacement)
+    }
     for (const [key, after] of wanted) {
       const before = this.#units.get(key)
       if (after === undefined) this.#units.delete(key)
       else this.#units.set(key, after)
-      const [selectedBefore, selectedAfter] = [selectorsByKey(before), selectorsByKey(after)]
-      for (const [layerKey, selector] of new Map([...selectedBefore, ...selectedAfter])) {
-        const entry = replacements.get(layerKey) ?? { selector, units: [] }
-        replacements.set(layerKey, entry)
-        entry.units.push({
-          key,
-          before: selectedBefore.has(layerKey) ? before : undefined,
-          after: selectedAfter.has(layerKey) ? after : undefined,
-        })
+      const [setBefore, setAfter] = [before && selectorSetOf(before.selectors), after && selectorSetOf(after.selectors)]
+      if (setBefore?.key === setAfter?.key) {
+        if (setAfter !== undefined) replace(setAfter, { key, before, after })
+        continue
       }
+      if (setBefore !== undefined) replace(setBefore, { key, before, after: undefined })
+      if (setAfter !== undefined) replace(setAfter, { key, before: undefined, after })
     }
-    const changedTypes = new Map<string, ReadonlySet<TypeUrl>>()
-    for (const [key, { selector, units }] of replacements) {
-      const layer = this.#layers.get(key) ?? new Layer(selector)
+    const changedTypes = new Map<Layer, ReadonlySet<TypeUrl>>()
+    for (const { set, units } of replacements.values()) {
+      const layer = this.#layers.get(set.key) ?? new Layer(set)
       const types = layer.replace(units)
-      if (types.size > 0) changedTypes.set(key, types)
-      if (layer.isEmpty === this.#layers.has(key)) this.#haveLayersChanged = true
-      if (layer.isEmpty) this.#layers.delete(key)
-      else this.#layers.set(key, layer)
+      if (types.size > 0) changedTypes.set(layer, types)
+      if (layer.isEmpty === this.#layers.has(set.key)) this.#addOrRemove(layer)
     }
     return changedTypes
+  }
+
+  /** A layer is there as long as it holds anything. */
+  #addOrRemove(layer: Layer): void {
+    this.#haveLayersChanged = true
+    if (layer.isEmpty) this.#layers.delete(layer.key)
+    else this.#layers.set(layer.key, layer)
+    for (const [key, selector] of layer.selectors) {
+      const selected = this.#layersBySelector.get(key) ?? { selector, layers: new Set<Layer>() }
+      if (layer.isEmpty) selected.layers.delete(layer)
+      else selected.layers.add(layer)
+      if (selected.layers.size === 0) this.#layersBySelector.delete(key)
+      else this.#layersBySelector.set(key, selected)
+    }
   }
 
   /** Returns whether other selectors than before are withheld. */
   #applyWithheld(withheld: readonly Withheld[]): boolean {
     const before = this.#withheldKeys
     this.#withheld = withheld
-    this.#withheldKeys = new Set(withheld.flatMap(({ selectors }) => [...byCanonicalKey(selectors).keys()]))
+    this.#withheldKeys = new Set(
+      withheld.flatMap(({ selectors }) => [...selectorSetOf(selectors ?? []).selectors.keys()]),
+    )
     return before.size !== this.#withheldKeys.size || [...before].some((key) => !this.#withheldKeys.has(key))
   }
 
   /** Nodes are told apart by the selectors of what is in force and of what is withheld. Returns whether these changed. */
   #followSelectors(): boolean {
-    const selectors = new Map([...this.#layers].map(([key, layer]) => [key, layer.selector]))
+    const selectors = new Map([...this.#layersBySelector].map(([key, { selector }]) => [key, selector]))
     for (const withheld of this.#withheld) {
-      for (const [key, selector] of byCanonicalKey(withheld.selectors)) selectors.set(key, selector)
+      for (const [key, selector] of selectorSetOf(withheld.selectors ?? []).selectors) selectors.set(key, selector)
     }
     const known = this.#matcher.selectors
     if (selectors.size === known.size && [...selectors.keys()].every((key) => known.has(key))) return false
@@ -175,19 +199,22 @@ class GroupedCache implements SnapshotCache {
   }
 
   /** Returns the watched groups that have another snapshot now. */
-  #updateGroups(changedTypes: ReadonlyMap<string, ReadonlySet<TypeUrl>>): Set<GroupState> {
-    const typesByGroup = new Map<GroupState, Set<TypeUrl>>()
-    for (const [key, types] of changedTypes) {
-      for (const state of this.#groupsBySelector.get(key) ?? []) {
-        const ofGroup = typesByGroup.get(state) ?? new Set()
-        for (const type of types) ofGroup.add(type)
-        typesByGroup.set(state, ofGroup)
+  #updateGroups(changedTypes: ReadonlyMap<Layer, ReadonlySet<TypeUrl>>, haveLayersChanged: boolean): Set<GroupState> {
+    const typesByGroup = new Map<GroupState, ReadonlySet<TypeUrl>>()
+    for (const [layer, types] of changedTypes) {
+      for (const key of layer.selectors.keys()) {
+        for (const state of this.#groupsBySelector.get(key) ?? []) {
+          const others = typesByGroup.get(state)
+          // A group that matches several selectors of one layer comes by here as often.
+          if (others === undefined) typesByGroup.set(state, types)
+          else if (others !== types) typesByGroup.set(state, new Set([...others, ...types]))
+        }
       }
     }
     const touched = new Set<GroupState>()
     for (const [state, types] of typesByGroup) {
       const before = state.content.snapshot
-      const layers = this.#layersOf(state.keys)
+      const layers = haveLayersChanged ? this.#layersOf(state.keys) : state.layers
       if (layers.length === state.layers.length && layers.every((layer, index) => layer === state.layers[index])) {
         state.content.update(types)
       } else {
@@ -252,7 +279,8 @@ class GroupedCache implements SnapshotCache {
   }
 
   #layersOf(keys: readonly string[]): readonly Layer[] {
-    return keys.flatMap((key) => this.#layers.get(key) ?? [])
+    const layers = new Set(keys.flatMap((key) => [...(this.#layersBySelector.get(key)?.layers ?? [])]))
+    return [...layers].sort(byKey)
   }
 
   #join(watch: NodeWatch, state: GroupState): void {
@@ -283,13 +311,4 @@ class GroupedCache implements SnapshotCache {
 /** A group's key is the keys of its selectors, sorted. */
 const groupKey = (keys: readonly string[]): string => keys.join('+')
 
-const byKey = (a: Group, b: Group): number => (a.key < b.key ? -1 : 1)
-
-/** Without selectors it is about every node. */
-function byCanonicalKey(selectors: readonly NodeSelector[] | undefined): ReadonlyMap<string, NodeSelector> {
-  const all = selectorsOf({ selectors: selectors ?? [] }).map((one): [string, NodeSelector] => [selectorKey(one), one])
-  return new Map(all.sort(([a], [b]) => (a < b ? -1 : 1)))
-}
-
-const selectorsByKey = (unit: Unit | undefined): ReadonlyMap<string, NodeSelector> =>
-  unit === undefined ? new Map<string, NodeSelector>() : byCanonicalKey(unit.selectors)
+const byKey = (a: { readonly key: string }, b: { readonly key: string }): number => (a.key < b.key ? -1 : 1)

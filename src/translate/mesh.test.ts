@@ -307,9 +307,12 @@ function editor(seed: number): () => readonly (Unit | string)[] {
       case 4: {
         const backends = Array.from({ length: 1 + below(2) }, () => pick([...services, 'a/v1', 'b/v2']))
         return kindUnit(
-          routeForm(route, pick([['edge'], ['core'], gateways, ['lost'], [], ['mesh', 'edge']]), pick([['a.example'], ['*'], ['b'], ['a', 'b']]), [
-            [pick(['/', '/x']), ...backends],
-          ]),
+          routeForm(
+            route,
+            pick([['edge'], ['core'], gateways, ['lost'], [], ['mesh', 'edge']]),
+            pick([['a.example'], ['*'], ['b'], ['a', 'b']]),
+            [[pick(['/', '/x']), ...backends]],
+          ),
         )
       }
       case 5:

@@ -363,7 +363,7 @@ class IncrementalMesh implements Mesh {
 
 /** The cells that are there because a document is. */
 function cellsOf(rules: MeshRules, { kind, name }: Held): readonly (readonly [Rule<unknown>, string])[] {
-  const { service, serviceHosts, instance, route, meshRoute, proxy, gatewayName, sidecarKind } = rules
+  const { service, serviceHosts, instance, route, fallbackMembers, meshRoute, proxy, gatewayName, sidecarKind } = rules
   const { patch, patchTarget, attachment, unit, clashes } = rules
   const key = generatedKey(kind, name)
   const cells: Partial<Record<Kind, readonly (readonly [{ readonly name: string }, string])[]>> = {
@@ -377,6 +377,7 @@ function cellsOf(rules: MeshRules, { kind, name }: Held): readonly (readonly [Ru
     Route: [
       [attachment, name],
       [route, name],
+      [fallbackMembers, name],
       [meshRoute, name],
     ],
     Gateway: [

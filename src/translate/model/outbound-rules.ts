@@ -65,7 +65,9 @@ export function outboundRules({ facet, meshLayer, nodes }: OutboundSources): Out
     name: 'service hosts',
     level: 1,
     compute(read, name) {
-      const service = read.input('Service', name) as KindDocument & { readonly form: { readonly hosts?: readonly string[] } }
+      const service = read.input('Service', name) as KindDocument & {
+        readonly form: { readonly hosts?: readonly string[] }
+      }
       return service === undefined ? [] : [name, ...(service.form.hosts ?? [])]
     },
     isSame: isDeepStrictEqual,
@@ -115,14 +117,16 @@ export function outboundRules({ facet, meshLayer, nodes }: OutboundSources): Out
   const untrimmed: Rule<Audience | undefined> = {
     name: 'untrimmed audience',
     level: 2,
-    compute: (read) => audienceOf(read.members('untrimmed sidecars', '').flatMap((name) => read.get(nodes, `Sidecar/${name}`))),
+    compute: (read) =>
+      audienceOf(read.members('untrimmed sidecars', '').flatMap((name) => read.get(nodes, `Sidecar/${name}`))),
     isSame: (a, b) => a === b,
   }
 
   const sharing: Rule<Audience | undefined> = {
     name: 'sharing audience',
     level: 2,
-    compute: (read) => audienceOf(read.members('sharing routes', '').flatMap((name) => read.get(nodes, `Sidecar/${name}`))),
+    compute: (read) =>
+      audienceOf(read.members('sharing routes', '').flatMap((name) => read.get(nodes, `Sidecar/${name}`))),
     isSame: (a, b) => a === b,
   }
 

@@ -34,6 +34,7 @@ import { takesRequests } from '../listener/listener-part.ts'
 import { tracerClusterJson } from '../listener/tracing.ts'
 import { clusterName, sharedOutbound } from '../names.ts'
 import { applyPatches } from '../patch/apply-patches.ts'
+import { buildFallbackCluster, membersOfFallbacks } from '../route/fallback.ts'
 import { servedHosts } from '../route/host-pattern.ts'
 import { buildSecret, secretFacetOf } from '../secret/build-secret.ts'
 import { buildSidecar } from '../sidecar/build-sidecar.ts'
@@ -84,6 +85,7 @@ export interface MeshRules {
   readonly service: Rule<Built>
   readonly instance: Rule<string | undefined>
   readonly route: Rule<readonly string[]>
+  readonly fallbackMembers: Rule<readonly string[]>
   /** By kind and name: `Gateway/edge`. */
   readonly proxy: Rule<Built>
   readonly gatewayName: Rule<string>
@@ -190,7 +192,7 @@ export function meshRules(
           service: document,
           instances: names.flatMap((one) => documentIn(read, 'Instance', one)?.form ?? []),
           defaults: read.get(serviceDefaults, ''),
-          isFallbackMember: false,
+          isFallbackMember: read.members('fallback members', name).length > 0,
         })
         return build(read, output.resources, nothingNeeded, output.problems)
       })
@@ -206,6 +208,15 @@ export function meshRules(
     compute: (read, name) => documentIn(read, 'Route', name)?.form.gateways ?? [],
     isSame: isDeepStrictEqual,
     facts: (gateways) => gateways.map((gateway) => ['routes of', gateway] as const),
+  }
+
+  /** The Services of a Route's rules that fall back, and those that they fall back to. */
+  const fallbackMembers: Rule<readonly string[]> = {
+    name: 'fallback members',
+    level: 1,
+    compute: (read, name) => membersOfFallbacks(documentIn(read, 'Route', name)?.form.rules ?? []),
+    isSame: isDeepStrictEqual,
+    facts: (services) => services.map((service) => ['fallback members', service] as const),
   }
 
   /** Found under `gateways`, so that a wrong name can be told what is near. */
@@ -230,7 +241,7 @@ export function meshRules(
       if (document === undefined) return nothingBuilt
       return guarded(document, () => {
         const output = gateway(read, document)
-        return build(read, output.resources, output.needs, output.problems)
+        return build(read, withFallbacks(output), output.needs, output.problems)
       })
     },
     isSame: isSameBuilt,
@@ -354,7 +365,8 @@ export function meshRules(
   const hosts: Rule<readonly (readonly string[])[] | undefined> = {
     name: 'hosts',
     level: 1,
-    compute: (read, name) => documentIn(read, 'Gateway', name)
+    compute: (read, name) =>
+      documentIn(read, 'Gateway', name)
         ?.form.listeners.filter(takesRequests)
         .map((one) => one.hosts ?? []),
     isSame: isDeepStrictEqual,
@@ -478,6 +490,7 @@ export function meshRules(
     serviceHosts,
     instance,
     route,
+    fallbackMembers,
     meshRoute,
     proxy,
     gatewayName,
@@ -488,6 +501,12 @@ export function meshRules(
     unit,
     clashes,
   }
+}
+
+/** Clusters that several proxies fall back by are in the units of each, under a name that says what they are. */
+function withFallbacks({ resources, fallbacks }: GatewayOutput): readonly GeneratedJson[] {
+  const named = new Map(fallbacks.map((one) => [one.name, one]))
+  return [...resources, ...[...named.values()].map(buildFallbackCluster)]
 }
 
 /** The kind and name of the document that a unit was generated from. */
@@ -544,7 +563,10 @@ function clashesOf(read: Reads, index: WorldIndex, generated: GeneratedUnit): re
 /** How a Patch finds what it is for. */
 function generatedFacts({ made }: Built): readonly (readonly [index: string, key: string])[] {
   const words = new Set(made.map((one) => one.slice(0, one.indexOf(' '))))
-  return [...made.map((one) => ['generated', one] as const), ...[...words].map((word) => ['generated of', word] as const)]
+  return [
+    ...made.map((one) => ['generated', one] as const),
+    ...[...words].map((word) => ['generated of', word] as const),
+  ]
 }
 
 /** @param names of what is generated of the type. */
@@ -620,9 +642,7 @@ function haveSameVersions(a: readonly Resource[], b: readonly Resource[]): boole
     a.length === b.length &&
     a.every(({ typeUrl, name, version, isReady }, index) => {
       const other = b[index]
-      return (
-        other?.typeUrl === typeUrl && other.name === name && other.version === version && other.isReady === isReady
-      )
+      return other?.typeUrl === typeUrl && other.name === name && other.version === version && other.isReady === isReady
     })
   )
 }

@@ -3,8 +3,8 @@ import type { GeneratedJson, OutboundInput, OutboundOutput } from '../contract.t
 import { serviceDefaults } from '../defaults.ts'
 import { durationJson } from '../duration-json.ts'
 import type { EnvoyJson } from '../envoy-json.ts'
-import { buildFallbackCluster } from '../route/fallback.ts'
 import { buildRouteConfiguration } from '../route/build-route-configuration.ts'
+import { buildFallbackCluster } from '../route/fallback.ts'
 
 /** The routes of what a workload may call: each Service by its hosts, and what the Routes of the mesh say. */
 export function buildOutbound(input: OutboundInput): OutboundOutput {

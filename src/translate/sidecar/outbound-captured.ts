@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net'
 import type { GeneratedJson, OutboundPort, SidecarInput } from '../contract.ts'
-import { listenerDefaults, sidecarDefaults as defaults } from '../defaults.ts'
+import { sidecarDefaults as defaults, listenerDefaults } from '../defaults.ts'
 import { at, type EnvoyJson, type SourcePlace, within } from '../envoy-json.ts'
 import { clusterName, outboundName } from '../names.ts'
 import { outboundHttp, outboundTcp } from './outbound-filters.ts'

@@ -1,5 +1,5 @@
 import type { GeneratedJson, OutboundPort, SidecarInput } from '../contract.ts'
-import { listenerDefaults, sidecarDefaults as defaults } from '../defaults.ts'
+import { sidecarDefaults as defaults, listenerDefaults } from '../defaults.ts'
 import type { SourcePlace } from '../envoy-json.ts'
 import { clusterName, outboundName } from '../names.ts'
 import { outboundHttp, outboundTcp } from './outbound-filters.ts'
@@ -18,7 +18,9 @@ export function outboundByPorts(input: SidecarInput): readonly GeneratedJson[] {
       filter_chains: [
         {
           filters: [
-            service === undefined ? outboundHttp(input, name, from) : outboundTcp(input, name, clusterName(service.name)),
+            service === undefined
+              ? outboundHttp(input, name, from)
+              : outboundTcp(input, name, clusterName(service.name)),
           ],
         },
       ],
