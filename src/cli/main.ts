@@ -8,6 +8,7 @@ import { bootstrapCommand } from './bootstrap.ts'
 import { exitCodeOf, exitCodes, type Io } from './io.ts'
 import { nodesCommand } from './nodes.ts'
 import { putCommand } from './put.ts'
+import { renderCommand } from './render.ts'
 import { routeCommand } from './route.ts'
 import { schemaCommand } from './schema.ts'
 import { serveCommand } from './serve.ts'
@@ -49,6 +50,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     nodesCommand,
     snapshotsCommand,
     putCommand,
+    renderCommand,
     schemaCommand,
     apiCommand,
     versionCommand,

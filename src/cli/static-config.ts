@@ -63,7 +63,7 @@ export interface SelfContained {
 export function buildSelfContained(resources: GroupResources, { node, admin }: OwnSettings): SelfContained {
   const { clusters, listeners } = inlined(resources, isAds)
   const secretNames = new Set(resources.secret.map(({ name }) => name ?? null))
-  const hosts = new Map((resources.virtualHost ?? []).map((host) => [host['name'] ?? null, host]))
+  const hosts = new Map((resources.virtualHost ?? []).map((host) => [nameOf(host), host]))
   const extensions = new Map((resources.extension ?? []).map((extension) => [extension['name'] ?? null, extension]))
   const detached = (list: readonly JsonObject[]): readonly JsonObject[] =>
     list.map((one) => detach(one, { secretNames, hosts, extensions }) as JsonObject)
@@ -71,8 +71,8 @@ export function buildSelfContained(resources: GroupResources, { node, admin }: O
   return {
     config: { node, admin, static_resources: { ...own, secrets: resources.secret } },
     remaining: [
-      ...own.clusters.flatMap((one) => adsIn(one, `cluster ${String(one['name'])}:`)),
-      ...own.listeners.flatMap((one) => adsIn(one, `listener ${String(one['name'])}:`)),
+      ...own.clusters.flatMap((one) => adsIn(one, `cluster ${nameOf(one)}:`)),
+      ...own.listeners.flatMap((one) => adsIn(one, `listener ${nameOf(one)}:`)),
     ],
   }
 }
@@ -111,6 +111,8 @@ function withAssignment(
   return { ...rest, type: 'STATIC', load_assignment: assignment ?? { cluster_name: name } }
 }
 
+const nameOf = ({ name }: JsonObject): string => (typeof name === 'string' ? name : '')
+
 function isAds(source: Json | undefined): boolean {
   return isObject(source) && 'ads' in source
 }
@@ -145,7 +147,7 @@ function collectRouteNames(value: Json, names: Set<Json>): void {
 interface AtHand {
   readonly secretNames: ReadonlySet<Json>
   /** By `<route configuration>/<virtual host>`. */
-  readonly hosts: ReadonlyMap<Json, JsonObject>
+  readonly hosts: ReadonlyMap<string, JsonObject>
   readonly extensions: ReadonlyMap<Json, JsonObject>
 }
 
@@ -161,10 +163,10 @@ function detach(value: Json, atHand: AtHand): Json {
   const fields = Object.fromEntries(Object.entries(value).map(([key, item]) => [key, detach(item, atHand)]))
   if (!isObject(vhds) || !isAds(vhds['config_source'])) return fields
   const { vhds: _, virtual_hosts: own = [], ...others } = fields
-  const prefix = `${String(value['name'])}/`
+  const prefix = `${nameOf(value)}/`
   const further = [...atHand.hosts]
-    .filter(([name]) => String(name).startsWith(prefix))
-    .map(([name, host]) => detach({ ...host, name: String(name).slice(prefix.length) }, atHand))
+    .filter(([name]) => name.startsWith(prefix))
+    .map(([name, host]) => detach({ ...host, name: name.slice(prefix.length) }, atHand))
   return { ...others, virtual_hosts: [...(own as readonly Json[]), ...further] }
 }
 

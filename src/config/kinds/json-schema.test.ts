@@ -141,7 +141,7 @@ test('every field says in the schema what its comment says', () => {
     { properties?: object; anyOf?: readonly object[] }
   >
   const fields = Object.entries(definitions).flatMap(([word, { properties, anyOf }]) =>
-    Object.entries(properties ?? (anyOf?.[0] as { properties: object }).properties).map(
+    Object.entries(properties ?? (anyOf as readonly { properties: object }[])[0]?.properties ?? {}).map(
       ([name, field]) => [`${word}.${name}`, (field as { description?: string }).description] as const,
     ),
   )

@@ -51,13 +51,12 @@ function documentSchema(writer: Writer, kinds: readonly string[]): JsonSchema {
     properties: {
       kind: { enum: kinds, ...described('What the document is; absent in one of raw Envoy resources.') },
     },
-    if: { required: ['kind'] },
-    then: {
-      allOf: kinds.map((kind) => ({
-        if: { properties: { kind: { const: kind } } },
-        then: reference(kind),
-      })),
-    },
+    ...when(
+      { required: ['kind'] },
+      {
+        allOf: kinds.map((kind) => when({ properties: { kind: { const: kind } } }, reference(kind))),
+      },
+    ),
     else: {
       ...described('Raw Envoy resources: a list `resources`, or one with its `@type` at the top.'),
       anyOf: [{ required: ['resources'] }, { required: ['@type'] }],
@@ -74,6 +73,11 @@ function documentSchema(writer: Writer, kinds: readonly string[]): JsonSchema {
       },
     },
   }
+}
+
+function when(condition: JsonSchema, consequence: JsonSchema): JsonSchema {
+  // oxlint-disable-next-line unicorn/no-thenable -- a word of JSON Schema
+  return { if: condition, then: consequence }
 }
 
 function described(comment: string | undefined): JsonSchema {

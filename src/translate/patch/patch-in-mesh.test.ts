@@ -10,8 +10,8 @@ const api = loadEnvoyApi()
 
 interface Bed {
   /** Writes files, `undefined` deletes one; returns what is told, as `place path code: fix`. */
-  write(files: Readonly<Record<string, string | undefined>>): readonly string[]
-  cluster(name: string): Record<string, unknown>
+  readonly write: (files: Readonly<Record<string, string | undefined>>) => readonly string[]
+  readonly cluster: (name: string) => Record<string, unknown>
 }
 
 function bed(): Bed {

@@ -1,0 +1,71 @@
+import { createAttachments, directoryOfDocument } from '../attachments.ts'
+import { createSnapshotCache } from '../cache/snapshot-cache.ts'
+import { parseDocument } from '../config/parse-document.ts'
+import type { Problem } from '../errors.ts'
+import { silentLog } from '../log.ts'
+import type { EnvoyApi } from '../resource/envoy-api.ts'
+import type { Node } from '../resource/node.ts'
+import type { Snapshot } from '../snapshot/snapshot.ts'
+import { isKindUnit } from '../snapshot/unit.ts'
+import { createWorld, type Unit, type UnitChange } from '../snapshot/world.ts'
+import { byPlace } from '../snapshot/world-problem.ts'
+import { createMesh } from '../translate/mesh.ts'
+import type { OnBuilt } from '../translate/model/rules.ts'
+import { readDocuments } from './read-documents.ts'
+
+/** What files would be served as, by a server that starts with them. */
+export interface ReadWorld {
+  /** Documents in force, by key. */
+  readonly inForce: ReadonlyMap<string, Unit>
+  /** What documents of kinds became, by key. */
+  readonly generated: ReadonlyMap<string, Unit>
+  /** In order of place. */
+  readonly problems: readonly Problem[]
+  snapshotFor(node: Node): Snapshot | undefined
+}
+
+export interface ReadWorldOptions {
+  /** Directories beside its own that a document may name files of. */
+  readonly allowed: readonly string[]
+  /** Clusters that the bootstraps of the Envoys hold. */
+  readonly staticClusters: readonly string[]
+  readonly signal: AbortSignal
+  readonly onBuilt?: OnBuilt
+}
+
+/** @throws ControlPlaneError `usage` when there is nothing to read at a path. */
+export async function readWorld(
+  api: EnvoyApi,
+  paths: readonly string[],
+  { allowed, staticClusters, signal, onBuilt }: ReadWorldOptions,
+): Promise<ReadWorld> {
+  const readings = await Promise.all(paths.map((path) => readDocuments(path, silentLog, signal)))
+  const { parse } = createAttachments({
+    api,
+    parse: (document) => parseDocument(api, document),
+    inForce: new Map(),
+    directoryOf: (document) => directoryOfDocument(document, paths[0]),
+    allowed,
+  })
+  const parsed = readings.flatMap(({ documents }) => documents.map((document) => parse(document, [])))
+  const changes = parsed.flatMap(({ documents, invalid }): UnitChange[] => [
+    ...documents.map((unit): UnitChange => ({ kind: 'valid', unit })),
+    ...invalid.map((document): UnitChange => ({ kind: 'invalid', ...document })),
+  ])
+  const mesh = createMesh(api, [], undefined, onBuilt)
+  const world = createWorld({
+    staticNames: { cluster: staticClusters },
+    allowPartial: true,
+    judge: (candidate) => mesh.try(candidate),
+  })
+  const step = world.apply(changes, { isFirst: true })
+  const cache = createSnapshotCache()
+  const units = [...world.inForce.values(), ...world.generated.values()].filter((unit) => !isKindUnit(unit))
+  cache.apply({ upserted: units, removed: [], withheld: [] })
+  return {
+    inForce: world.inForce,
+    generated: world.generated,
+    problems: [...readings, ...parsed, step].flatMap((one) => one.problems).sort(byPlace),
+    snapshotFor: (node) => cache.snapshotFor(node).snapshot,
+  }
+}

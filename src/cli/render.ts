@@ -1,0 +1,166 @@
+import { isIP } from 'node:net'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { directoryOfDocument } from '../attachments.ts'
+import { kindOf } from '../config/kinds/kind-document.ts'
+import { ControlPlaneError, isError } from '../errors.ts'
+import { type EnvoyApi, loadEnvoyApi } from '../resource/envoy-api.ts'
+import { messageToJson } from '../resource/json/codec.ts'
+import { nodeOfJson } from '../resource/node.ts'
+import type { Resource } from '../resource/resource.ts'
+import { resourceTypes, wordOf } from '../resource/type-url.ts'
+import { type Snapshot, setOf } from '../snapshot/snapshot.ts'
+import { pathOf } from '../source/attached-files.ts'
+import { counted, exitCodes, type Io, printJson } from './io.ts'
+import { envoyApiOption, option, repeatable } from './option.ts'
+import { formatProblems } from './problem-text.ts'
+import { type ReadWorld, readWorld } from './read-world.ts'
+import { buildSelfContained, type GroupResources, type JsonObject } from './static-config.ts'
+
+interface Flags {
+  readonly config: readonly string[]
+  readonly node: string
+  readonly id?: string
+  readonly metadata?: readonly (readonly [string, string])[]
+  readonly allowFile?: readonly string[]
+  readonly inlineSecrets?: true
+  readonly adminPort: string
+  readonly adminAddress: string
+  readonly envoyApi?: string
+}
+
+const help = `
+The output is JSON, which Envoy reads as it is, and needs no server:
+  fairlead render --static --node edge --config ./config > envoy.json
+  envoy --mode validate -c envoy.json
+
+It does what the same Envoy does with \`fairlead bootstrap\`, until something
+changes: endpoints, routes and certificates are those of now. Secrets are read
+by Envoy from the files that they name.
+Exit code 1: a document has errors, or no document is for such an Envoy.
+`
+
+export function renderCommand(io: Io, finish: (exitCode: number) => void): Command {
+  return new Command('render')
+    .description('print one self-contained Envoy configuration, for an Envoy without a control plane')
+    .addOption(new Option('--static', 'the form that is printed; there is no other').makeOptionMandatory())
+    .addOption(new Option('--node <CLUSTER>', 'the proxy, by its `node.cluster`').makeOptionMandatory())
+    .addOption(new Option('--id <ID>', 'its `node.id`; that of the cluster unless given'))
+    .addOption(repeatable('--metadata <KEY=VALUE>', 'of its `node.metadata`').argParser(parsePair))
+    .addOption(repeatable('--config <PATH>', 'a directory or file of configuration').makeOptionMandatory())
+    .addOption(
+      repeatable('--allow-file <DIR>', 'a directory that the `file:` of a document may lie in, besides its own'),
+    )
+    .addOption(
+      new Option('--inline-secrets', 'print private keys into the output, in place of the names of their files'),
+    )
+    .addOption(option('--admin-port <PORT>', "Envoy's own admin port; 0 takes a free one", '9901'))
+    .addOption(option('--admin-address <IP>', "Envoy's own admin address", '127.0.0.1'))
+    .addOption(envoyApiOption())
+    .addHelpText('after', help)
+    .action(async (flags: Flags) => {
+      check(flags)
+      const api = loadEnvoyApi(flags.envoyApi)
+      const world = await readWorld(api, flags.config, {
+        allowed: flags.allowFile ?? [],
+        staticClusters: [],
+        signal: io.signal,
+      })
+      const errors = world.problems.filter(isError)
+      if (errors.length > 0) {
+        // A part of a configuration is another configuration.
+        io.err.write(`${formatProblems(errors, { color: io.err.isTTY === true })}\n`)
+        return finish(exitCodes.config)
+      }
+      printJson(io, render(api, world, flags))
+    })
+}
+
+function check({ adminPort, adminAddress, node }: Flags): void {
+  const fail = (message: string): never => {
+    throw new ControlPlaneError('usage', message)
+  }
+  if (node === '') fail('--node is empty: give the `node.cluster` of the Envoy')
+  if (!/^\d{1,5}$/.test(adminPort) || Number(adminPort) > 65_535) {
+    fail(`--admin-port ${adminPort} is not a port from 0 to 65535`)
+  }
+  if (isIP(adminAddress) === 0) fail(`--admin-address ${adminAddress} is not an IP address`)
+}
+
+function parsePair(
+  text: string,
+  previous: readonly (readonly [string, string])[] | undefined,
+): readonly (readonly [string, string])[] {
+  const at = text.indexOf('=')
+  if (at <= 0) throw new InvalidArgumentError('Write KEY=VALUE.')
+  return [...(previous ?? []), [text.slice(0, at), text.slice(at + 1)]]
+}
+
+/** @throws ControlPlaneError `config` when there is nothing for the node, or what only a control plane can give. */
+function render(api: EnvoyApi, world: ReadWorld, flags: Flags): JsonObject {
+  const { node: cluster, id = cluster, metadata: pairs = [], adminAddress, adminPort } = flags
+  const metadata = Object.fromEntries(pairs)
+  const snapshot = world.snapshotFor(nodeOfJson({ id, cluster, metadata }))
+  const group = snapshot && groupOf(api, snapshot, world, flags)
+  if (group === undefined || (group.listener.length === 0 && group.cluster.length === 0)) {
+    throw new ControlPlaneError('config', `no document is for an Envoy with node.cluster ${cluster} and node.id ${id}`)
+  }
+  const { config, remaining } = buildSelfContained(group, {
+    node: { id, cluster, ...(pairs.length > 0 && { metadata }) },
+    admin: { address: { socket_address: { address: adminAddress, port_value: Number(adminPort) } } },
+  })
+  const [first] = remaining
+  if (first === undefined) return config
+  const more = remaining.length > 1 ? `, and ${counted(remaining.length - 1, 'place')} more` : ''
+  throw new ControlPlaneError(
+    'config',
+    `a static configuration cannot hold what is asked of a control plane at ${first}${more}`,
+  )
+}
+
+function groupOf(api: EnvoyApi, snapshot: Snapshot, world: ReadWorld, { inlineSecrets }: Flags): GroupResources {
+  const files = inlineSecrets === true ? new Map<string, JsonObject>() : secretFiles(world)
+  const jsonOf = (resource: Resource): JsonObject => {
+    const { typeUrl, name, bytes, isSensitive, origin } = resource
+    const file = typeUrl === resourceTypes.secret.typeUrl ? files.get(name) : undefined
+    if (file !== undefined) return file
+    if (isSensitive && inlineSecrets !== true) {
+      const what = `${wordOf(typeUrl)} ${name} of ${origin.name}`
+      throw new ControlPlaneError('config', `${what} holds a key: name its file there, or give --inline-secrets`)
+    }
+    // In a bootstrap each list has the type of its field.
+    const { '@type': _, ...fields } = messageToJson(api, typeUrl, bytes) as JsonObject
+    return fields
+  }
+  const list = (word: keyof GroupResources): readonly JsonObject[] =>
+    [...setOf(snapshot, resourceTypes[word].typeUrl).values()].map(jsonOf)
+  return {
+    cluster: list('cluster'),
+    endpoint: list('endpoint'),
+    listener: list('listener'),
+    route: list('route'),
+    secret: list('secret'),
+    extension: list('extension'),
+    virtualHost: list('virtualHost'),
+  }
+}
+
+/** The documents of kind Secret, as Envoy reads their files itself, by name. */
+function secretFiles({ inForce }: ReadWorld): Map<string, JsonObject> {
+  const files = new Map<string, JsonObject>()
+  for (const { key, origin, resources } of inForce.values()) {
+    const [resource] = resources
+    const form = resource && kindOf(resource)?.form
+    if (form?.kind !== 'Secret') continue
+    const directory = directoryOfDocument({ id: key, origin, text: '' }, undefined)
+    const source = (file: string): JsonObject => ({ filename: pathOf(file, directory) })
+    const { name, certificate, ca } = form
+    if (certificate !== undefined) {
+      const { chain, key: privateKey } = certificate
+      const content = { certificate_chain: source(chain.file), private_key: source(privateKey.file) }
+      files.set(name, { name, tls_certificate: content })
+    } else if (ca !== undefined) {
+      files.set(name, { name, validation_context: { trusted_ca: source(ca.file) } })
+    }
+  }
+  return files
+}
