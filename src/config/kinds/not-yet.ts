@@ -13,19 +13,14 @@ export const notYet: NotYet = {
   kinds: new Set(),
   fields: new Set([
     ...fieldsOf('Mesh', ['egress', 'failover']),
-    ...fieldsOf('MeshDefaults', ['idleTimeout', 'retry']),
     ...fieldsOf('Service', ['registry', 'tls']),
     ...fieldsOf('Version', ['tls']),
     ...fieldsOf('ServicePolicy', ['tls']),
-    ...fieldsOf('LoadBalancing', ['hash', 'failover']),
+    ...fieldsOf('LoadBalancing', ['failover']),
     ...fieldsOf('Outbound', ['egress']),
     ...fieldsOf('Endpoint', ['region']),
-    ...fieldsOf('Rule', ['fault', 'cors', 'compression', 'maxRequestSize']),
   ]),
-  words: new Set([
-    'LoadBalancing.policy=ring-hash',
-    'LoadBalancing.policy=maglev',
-  ]),
+  words: new Set(),
 }
 
 /** Nothing is refused but what the schema marks as later. */

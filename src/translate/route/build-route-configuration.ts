@@ -23,12 +23,7 @@ export function buildRouteConfiguration(input: RouteConfigurationInput): RouteCo
     return known
   }
   const tables = tablesOf(input).map(({ hosts, attached }) => ({ hosts, rules: mergedRules(attached) }))
-  const shown = tables.map(({ hosts, rules }) =>
-    virtualHost(
-      hosts,
-      rules.flatMap((rule) => routesOf(rule).routes),
-    ),
-  )
+  const shown = tables.map(({ hosts, rules }) => ruledHost(hosts, rules.map(routesOf), defaults))
   const taken = new Set(tables.flatMap(({ hosts }) => hosts))
   const implicit = implicitRules(input, taken)
   const unclaimed = implicit.hosts.map(({ host, rule }) => ruledHost([host], [routesOf(rule)], defaults))

@@ -51,7 +51,7 @@ function rankOfMatch(match: Match): readonly number[] {
 function rankOfPath({ path, grpc }: Match): readonly number[] {
   if (grpc?.service !== undefined) {
     const { service, method } = grpc
-    return method === undefined ? [2, service.length + 1] : [3, service.length + method.length + 2]
+    return method === undefined ? [2, service.length + 2] : [3, service.length + method.length + 2]
   }
   if (path === undefined) return [0, 0]
   return least(path.map(rankOfText))

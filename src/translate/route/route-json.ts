@@ -85,7 +85,7 @@ export function routesOfRule({ rule, name, from }: NamedRule, context: RouteCont
 
 interface Action {
   readonly fallbacks: readonly FallbackCluster[]
-  variantsOf(part: MatchPart): readonly Variant[]
+  readonly variantsOf: (part: MatchPart) => readonly Variant[]
 }
 
 function actionOf(rule: Rule, context: RouteContext, from: SourcePlace): Action {
