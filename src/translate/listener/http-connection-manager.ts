@@ -24,9 +24,6 @@ export function httpConnectionManager(options: HcmOptions): EnvoyJson {
       ...('rds' in routes
         ? { rds: { route_config_name: routes.rds, config_source: { ads: {}, resource_api_version: 'V3' } } }
         : { route_config: routes.inline }),
-      normalize_path: true,
-      merge_slashes: true,
-      path_with_escaped_slashes_action: 'UNESCAPE_AND_REDIRECT',
       ...(side === 'edge' && edge(options)),
       request_headers_timeout: at(
         within(from, 'requestHeadersTimeout'),
@@ -39,7 +36,8 @@ export function httpConnectionManager(options: HcmOptions): EnvoyJson {
       stream_idle_timeout: durationJson(defaults.streamIdleTimeoutMs.value),
       common_http_protocol_options: {
         idle_timeout: at(within(from, 'idleTimeout'), durationJson(idleTimeout ?? defaults.idleTimeoutMs.value)),
-        headers_with_underscores_action: 'REJECT_REQUEST',
+        // What two workloads say to each other is nobody's to refuse.
+        ...(side === 'edge' && { headers_with_underscores_action: 'REJECT_REQUEST' }),
       },
       http2_protocol_options: http2(listener, within(from, 'http2')),
       server_header_transformation: 'PASS_THROUGH',
@@ -56,6 +54,9 @@ const connect: EnvoyJson = { upgrade_type: 'CONNECT' }
 /** Whoever is beyond the edge says what it likes of where a request comes from, and of who it is. */
 function edge({ trustedHops, listener }: HcmOptions): Fields {
   return {
+    normalize_path: true,
+    merge_slashes: true,
+    path_with_escaped_slashes_action: 'UNESCAPE_AND_REDIRECT',
     use_remote_address: true,
     xff_num_trusted_hops: trustedHops ?? defaults.trustedHops.value,
     ...(listener.tls?.clientCa !== undefined && {

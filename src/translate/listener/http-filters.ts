@@ -5,7 +5,7 @@ import { at, type EnvoyJson, within } from '../envoy-json.ts'
 const prefix = 'type.googleapis.com/envoy.extensions.'
 
 /** The filters of HTTP in their fixed order. One that only some routes use is switched off for all others. */
-export function httpFilterChain({ filters, listener, dnsCache, from }: HcmOptions): readonly EnvoyJson[] {
+export function httpFilterChain({ side, filters, listener, dnsCache, from }: HcmOptions): readonly EnvoyJson[] {
   const on: Readonly<Record<HttpFilterKind, boolean>> = {
     cors: false,
     fault: false,
@@ -43,7 +43,11 @@ export function httpFilterChain({ filters, listener, dnsCache, from }: HcmOption
     )
   const router = {
     name: 'envoy.filters.http.router',
-    typed_config: { '@type': `${prefix}filters.http.router.v3.Router` },
+    typed_config: {
+      '@type': `${prefix}filters.http.router.v3.Router`,
+      // Who called first has said how long it waits; of strangers that is not taken.
+      ...(side !== 'edge' && { respect_expected_rq_timeout: true }),
+    },
   }
   return [...chain, router]
 }
