@@ -1,0 +1,347 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { renameSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer, request as httpRequest } from 'node:http'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
+import { expect, test } from 'vitest'
+import { buildBootstrap } from '../../../src/cli/bootstrap-config.ts'
+import { problems, waitForProblems } from '../../support/admin-client.ts'
+import { atTestEnd } from '../../support/at-test-end.ts'
+import { type Backend, startBackend } from '../../support/backend.ts'
+import { testBothProtocols } from '../../support/both-protocols.ts'
+import { createAuthority, writeCertificate } from '../../support/certificates.ts'
+import { rejections, startControlPlane } from '../../support/control-plane.ts'
+import { startEnvoy } from '../../support/envoy.ts'
+import { freePorts } from '../../support/free-ports.ts'
+import { startLoad } from '../../support/load.ts'
+import { describeWithEnvoy } from '../../support/needs.ts'
+import { eventually } from '../../support/poll.ts'
+import { tempDir } from '../../support/temp.ts'
+
+const service = (name: string, port: number, more = ''): string => `
+kind: Service
+name: ${name}
+endpoints: {address: 127.0.0.1, port: ${port}}
+${more}
+`
+
+const route = (name: string, host: string, backend = name): string => `
+kind: Route
+name: ${name}
+hosts: "${host}"
+gateways: edge
+rules: {backends: ${backend}}
+`
+
+const secret = (name: string): string => `
+kind: Secret
+name: ${name}
+certificate: {chain: {file: ${name}.crt}, key: {file: ${name}.key}}
+`
+
+const gateway = (...listeners: readonly string[]): string => `
+kind: Gateway
+name: edge
+nodes: {cluster: edge}
+accessLog: off
+listeners:
+${listeners.map((listener) => `- {address: 127.0.0.1, ${listener}}`).join('\n')}
+`
+
+function write(directory: string, file: string, ...documents: readonly string[]): void {
+  writeFileSync(join(directory, `.${file}`), documents.join('---'))
+  renameSync(join(directory, `.${file}`), join(directory, file))
+}
+
+async function start(config: string, protocol: 'sotw' | 'delta' = 'delta') {
+  const server = await startControlPlane({ config: [config] })
+  const bootstrap = buildBootstrap({
+    id: 'edge-1',
+    cluster: 'edge',
+    server: server.server,
+    delta: protocol === 'delta',
+  })
+  const envoy = await startEnvoy({ bootstrap })
+  await envoy.waitLive()
+  return { server, envoy }
+}
+
+async function listening(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('error', () => socket.destroy())
+  })
+  atTestEnd(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  return (server.address() as AddressInfo).port
+}
+
+/** All that comes until the other side ends. */
+async function answerOf(socket: Socket): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  socket.on('data', (chunk: Buffer) => chunks.push(chunk))
+  socket.on('error', () => {})
+  await new Promise((resolve) => socket.once('close', resolve))
+  return Buffer.concat(chunks)
+}
+
+async function status(port: number, path: string, host: string): Promise<number | undefined> {
+  const sent = httpRequest({ host: '127.0.0.1', port, path, headers: { host } }).end()
+  const [response] = (await once(sent, 'response')) as [import('node:http').IncomingMessage]
+  response.resume()
+  return response.statusCode
+}
+
+const serverNameOf = async (port: number, servername: string): Promise<string | undefined> => {
+  const socket = connectTls({ host: '127.0.0.1', port, servername, rejectUnauthorized: false })
+  await once(socket, 'secureConnect')
+  const { subject } = socket.getPeerCertificate()
+  socket.destroy()
+  return String(subject.CN)
+}
+
+describeWithEnvoy('a Gateway', () => {
+  testBothProtocols(
+    'shows each host its certificate over %s, and a renewed one without losing a request',
+    async (protocol) => {
+      const config = tempDir()
+      const authority = await createAuthority()
+      const issue = async (name: string, common = name): Promise<void> => {
+        writeCertificate(
+          config,
+          name,
+          await authority.issue({ name: common, sans: [`${name}.example`], validForMs: 90 * 86_400_000 }),
+        )
+      }
+      await issue('shop')
+      await issue('pay')
+      const [shop, pay] = [await startBackend({ name: 'shop' }), await startBackend({ name: 'pay' })]
+      const [port] = (await freePorts(1)) as [number]
+      write(config, 'edge.yaml', gateway(`name: https, port: ${port}, protocol: https, tls: [shop, pay]`))
+      write(config, 'secrets.yaml', secret('shop'), secret('pay'))
+      write(config, 'services.yaml', service('shop', shop.port), service('pay', pay.port))
+      write(config, 'routes.yaml', route('shop', 'shop.example'), route('pay', 'pay.example'))
+      const { server, envoy } = await start(config, protocol)
+      const listener = await envoy.listenerPort('edge/https')
+      await eventually(async () => expect(await serverNameOf(listener, 'pay.example')).toBe('pay'))
+      expect(await problems(server.adminUrl)).toEqual([])
+      expect(await serverNameOf(listener, 'shop.example')).toBe('shop')
+      // A name that is nobody's gets the first, which says so itself.
+      expect(await serverNameOf(listener, 'other.example')).toBe('shop')
+      const loadOf = (name: string) =>
+        startLoad({
+          port: listener,
+          host: `${name}.example`,
+          connections: 0,
+          rate: 15,
+          tls: { ca: authority.certificate, serverName: `${name}.example` },
+        })
+      const loads = [loadOf('shop'), loadOf('pay')]
+      await loads[0]?.next(30, { from: 'shop' })
+      await loads[1]?.next(30, { from: 'pay' })
+      const counts = async () =>
+        Object.fromEntries(await envoy.stats(/listener_manager\.listener_(modified|in_place_updated|added)/))
+      const before = await counts()
+
+      await issue('shop', 'renewed')
+      await eventually(async () => expect(await serverNameOf(listener, 'shop.example')).toBe('renewed'), {
+        timeoutMs: 15_000,
+      })
+      await loads[0]?.next(50)
+      expect(await counts()).toEqual(before)
+
+      // Files of two pairs: what was right stays, and the document is told.
+      const stranger = await authority.issue({ name: 'stranger', sans: ['shop.example'] })
+      writeFileSync(join(config, 'shop.key'), stranger.key)
+      await waitForProblems(server.adminUrl, ['file'])
+      expect((await problems(server.adminUrl))[0]).toMatchObject({
+        place: `${join(config, 'secrets.yaml')}:4:45`,
+        path: 'certificate.key',
+        message: 'The key is not that of the certificate.',
+      })
+      await loads[0]?.next(30)
+      expect(await serverNameOf(listener, 'shop.example')).toBe('renewed')
+      await issue('shop', 'mended')
+      await waitForProblems(server.adminUrl, [])
+      await eventually(async () => expect(await serverNameOf(listener, 'shop.example')).toBe('mended'), {
+        timeoutMs: 15_000,
+      })
+      for (const load of loads) expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+      expect(await counts()).toEqual(before)
+      expect(await rejections(server)).toBe(0)
+      // No key leaves the server but to the Envoy.
+      const key = stranger.key.split('\n')[1] as string
+      const said = server.log() + (await (await fetch(`${server.adminUrl}/api/problems`)).text())
+      expect(said).not.toContain(key.slice(0, 20))
+      expect(said).not.toContain('PRIVATE KEY')
+    },
+  )
+
+  test('passes bytes of TCP on as they are, by weight', async () => {
+    const config = tempDir()
+    let taken = 0
+    const echo = createServer({ allowHalfOpen: true }, (socket) => {
+      taken += 1
+      socket.pipe(socket)
+    })
+    const port = await listening(echo)
+    const silent = await listening(createServer((socket) => socket.end()))
+    const [db, weighted] = (await freePorts(2)) as [number, number]
+    const listeners = [
+      `name: db, port: ${db}, protocol: tcp, service: db`,
+      `name: weighted, port: ${weighted}, protocol: tcp, backends: [{service: db, weight: 1}, {service: silent, weight: 0}]`,
+    ]
+    write(config, 'edge.yaml', gateway(...listeners))
+    write(config, 'db.yaml', service('db', port, 'protocol: tcp'), service('silent', silent, 'protocol: tcp'))
+    const { server, envoy } = await start(config)
+    const bytes = randomBytes(4 * 1024 * 1024)
+    for (const name of ['edge/db', 'edge/weighted']) {
+      const socket = connect({ host: '127.0.0.1', port: await envoy.listenerPort(name), allowHalfOpen: true })
+      const answer = answerOf(socket)
+      socket.end(bytes)
+      const digest = (content: Buffer): string => createHash('sha256').update(content).digest('hex')
+      expect(digest(await answer)).toBe(digest(bytes))
+    }
+    expect(taken).toBe(2)
+    expect(await problems(server.adminUrl)).toEqual([])
+  })
+
+  test('passes TLS on by name, without its key, and closes what is for nobody', async () => {
+    const config = tempDir()
+    const authority = await createAuthority()
+    const own = await authority.issue({ name: 'behind', sans: ['raw.example'] })
+    const behind = createTlsServer({ cert: own.certificate, key: own.key }, (socket) => socket.end('hello from behind'))
+    const target = await listening(behind)
+    const [port] = (await freePorts(1)) as [number]
+    write(config, 'edge.yaml', gateway(`name: tls, port: ${port}, protocol: tls, hosts: raw.example, service: raw`))
+    write(config, 'raw.yaml', service('raw', target, 'protocol: tls'))
+    const { envoy } = await start(config)
+    const through = await envoy.listenerPort('edge/tls')
+    const socket = connectTls({
+      host: '127.0.0.1',
+      port: through,
+      servername: 'raw.example',
+      ca: authority.certificate,
+    })
+    expect((await answerOf(socket)).toString()).toBe('hello from behind')
+    expect(socket.authorized).toBe(true)
+    await expect(serverNameOf(through, 'other.example')).rejects.toThrow()
+  })
+
+  test('upgrades to WebSocket, which outlives the timeout of the route', async () => {
+    const config = tempDir()
+    const app = createHttpServer()
+    app.on('upgrade', (_request, socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')
+      socket.pipe(socket)
+    })
+    const target = await listening(app)
+    const [port] = (await freePorts(1)) as [number]
+    write(
+      config,
+      'edge.yaml',
+      gateway(`name: http, port: ${port}`).replace('accessLog: off', 'defaults: {timeout: 300ms}'),
+    )
+    write(config, 'app.yaml', service('app', target), route('app', 'app.example'))
+    const { envoy } = await start(config)
+    const headers = { host: 'app.example', connection: 'upgrade', upgrade: 'websocket' }
+    const listener = await envoy.listenerPort('edge/http')
+    const sent = httpRequest({ host: '127.0.0.1', port: listener, headers }).end()
+    const [, socket] = (await once(sent, 'upgrade')) as [unknown, Socket]
+    atTestEnd(() => void socket.destroy())
+    const began = performance.now()
+    while (performance.now() - began < 900) {
+      socket.write('ping')
+      const [echo] = (await once(socket, 'data')) as [Buffer]
+      expect(echo.toString()).toBe('ping')
+    }
+  })
+
+  test('takes the address of a client from the PROXY protocol, and refuses who does not speak it', async () => {
+    const config = tempDir()
+    const seen: (string | undefined)[] = []
+    const app = createHttpServer((request, response) => {
+      seen.push(request.headers['x-forwarded-for'] as string | undefined)
+      response.end('ok')
+    })
+    const target = await listening(app)
+    const [port] = (await freePorts(1)) as [number]
+    write(config, 'edge.yaml', gateway(`name: http, port: ${port}, proxyProtocol: required`))
+    write(config, 'app.yaml', service('app', target), route('app', '*'))
+    const { envoy } = await start(config)
+    const listener = await envoy.listenerPort('edge/http')
+    const ask = async (text: string): Promise<string> => {
+      const socket = connect(listener, '127.0.0.1')
+      const answer = answerOf(socket)
+      socket.write(text)
+      return (await answer).toString()
+    }
+    const plain = 'GET / HTTP/1.1\r\nhost: app.example\r\nconnection: close\r\n\r\n'
+    expect(await ask(`PROXY TCP4 203.0.113.7 127.0.0.1 4711 80\r\n${plain}`)).toMatch(/^HTTP\/1.1 200/)
+    expect(seen).toEqual(['203.0.113.7'])
+    expect(await ask(plain)).toBe('')
+  })
+
+  test('drains no listener but the one that changes', async () => {
+    const config = tempDir()
+    const backend: Backend = await startBackend({ name: 'one', delayMs: 5 })
+    const [first, second] = (await freePorts(2)) as [number, number]
+    const edge = (limit: string): string =>
+      gateway(`name: first, port: ${first}`, `name: second, port: ${second}${limit}`)
+    write(config, 'edge.yaml', edge(''))
+    write(config, 'app.yaml', service('one', backend.port), route('one', '*'))
+    const { server, envoy } = await start(config)
+    const load = startLoad({ port: await envoy.listenerPort('edge/first') })
+    await load.next(50)
+    write(config, 'edge.yaml', edge(', maxConnections: 100, idleTimeout: 1m'))
+    await envoy.waitForStat('listener_manager.listener_modified', (count) => count === 1)
+    await load.next(200)
+    expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+    expect(await envoy.stat('listener_manager.listener_modified')).toBe(1)
+    // Both at once are told, each where it is wrong; nothing changes.
+    write(config, 'edge.yaml', gateway(`name: first, port: ${first}`, `name: second, port: ${first}`))
+    await waitForProblems(server.adminUrl, ['conflict'])
+    expect((await problems(server.adminUrl))[0]).toMatchObject({ path: 'listeners[1].port' })
+    expect(await status(await envoy.listenerPort('edge/second'), '/', 'x')).toBe(200)
+  })
+
+  test('lets requests through to the hosts outside that are allowed, and to no other', async () => {
+    const config = tempDir()
+    const outside = await startBackend({ name: 'outside' })
+    const [port, tunnel] = (await freePorts(2)) as [number, number]
+    const egress = `egress: {hosts: [localhost], ports: [${outside.port}]}`
+    write(
+      config,
+      'edge.yaml',
+      gateway(`name: out, port: ${port}, ${egress}`, `name: tls, port: ${tunnel}, protocol: tls, ${egress}`),
+    )
+    const { server, envoy } = await start(config)
+    const listener = await envoy.listenerPort('edge/out')
+    await eventually(async () => expect(await status(listener, '/', `localhost:${outside.port}`)).toBe(200))
+    expect(outside.requests).toBeGreaterThan(0)
+    const before = outside.requests
+    expect(await status(listener, '/', `127.0.0.1:${outside.port}`)).toBe(403)
+    expect(await status(listener, '/', 'evil.example')).toBe(403)
+    expect(await status(listener, '/', 'localhost')).toBe(403)
+    expect(await status(listener, '/', 'localhost:1')).toBe(403)
+    expect(outside.requests).toBe(before)
+    const tunnelTo = async (authority: string): Promise<number | undefined> => {
+      const sent = httpRequest({ host: '127.0.0.1', port: listener, method: 'CONNECT', path: authority }).end()
+      const [response, socket] = (await once(sent, 'connect')) as [import('node:http').IncomingMessage, Socket]
+      socket.destroy()
+      return response.statusCode
+    }
+    expect(await tunnelTo(`localhost:${outside.port}`)).toBe(200)
+    expect(await tunnelTo('localhost:1')).toBe(403)
+    expect(await tunnelTo('evil.example:443')).toBe(403)
+    expect(await problems(server.adminUrl)).toEqual([])
+    expect(await rejections(server)).toBe(0)
+  })
+})
