@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander'
 import { ControlPlaneError, messageOf } from '../errors.ts'
 import { apiCommand } from './api.ts'
 import { bootstrapCommand } from './bootstrap.ts'
+import { explainCommand } from './explain.ts'
 import { exitCodeOf, exitCodes, type Io } from './io.ts'
 import { nodesCommand } from './nodes.ts'
 import { putCommand } from './put.ts'
@@ -50,6 +51,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     nodesCommand,
     snapshotsCommand,
     putCommand,
+    explainCommand,
     renderCommand,
     schemaCommand,
     apiCommand,

@@ -1,0 +1,74 @@
+import type { KindDocument } from '../config/kinds/kind-document.ts'
+import { formatOrigin } from '../errors.ts'
+import { plainValue, type Tree } from '../resource/tree.ts'
+import { formatPath, type PathSegment } from '../resource/tree-path.ts'
+import * as allDefaults from '../translate/defaults.ts'
+
+/** Why a field of a generated resource is as it is: what said it, or why nobody needs to. */
+export interface Because {
+  /** `circuit_breakers.thresholds[0].max_connections` */
+  readonly field: string
+  readonly value: string
+  /** Where the document says it: `cart.yaml:9:3`. */
+  readonly place?: string
+  /** What the document says there, by path. */
+  readonly path?: string
+  /** Of a default. */
+  readonly why?: string
+}
+
+/** The fields of a generated resource that a document says, in the order of the resource, and the defaults with a reason. */
+export function becauseOf(tree: Tree, documents: ReadonlyMap<string, KindDocument>): readonly Because[] {
+  const found: Because[] = []
+  walk(tree, [], undefined, documents, found)
+  return found
+}
+
+function walk(
+  tree: Tree,
+  path: readonly PathSegment[],
+  around: Tree['of'],
+  documents: ReadonlyMap<string, KindDocument>,
+  found: Because[],
+): void {
+  const { of } = tree
+  if (of !== undefined && of.path !== '' && (of.key !== around?.key || of.path !== around.path)) {
+    const document = documents.get(of.key)
+    const written = document?.places.at(of.path)
+    if (document !== undefined) {
+      const { line, column } = written ?? document.origin
+      const place = formatOrigin({ ...document.origin, ...(line !== undefined && { line, column: column ?? 1 }) })
+      found.push({ field: formatPath('', path), value: shown(tree), place, path: written?.path ?? of.path })
+    }
+  } else if (tree.kind === 'scalar' && (of === undefined || of.path === '')) {
+    const why = reasonOf(path.at(-1))
+    if (why !== undefined) found.push({ field: formatPath('', path), value: shown(tree), why })
+  }
+  if (tree.kind === 'list')
+    for (const [index, item] of tree.items.entries()) walk(item, [...path, index], of, documents, found)
+  if (tree.kind === 'map') for (const { key, value } of tree.entries) walk(value, [...path, key], of, documents, found)
+}
+
+const longest = 48
+
+function shown(tree: Tree): string {
+  const text = JSON.stringify(plainValue(tree)) ?? ''
+  return text.length > longest ? `${text.slice(0, longest - 1)}…` : text
+}
+
+/** `connectTimeoutMs` is the reason of `connect_timeout`. */
+const reasons: ReadonlyMap<string, string> = new Map(
+  Object.values(allDefaults).flatMap((defaults) =>
+    Object.entries(defaults as Readonly<Record<string, { readonly why?: string }>>).flatMap(([name, { why }]) =>
+      why === undefined ? [] : [[plainName(name.replace(/(Ms|S|Percent|Bytes)$/, '')), why] as const],
+    ),
+  ),
+)
+
+function reasonOf(field: PathSegment | undefined): string | undefined {
+  return typeof field === 'string' ? reasons.get(plainName(field)) : undefined
+}
+
+function plainName(name: string): string {
+  return name.replaceAll('_', '').toLowerCase()
+}

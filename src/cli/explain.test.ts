@@ -1,0 +1,127 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { runCommand } from '../../test/support/command.ts'
+import { tempDir } from '../../test/support/temp.ts'
+
+const cart = `kind: Service
+name: cart
+endpoints: [{address: 10.0.0.11, port: 8080}]
+connectionPool: {connectTimeout: 250ms}
+`
+const edge = `kind: Route
+name: cart
+gateways: edge
+rules: [{backends: cart, timeout: 3s}]
+---
+kind: Gateway
+name: edge
+nodes: {cluster: edge}
+listeners: [{name: http, port: 8080}]
+---
+kind: Patch
+name: buffers
+target: {type: cluster, name: cart}
+merge: {per_connection_buffer_limit_bytes: 65536}
+---
+nodes: {cluster: edge}
+resources:
+- '@type': type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret
+  name: cert
+  tls_certificate: {certificate_chain: {inline_string: public}, private_key: {inline_string: a-key}}
+`
+
+function shop(files: Readonly<Record<string, string>> = { 'cart.yaml': cart, 'edge.yaml': edge }): string {
+  const directory = tempDir()
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text)
+  return directory
+}
+
+const explain = (what: string, config: string, ...flags: readonly string[]): ReturnType<typeof runCommand> =>
+  runCommand(['explain', what, '--config', config, ...flags])
+
+interface Json {
+  readonly documents: readonly {
+    readonly kind?: string
+    readonly place: string
+    readonly resources: readonly { readonly type: string; readonly name: string; readonly because: readonly object[] }[]
+  }[]
+  readonly problems: readonly object[]
+}
+
+describe('fairlead explain', () => {
+  test('says of a document what it became, and of each value who said it', async () => {
+    const config = shop()
+    const { code, out, err } = await explain('Service/cart', config)
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toContain(`Service cart  ${config}/cart.yaml:1:1\n`)
+    expect(out).toContain('  cluster   cart  for nodes of cluster=edge\n  endpoint  cart  for nodes of cluster=edge\n')
+    expect(out).toMatch(/connect_timeout +"0\.25s" +\S+cart\.yaml:4:34 connectionPool\.connectTimeout\n/)
+    expect(out).toMatch(/per_connection_buffer_limit_bytes +65536 +\S+edge\.yaml:14:44 merge\.per_connection_buffer/)
+    expect(out).toMatch(/max_connections +1024 +default: one service that hangs must not take all sockets\n/)
+  })
+
+  test('says the same to programs', async () => {
+    const { out } = await explain('Service/cart', shop(), '--json')
+    const { documents } = JSON.parse(out) as Json
+    expect(documents).toMatchObject([
+      { kind: 'Service', resources: [{ type: 'cluster', name: 'cart' }, { type: 'endpoint' }] },
+    ])
+    expect(documents[0]?.resources[0]?.because).toContainEqual({
+      field: 'connect_timeout',
+      value: '"0.25s"',
+      place: expect.stringMatching(/cart\.yaml:4:34$/) as string,
+      path: 'connectionPool.connectTimeout',
+    })
+  })
+
+  test('says of a resource which documents it is made of, and prints it', async () => {
+    const { code, out } = await explain('route/edge/http', shop())
+    expect(code).toBe(0)
+    expect(out).toMatch(/^route edge\/http /)
+    expect(out).toMatch(/routes\[0\]\.route\.timeout +"3s" +\S+edge\.yaml:4:35 rules\[0\]\.timeout\n/)
+    expect(out).toContain('timeout: 3s\n')
+  })
+
+  test('explains every document of a file, whose name alone is enough where it needs no other', async () => {
+    const config = shop()
+    const { out } = await explain(join(config, 'edge.yaml'), config, '--json')
+    expect((JSON.parse(out) as Json).documents.map(({ kind }) => kind)).toEqual([
+      'Route',
+      'Gateway',
+      'Patch',
+      undefined,
+    ])
+    const alone = await runCommand(['explain', join(shop({ 'cart.yaml': cart }), 'cart.yaml')])
+    expect(alone.code).toBe(0)
+    expect(alone.out).toContain('Service cart')
+  })
+
+  test('shows no key', async () => {
+    const { out } = await explain('secret/cert', shop(), '--full')
+    expect(out).toContain('[redacted]')
+    expect(out).not.toContain('a-key')
+  })
+
+  test('tells what is wrong with a document that is not in force', async () => {
+    const config = shop({ 'cart.yaml': cart.replace('port', 'prot'), 'edge.yaml': edge })
+    const { code, out } = await explain(join(config, 'cart.yaml'), config)
+    expect(code).toBe(1)
+    expect(out).toContain('Nothing of it is in force')
+  })
+
+  test.each<[readonly string[], number, RegExp]>([
+    [['Service/crat'], 1, /there is no Service\/crat: did you mean Service\/cart\?/],
+    [['cluster/cart2'], 1, /did you mean cluster\/cart\?/],
+    [['cart'], 2, /cart is no file, and not KIND\/NAME or TYPE\/NAME/],
+  ])('does not know %s', async ([what = ''], expected, message) => {
+    const { code, err } = await explain(what, shop())
+    expect(code).toBe(expected)
+    expect(err).toMatch(message)
+  })
+
+  test('asks where a name stands', async () => {
+    const { code, err } = await runCommand(['explain', 'Service/cart'])
+    expect([code, err]).toEqual([2, 'fairlead: --config is missing: where does Service/cart stand?\n'])
+  })
+})

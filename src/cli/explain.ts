@@ -1,0 +1,229 @@
+import { realpathSync, statSync } from 'node:fs'
+import { Command, Option } from 'commander'
+import { stringify } from 'yaml'
+import { type KindDocument, kindOf } from '../config/kinds/kind-document.ts'
+import { ControlPlaneError, formatOrigin, isError, type Problem } from '../errors.ts'
+import { type EnvoyApi, loadEnvoyApi } from '../resource/envoy-api.ts'
+import { generatedKey } from '../resource/generated-key.ts'
+import { messageToJson } from '../resource/json/codec.ts'
+import { nearestName } from '../resource/json/near-name.ts'
+import type { Resource } from '../resource/resource.ts'
+import { selectorLabel } from '../resource/selector-label.ts'
+import type { Tree } from '../resource/tree.ts'
+import { wordOf } from '../resource/type-url.ts'
+import type { Unit } from '../snapshot/world.ts'
+import { type Because, becauseOf } from './because.ts'
+import { exitCodes, type Io, print, printJson } from './io.ts'
+import { envoyApiOption, jsonOption, repeatable } from './option.ts'
+import { formatProblems } from './problem-text.ts'
+import { type ReadWorld, readWorld } from './read-world.ts'
+import { formatTable } from './table.ts'
+
+interface Flags {
+  readonly config?: readonly string[]
+  readonly allowFile?: readonly string[]
+  readonly full?: true
+  readonly envoyApi?: string
+  readonly json?: true
+}
+
+const help = `
+  fairlead explain Service/cart --config ./config      what it became, and why
+  fairlead explain cluster/cart --config ./config      what it is made of
+  fairlead explain ./config/cart.yaml --config ./config
+
+A document is KIND/NAME, or the file that it stands in; a resource is TYPE/NAME:
+cluster, endpoint, listener, route, secret. What is neither said by a document
+nor in the list is as Envoy has it. Keys are not shown.
+Exit code 1: there is no such thing, or it has errors and is not in force.
+`
+
+export function explainCommand(io: Io, finish: (exitCode: number) => void): Command {
+  return new Command('explain')
+    .description('show what a document became and why, or what an Envoy resource is made of')
+    .argument('<WHAT>', 'a file, KIND/NAME (Service/cart), or TYPE/NAME (cluster/cart)')
+    .addOption(repeatable('--config <PATH>', 'a directory or file of configuration; WHAT, if that is a file'))
+    .addOption(
+      repeatable('--allow-file <DIR>', 'a directory that the `file:` of a document may lie in, besides its own'),
+    )
+    .addOption(new Option('--full', 'print the resources, too'))
+    .addOption(envoyApiOption())
+    .addOption(jsonOption())
+    .addHelpText('after', help)
+    .action(async (what: string, flags: Flags) => {
+      const isFile = statSync(what, { throwIfNoEntry: false })?.isFile() === true
+      const config = flags.config ?? (isFile ? [what] : undefined)
+      if (config === undefined) {
+        throw new ControlPlaneError('usage', `--config is missing: where does ${what} stand?`)
+      }
+      const api = loadEnvoyApi(flags.envoyApi)
+      const trees = new Map<string, Tree>()
+      const world = await readWorld(api, config, {
+        allowed: flags.allowFile ?? [],
+        staticClusters: [],
+        signal: io.signal,
+        onBuilt: ({ type, name, tree }) => trees.set(`${type} ${name}`, tree),
+      })
+      const shop = shopOf(api, world, trees)
+      const explained = isFile ? explainFile(shop, what) : explainName(shop, what)
+      if (flags.json) printJson(io, jsonOf(shop, explained))
+      else print(io, textOf(shop, explained, flags.full === true || explained.isResource))
+      if (explained.units.length === 0 || explained.problems.some(isError)) finish(exitCodes.config)
+    })
+}
+
+/** Everything that an explanation is made from. */
+interface Shop {
+  readonly api: EnvoyApi
+  readonly world: ReadWorld
+  /** Generated resources before they were encoded, by `cluster cart`. */
+  readonly trees: ReadonlyMap<string, Tree>
+  /** Documents of kinds, by key. */
+  readonly documents: ReadonlyMap<string, KindDocument>
+}
+
+interface Explained {
+  readonly units: readonly Unit[]
+  /** One resource was asked for, not the documents. */
+  readonly isResource: boolean
+  readonly problems: readonly Problem[]
+}
+
+function shopOf(api: EnvoyApi, world: ReadWorld, trees: ReadonlyMap<string, Tree>): Shop {
+  const documents = new Map<string, KindDocument>()
+  for (const { key, resources } of world.inForce.values()) {
+    const document = resources[0] && kindOf(resources[0])
+    if (document !== undefined) documents.set(key, document)
+  }
+  return { api, world, trees, documents }
+}
+
+function explainFile({ world }: Shop, file: string): Explained {
+  const real = realpathSync(file)
+  const isHere = ({ origin }: { readonly origin: Problem['origin'] }): boolean => sameFile(origin.name, real)
+  const units = [...world.inForce.values()].filter(isHere)
+  return { units, isResource: false, problems: world.problems.filter(isHere) }
+}
+
+function sameFile(name: string, real: string): boolean {
+  try {
+    return realpathSync(name) === real
+  } catch {
+    return false
+  }
+}
+
+/** @throws ControlPlaneError `usage` for what is no name; `config` when there is nothing of this name. */
+function explainName(shop: Shop, what: string): Explained {
+  const slash = what.indexOf('/')
+  if (slash <= 0) throw new ControlPlaneError('usage', `${what} is no file, and not KIND/NAME or TYPE/NAME`)
+  const [type, name] = [what.slice(0, slash), what.slice(slash + 1)]
+  const { world } = shop
+  const all = [...world.inForce.values(), ...world.generated.values()]
+  const units = all.filter(({ resources }) =>
+    resources.some((one) => one.name === name && wordOf(one.typeUrl) === type),
+  )
+  if (units.length === 0) {
+    const names = all.flatMap(({ resources }) => resources.map((one) => `${wordOf(one.typeUrl)}/${one.name}`))
+    const near = nearestName(what, names)
+    const why = world.problems.some(isError) ? '; some documents have errors: see fairlead validate' : ''
+    throw new ControlPlaneError('config', `there is no ${what}${near === undefined ? why : `: did you mean ${near}?`}`)
+  }
+  const isResource = !/^[A-Z]/.test(type)
+  const only = (one: Resource): boolean => one.name === name && wordOf(one.typeUrl) === type
+  return {
+    units: isResource ? units.map((unit) => ({ ...unit, resources: unit.resources.filter(only) })) : units,
+    isResource,
+    problems: isResource ? [] : world.problems.filter((problem) => units.some((unit) => stands(problem, unit, world))),
+  }
+}
+
+/** Within the lines of the document: those up to the next one of its file. */
+function stands({ origin }: Problem, unit: Unit, { inForce }: ReadWorld): boolean {
+  if (origin.name !== unit.origin.name) return false
+  const lines = [...inForce.values()].flatMap((other) =>
+    other.origin.name === origin.name ? (other.origin.line ?? 1) : [],
+  )
+  const line = origin.line ?? 1
+  const start = Math.max(0, ...lines.filter((one) => one <= line))
+  return start === (unit.origin.line ?? 1)
+}
+
+/** What a unit's document became: of a raw one, and of a resource, itself. */
+function resourcesOf({ world, documents }: Shop, unit: Unit): Pick<Unit, 'selectors' | 'resources'> {
+  const document = documents.get(unit.key)
+  if (document === undefined) return unit
+  const { kind, name } = document.form
+  return world.generated.get(generatedKey(kind, kind === 'Mesh' ? 'mesh' : name)) ?? { selectors: [], resources: [] }
+}
+
+function reasonsOf({ trees, documents }: Shop, resource: Resource): readonly Because[] {
+  const tree = trees.get(`${wordOf(resource.typeUrl)} ${resource.name}`)
+  return tree === undefined || resource.isSensitive ? [] : becauseOf(tree, documents)
+}
+
+function titleOf({ documents }: Shop, { key, resources }: Unit): string {
+  const document = documents.get(key)
+  if (document !== undefined) return `${document.form.kind} ${document.form.name}`
+  const [first] = resources
+  return resources.length === 1 && first !== undefined ? `${wordOf(first.typeUrl)} ${first.name}` : 'raw resources'
+}
+
+function nodesText(selectors: Unit['selectors']): string {
+  return selectors.length === 0 ? 'every node' : selectors.map((one) => `nodes of ${selectorLabel(one)}`).join(', ')
+}
+
+function textOf(shop: Shop, { units, problems }: Explained, isFull: boolean): string {
+  const parts = units.map((unit) => unitText(shop, unit, isFull))
+  if (parts.length === 0) parts.push('Nothing of it is in force.')
+  if (problems.length > 0) parts.push(formatProblems(problems, { color: false }))
+  return parts.join('\n\n')
+}
+
+function unitText(shop: Shop, unit: Unit, isFull: boolean): string {
+  const { selectors, resources } = resourcesOf(shop, unit)
+  const lines = [`${titleOf(shop, unit)}  ${formatOrigin(unit.origin)}`]
+  if (resources.length === 0) lines.push('  becomes nothing of its own that a proxy gets')
+  for (const { typeUrl, name } of resources) {
+    lines.push(`  ${wordOf(typeUrl).padEnd(9)} ${name}  for ${nodesText(selectors)}`)
+  }
+  const rows = resources.flatMap((resource) =>
+    reasonsOf(shop, resource).map(({ field, value, place, path, why }) => [
+      `  ${wordOf(resource.typeUrl)} ${resource.name}`,
+      field,
+      value,
+      place === undefined ? `default: ${why}` : `${place} ${path}`.trimEnd(),
+    ]),
+  )
+  if (rows.length > 0) lines.push('because', formatTable(['  resource', 'field', 'value', 'from'], rows))
+  if (isFull) for (const resource of resources) lines.push('', yamlOf(shop.api, resource).trimEnd())
+  return lines.join('\n')
+}
+
+function yamlOf(api: EnvoyApi, { typeUrl, bytes }: Resource): string {
+  return stringify([messageToJson(api, typeUrl, bytes, { redact: true })], {
+    lineWidth: 120,
+    aliasDuplicateObjects: false,
+  })
+}
+
+function jsonOf(shop: Shop, { units, problems }: Explained): object {
+  return {
+    documents: units.map((unit) => {
+      const { selectors, resources } = resourcesOf(shop, unit)
+      const document = shop.documents.get(unit.key)
+      return {
+        ...(document !== undefined && { kind: document.form.kind, name: document.form.name }),
+        place: formatOrigin(unit.origin),
+        nodes: selectors,
+        resources: resources.map((resource) => ({
+          type: wordOf(resource.typeUrl),
+          name: resource.name,
+          because: reasonsOf(shop, resource),
+          resource: messageToJson(shop.api, resource.typeUrl, resource.bytes, { redact: true }),
+        })),
+      }
+    }),
+    problems: problems.map((problem) => ({ place: formatOrigin(problem.origin), ...problem })),
+  }
+}
