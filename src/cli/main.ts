@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander'
 import { ControlPlaneError, messageOf } from '../errors.ts'
 import { apiCommand } from './api.ts'
 import { bootstrapCommand } from './bootstrap.ts'
+import { captureCommand } from './capture.ts'
 import { explainCommand } from './explain.ts'
 import { exitCodeOf, exitCodes, type Io } from './io.ts'
 import { nodesCommand } from './nodes.ts'
@@ -48,6 +49,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     validateCommand,
     routeCommand,
     bootstrapCommand,
+    captureCommand,
     nodesCommand,
     snapshotsCommand,
     putCommand,
