@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { formOfResource } from '../config/kinds/form-of-resource.ts'
 import { type KindDocument, kindOf } from '../config/kinds/kind-document.ts'
 import type { Kind } from '../config/kinds/kind-form.ts'
@@ -252,12 +253,13 @@ class IncrementalMesh implements Mesh {
   }
 
   #toldBy(rule: Rule<unknown>, key: string): readonly Charge[] {
-    const { service, proxy, patchTarget, attachment, clashes } = this.#rules
+    const { service, proxy, patchTarget, attachment, addressConflicts, clashes } = this.#rules
     if (rule === service || rule === proxy) {
       const built = this.#cells.value(rule as Rule<Built>, key)
       return (built?.problems ?? []).map(chargeOf)
     }
     if (rule === patchTarget) return (this.#cells.value(patchTarget, key) ?? []).map(chargeOfOwn)
+    if (rule === addressConflicts) return (this.#cells.value(addressConflicts, key) ?? []).map(chargeOf)
     if (rule === attachment) return (this.#cells.value(attachment, key) ?? []).map(chargeOf)
     if (rule === clashes) return (this.#cells.value(clashes, key) ?? []).map((clash) => this.#chargeOfClash(key, clash))
     return []
@@ -343,7 +345,9 @@ class IncrementalMesh implements Mesh {
     const problems = new Map<string, Problem[]>()
     for (const told of [...this.#standing.values()].flat()) {
       const list = problems.get(told.key) ?? []
-      list.push(this.#tell(told))
+      const problem = this.#tell(told)
+      // What is wrong with a Route is found for each proxy that has it.
+      if (!list.some((one) => isDeepStrictEqual(one, problem))) list.push(problem)
       problems.set(told.key, list)
     }
     return problems
@@ -364,7 +368,7 @@ class IncrementalMesh implements Mesh {
 /** The cells that are there because a document is. */
 function cellsOf(rules: MeshRules, { kind, name }: Held): readonly (readonly [Rule<unknown>, string])[] {
   const { service, serviceHosts, instance, route, fallbackMembers, meshRoute, proxy, gatewayName, sidecarKind } = rules
-  const { patch, patchTarget, attachment, unit, clashes } = rules
+  const { patch, patchTarget, attachment, bound, addressConflicts, unit, clashes } = rules
   const key = generatedKey(kind, name)
   const cells: Partial<Record<Kind, readonly (readonly [{ readonly name: string }, string])[]>> = {
     Service: [
@@ -385,12 +389,16 @@ function cellsOf(rules: MeshRules, { kind, name }: Held): readonly (readonly [Ru
       [unit, key],
       [proxy, `${kind}/${name}`],
       [gatewayName, name],
+      [addressConflicts, `${kind}/${name}`],
+      [bound, `${kind}/${name}`],
     ],
     Sidecar: [
       [clashes, key],
       [unit, key],
       [proxy, `${kind}/${name}`],
       [sidecarKind, name],
+      [addressConflicts, `${kind}/${name}`],
+      [bound, `${kind}/${name}`],
     ],
     Mesh: [
       [clashes, key],

@@ -605,6 +605,42 @@ describe('what is refused, with its place', () => {
       '5:34 rule-violation rules[0].fallback.weight',
       /no effect/,
     ],
+    [
+      'presence beside a value',
+      rule('match: {headers: {x: [a, {present: false}]}}\nrespond: 404'),
+      '4:38 rule-violation rules[0].match.headers.x[1].present',
+      /stands alone/,
+    ],
+    [
+      'values that may be, and values that may not',
+      rule('match: {query: {x: {any: a, not: b}}}\nrespond: 404'),
+      '4:36 rule-violation rules[0].match.query.x.not',
+      /exclude each other/,
+    ],
+    [
+      'more ways to match than a proxy should have',
+      rule(`match: {path: [${Array.from({ length: 257 }, (_, index) => `/${index}`).join(', ')}]}\nrespond: 404`),
+      '4:10 rule-violation rules[0].match',
+      /257 ways/,
+    ],
+    [
+      'a group that the pattern has not',
+      rule(String.raw`rewrite: {regex: {pattern: "/(a)", with: '\2'}}${'\n'}backends: cart`),
+      '4:44 rule-violation rules[0].rewrite.regex.with',
+      /no group 2/,
+    ],
+    [
+      'a substitution that RE2 does not take',
+      rule(String.raw`rewrite: {regex: {pattern: "/(a)", with: '\n'}}${'\n'}backends: cart`),
+      '4:44 rule-violation rules[0].rewrite.regex.with',
+      /number of a group/,
+    ],
+    [
+      'cookies for every site',
+      rule('cors: {origins: "*", credentials: true}\nbackends: cart'),
+      '4:37 rule-violation rules[0].cors.credentials',
+      /Every site/,
+    ],
     // Gateways and sidecars
     [
       'https without a certificate',

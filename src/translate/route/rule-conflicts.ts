@@ -14,35 +14,25 @@ export interface RankedRule {
 
 /**
  * What the tables of a route configuration hold to no effect: a rule that matches the same as one of another Route, which
- * has the word (`conflict`), and a rule that no request reaches at any host (`unreachable`).
+ * has the word (`conflict`), and a rule all of whose requests are taken by earlier ones of its own Route (`unreachable`).
  * @param tables of each host, in the order in which rules are asked
  */
 export function ruleConflicts(tables: readonly (readonly RankedRule[])[]): readonly PlacedProblem[] {
-  const conflicts = new Map<string, PlacedProblem>()
-  const shadows = new Map<string, { readonly rule: RankedRule; readonly before: RankedRule }>()
-  const reached = new Set<string>()
+  const found = new Map<string, PlacedProblem>()
   for (const table of tables) {
     const first = new Map<string, RankedRule>()
     for (const [index, rule] of table.entries()) {
-      const rival = rule.parts.map(({ key }) => (key === undefined ? undefined : first.get(key))).find(isOther(rule))
-      for (const { key } of rule.parts) if (key !== undefined && !first.has(key)) first.set(key, rule)
-      if (rival !== undefined) {
-        conflicts.set(rule.name, conflict(rule, rival))
-        continue
-      }
-      const before = shadowOf(rule, table.slice(0, index))
-      if (before === undefined) reached.add(rule.name)
-      else shadows.set(rule.name, { rule, before })
+      const keys = rule.parts.flatMap(({ key }) => key ?? [])
+      const rival = keys.map((key) => first.get(key)).find((other) => other !== undefined && other.route !== rule.route)
+      for (const key of keys) if (!first.has(key)) first.set(key, rule)
+      const own = table.slice(0, index).filter(({ route }) => route === rule.route)
+      const before = shadowOf(rule, own)
+      if (before !== undefined) found.set(rule.name, unreached(rule, before))
+      else if (rival !== undefined && !found.has(rule.name)) found.set(rule.name, conflict(rule, rival))
     }
   }
-  const unreachable = [...shadows.values()].filter(({ rule }) => !reached.has(rule.name) && !conflicts.has(rule.name))
-  return [...conflicts.values(), ...unreachable.map(({ rule, before }) => unreached(rule, before))]
+  return [...found.values()]
 }
-
-const isOther =
-  (rule: RankedRule) =>
-  (other: RankedRule | undefined): other is RankedRule =>
-    other !== undefined && other.route !== rule.route
 
 /** The last of the rules that together take all that a rule matches; undefined where some of it comes through. */
 function shadowOf(rule: RankedRule, earlier: readonly RankedRule[]): RankedRule | undefined {
