@@ -22,7 +22,11 @@ const controlPlaneCluster = 'fairlead'
  * routes, extension configurations) stays a reference to ADS, which that mode does not connect to.
  */
 export function buildStaticConfig(resources: GroupResources, staticClusters: readonly string[]): JsonObject {
-  const { clusters, listeners, unattached } = inlined(resources, () => true)
+  const { clusters: dynamic, listeners, unattached } = inlined(resources, () => true)
+  // Envoy 1.40 crashes on a static cluster whose secret comes by ADS: that is not there yet when it reads them.
+  const secretNames = new Set(resources.secret.map(({ name }) => name ?? null))
+  const atHand: AtHand = { secretNames, hosts: new Map(), extensions: new Map() }
+  const clusters = dynamic.map((one) => detach(one, atHand) as JsonObject)
   const names = new Set(resources.cluster.map((cluster) => cluster['name']))
   const stubs = [...new Set([controlPlaneCluster, ...staticClusters])]
     .filter((name) => !names.has(name))

@@ -1,7 +1,7 @@
 import type { ProblemCode, Severity } from '../errors.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
 import { parseResource } from '../resource/parse-resource.ts'
-import type { Resource } from '../resource/resource.ts'
+import { buildResource, type Resource } from '../resource/resource.ts'
 import type { DocumentPlace, MapTree, Tree } from '../resource/tree.ts'
 import { type ResourceWord, resourceTypes } from '../resource/type-url.ts'
 import { documentsOf, type EnvoyJson, placeOf, type SourcePlace, treeOf } from './envoy-json.ts'
@@ -45,6 +45,14 @@ export function buildFromTree(api: EnvoyApi, type: ResourceWord, tree: Tree, fro
       fix,
     })),
   }
+}
+
+/** The same for one that is encoded already. */
+export function buildFromBytes(type: ResourceWord, name: string, bytes: Uint8Array, from: SourcePlace): Generated {
+  const { typeUrl } = resourceTypes[type]
+  const { key, origin } = from.document
+  const resource = buildResource({ typeUrl, name, bytes, origin: { name: origin.name } })
+  return { resource, documents: new Set([key]), problems: [] }
 }
 
 function typed(type: ResourceWord, tree: Tree): Tree {

@@ -22,6 +22,8 @@ export interface GeneratedJson {
   readonly name: string
   readonly json: EnvoyJson
   readonly from: SourcePlace
+  /** What the JSON is encoded, where that is known without it: taken where nothing changes or shows the JSON. */
+  readonly encode?: () => Uint8Array
 }
 
 /**
@@ -95,14 +97,16 @@ export interface ServiceDefaults {
 export interface ServiceInput {
   readonly service: KindDocument<ServiceForm>
   readonly instances: readonly InstanceForm[]
-  /** What the Mesh says for all Services, and where. */
   readonly defaults: ServiceDefaults | undefined
+  readonly secrets: SecretFacets
   /** Some rule falls back to it, or from it: its clusters spill over host by host. */
   readonly isFallbackMember: boolean
 }
 
 export interface ServiceOutput {
   readonly resources: readonly GeneratedJson[]
+  /** Names of those that its clusters name. */
+  readonly secrets: readonly string[]
   readonly problems: readonly PlacedProblem[]
 }
 

@@ -82,7 +82,7 @@ export function createMesh(
   api: EnvoyApi,
   last: Iterable<GeneratedUnit> = [],
   onFailure: OnFailure = () => {},
-  onBuilt: OnBuilt = () => {},
+  onBuilt?: OnBuilt,
 ): Mesh {
   return new IncrementalMesh(api, last, onFailure, onBuilt)
 }
@@ -116,7 +116,7 @@ class IncrementalMesh implements Mesh {
   #index: WorldIndex = emptyIndex
   #isOpen = false
 
-  constructor(api: EnvoyApi, last: Iterable<GeneratedUnit>, onFailure: OnFailure, onBuilt: OnBuilt) {
+  constructor(api: EnvoyApi, last: Iterable<GeneratedUnit>, onFailure: OnFailure, onBuilt?: OnBuilt) {
     this.#api = api
     this.#rules = meshRules(
       api,

@@ -13,9 +13,7 @@ export const notYet: NotYet = {
   kinds: new Set(),
   fields: new Set([
     ...fieldsOf('Mesh', ['egress', 'failover']),
-    ...fieldsOf('Service', ['registry', 'tls']),
-    ...fieldsOf('Version', ['tls']),
-    ...fieldsOf('ServicePolicy', ['tls']),
+    ...fieldsOf('Service', ['registry']),
     ...fieldsOf('LoadBalancing', ['failover']),
     ...fieldsOf('Outbound', ['egress']),
     ...fieldsOf('Endpoint', ['region']),

@@ -487,6 +487,30 @@ describe('what is refused, with its place', () => {
       /`protocol: http2` or `grpc`/,
     ],
     [
+      'a hash of a version',
+      service('versions: {v1: {labels: {a: b}, loadBalancing: {hash: {source: true}}}}'),
+      '3:55 rule-violation versions.v1.loadBalancing.hash',
+      /in the Service/,
+    ],
+    [
+      'TLS within TLS',
+      service('protocol: tls\ntls: {ca: shop}'),
+      '4:6 rule-violation tls',
+      /no effect with the protocol `tls`/,
+    ],
+    [
+      'an address to ask for by name',
+      service('tls: {ca: shop, sni: 10.0.0.1}'),
+      '3:22 rule-violation tls.sni',
+      /host name/,
+    ],
+    [
+      'a pattern for a certificate',
+      service('tls: {ca: shop, verify: ["*.example"]}'),
+      '3:26 rule-violation tls.verify[0]',
+      /spiffe/,
+    ],
+    [
       'retries limited twice',
       service('circuitBreaker: {maxRetries: 1, retryBudget: 20%}'),
       '3:46 rule-violation circuitBreaker.retryBudget',

@@ -41,13 +41,13 @@ export function buildCluster({ name, form, from, layers, inline }: ClusterInput)
     ignore_health_on_host_removal: checks && true,
     circuit_breakers: circuitBreakers(layers),
     outlier_detection: outlierDetection(layers),
-    transport_socket: transportSocket(layers),
+    transport_socket: transportSocket(form, layers),
     upstream_connection_options: { tcp_keepalive: tcpKeepalive(layers) },
     typed_extension_protocol_options: speaksHttp(form.protocol)
       ? {
           'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': at(
             within(from, 'protocol'),
-            httpProtocolOptions(form.protocol, layers),
+            httpProtocolOptions(form, layers),
           ),
         }
       : undefined,

@@ -45,6 +45,7 @@ function build(
       policy: mesh,
       from: { document: documentOf({ kind: 'Mesh', name: 'shop' }), path: 'defaults.service' },
     },
+    secrets: { get: (name) => (name === 'nobody' ? undefined : { name, isCa: name === 'ca', dnsNames: [] }) },
     isFallbackMember,
   })
 }
@@ -268,6 +269,98 @@ describe('endpoints', () => {
     const checked = build({ endpoints, healthCheck: { tcp: true, port: 81 } })
     const found = json(checked, 'endpoint').endpoints[0].lb_endpoints
     expect(found.map((one: Json) => one.endpoint.health_check_config.port_value)).toEqual([81, 82])
+  })
+})
+
+describe('TLS to the endpoints', () => {
+  const tlsOf = (form: Partial<ServiceForm>, mesh?: ServicePolicy): Json => {
+    const cluster = json(build(form, mesh && { mesh }))
+    const options = cluster.typed_extension_protocol_options?.['envoy.extensions.upstreams.http.v3.HttpProtocolOptions']
+    const { typed_config: socket } = cluster.transport_socket ?? {}
+    const { combined_validation_context: combined, validation_context_sds_secret_config: alone } =
+      socket?.common_tls_context ?? {}
+    return {
+      sni: socket?.sni,
+      ca: (combined?.validation_context_sds_secret_config ?? alone)?.name,
+      names: combined?.default_validation_context.match_typed_subject_alt_names.map(
+        (one: Json) => `${one.san_type} ${one.matcher.exact}`,
+      ),
+      certificate: socket?.common_tls_context.tls_certificate_sds_secret_configs?.[0].name,
+      byRequest: Object.keys(options?.upstream_http_protocol_options ?? {}),
+      negotiated: options?.auto_config !== undefined,
+    }
+  }
+
+  it('asks for the host of each request, and takes no other certificate, where nothing is said', () => {
+    expect(tlsOf({ tls: { ca: 'ca' } })).toEqual({
+      ca: 'ca',
+      byRequest: ['auto_sni', 'auto_san_validation'],
+      negotiated: true,
+    })
+  })
+
+  it.each<[string, Partial<ServiceForm>, object]>([
+    [
+      'the name asked for',
+      { tls: { ca: 'ca', sni: 'a.example' } },
+      { sni: 'a.example', names: ['DNS a.example'], byRequest: [] },
+    ],
+    [
+      'other names',
+      { tls: { ca: 'ca', sni: 'a.example', verify: ['b.example', '10.0.0.1', 'spiffe://shop/cart'] } },
+      { sni: 'a.example', names: ['DNS b.example', 'IP_ADDRESS 10.0.0.1', 'URI spiffe://shop/cart'], byRequest: [] },
+    ],
+    [
+      'other names than the request',
+      { tls: { ca: 'ca', verify: ['b.example'] } },
+      { names: ['DNS b.example'], byRequest: ['auto_sni'] },
+    ],
+    [
+      'a name over TCP',
+      { protocol: 'tcp', tls: { ca: 'ca', sni: 'db.example' } },
+      { sni: 'db.example', names: ['DNS db.example'] },
+    ],
+    ['both ways', { protocol: 'grpc', tls: { ca: 'ca', secret: 'own' } }, { certificate: 'own', negotiated: false }],
+  ])('by %s', (_, form, expected) => {
+    expect(tlsOf(form)).toMatchObject(expected)
+  })
+
+  it('is not spoken for clients that speak it themselves', () => {
+    expect(tlsOf({ protocol: 'tls' }, { tls: { ca: 'ca' } }).ca).toBeUndefined()
+  })
+
+  it('names the Secrets of all of its clusters, which its callers need', () => {
+    const versions = [{ name: 'v2', labels: {}, policy: { tls: { secret: 'own' } } }]
+    expect(build({ versions }, { mesh: { tls: { ca: 'ca' } } }).secrets).toEqual(['ca', 'own'])
+    expect(build({}).secrets).toEqual([])
+  })
+
+  it.each<[string, Partial<ServiceForm>, ServicePolicy | undefined, string[]]>([
+    ['without a CA', { tls: {} }, undefined, ['error rule-violation Service.yaml tls']],
+    ['with a CA of the Mesh', { tls: { sni: 'a.example' } }, { tls: { ca: 'ca' } }, []],
+    [
+      'over TCP, with any certificate of the CA',
+      { protocol: 'tcp', tls: { ca: 'ca' } },
+      undefined,
+      ['error rule-violation Service.yaml tls'],
+    ],
+    ['with a certificate for a CA', { tls: { ca: 'own' } }, undefined, ['error rule-violation Service.yaml tls.ca']],
+    [
+      'with a CA for a certificate',
+      { tls: { ca: 'ca', secret: 'ca' } },
+      undefined,
+      ['error rule-violation Service.yaml tls.secret'],
+    ],
+    ['with a Secret that is not there yet', { tls: { ca: 'nobody' } }, undefined, []],
+    [
+      'of a version alone',
+      { versions: [{ name: 'v1', labels: {}, policy: { tls: {} } }] },
+      undefined,
+      ['error rule-violation Service.yaml versions[0].tls'],
+    ],
+  ])('%s: what is wrong is told where it is asked for', (_, form, mesh, expected) => {
+    const versions = form.versions ?? [{ name: 'v1', labels: {} }]
+    expect(told(build({ ...form, versions }, mesh && { mesh }))).toEqual(expected)
   })
 })
 

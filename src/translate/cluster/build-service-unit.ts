@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import type { InstanceForm } from '../../config/kinds/instance-form.ts'
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
 import type { Endpoint, ServiceForm } from '../../config/kinds/service-form.ts'
+import { encodeAssignment } from '../../resource/encode-assignment.ts'
 import type { PlacedProblem } from '../build-generated.ts'
 import type {
   Assignment,
@@ -20,9 +21,11 @@ import { buildCluster } from './build-cluster.ts'
 import { healthPort } from './health-checks.ts'
 import { chosenPolicy, hashOf, isConsistentHash, localityWeights, unusedSettings } from './load-balancing.ts'
 import type { PolicyLayer, PolicyLayers } from './policy-layers.ts'
+import { secretsOf, tlsProblems } from './upstream-tls.ts'
 
 /** The clusters of a Service, one for itself and one for each version, and their assignments. */
-export function buildServiceUnit({ service, instances, defaults, isFallbackMember }: ServiceInput): ServiceOutput {
+export function buildServiceUnit(input: ServiceInput): ServiceOutput {
+  const { service, instances, defaults, secrets, isFallbackMember } = input
   const { form } = service
   const document: SourcePlace = { document: service, path: '' }
   const registered = registeredEndpoints(form, instances)
@@ -39,12 +42,16 @@ export function buildServiceUnit({ service, instances, defaults, isFallbackMembe
     }
   })
   const parts = [whole, ...versions]
+  // What a version inherits is told of the whole.
+  const outspoken = parts.filter((part) => part === whole || part.layers !== layers)
   const isDns = form.dns !== undefined || endpoints.some(({ address }) => isIP(address) === 0)
   return {
+    secrets: [...new Set(parts.flatMap((part) => secretsOf(form, part.layers)))].sort(),
     resources: parts.flatMap((part) => resourcesOf(part, document, form, isDns, isFallbackMember)),
     problems: [
       ...parts.flatMap((part) => [...emptiness(part, form), ...unweighted(part)]),
-      ...parts.flatMap((part) => (part === whole || part.layers !== layers ? unusedSettings(part.layers) : [])),
+      ...outspoken.flatMap((part) => unusedSettings(part.layers)),
+      ...outspoken.flatMap((part) => (part === whole || saysTls(part) ? tlsProblems(form, part.layers, secrets) : [])),
     ],
   }
 }
@@ -79,6 +86,8 @@ interface Part {
   readonly layers: PolicyLayers
 }
 
+const saysTls = ({ layers: [nearest] }: Part): boolean => nearest?.policy.tls !== undefined
+
 function resourcesOf(
   part: Part,
   document: SourcePlace,
@@ -96,7 +105,17 @@ function resourcesOf(
     from,
   }
   if (isDns) return [cluster]
-  return [cluster, { type: 'endpoint', name, json: assignmentJson(assignment), from: within(document, 'endpoints') }]
+  const endpoints: GeneratedJson = {
+    type: 'endpoint',
+    name,
+    // Seldom asked for.
+    get json() {
+      return assignmentJson(assignment)
+    },
+    from: within(document, 'endpoints'),
+    encode: () => encodeAssignment(assignment),
+  }
+  return [cluster, endpoints]
 }
 
 function assignmentOf({ name, endpoints, layers }: Part, form: ServiceForm, isFallbackMember: boolean): Assignment {

@@ -1,25 +1,33 @@
 import type { Http2 } from '../../config/kinds/common-form.ts'
-import type { ServiceProtocol } from '../../config/kinds/service-form.ts'
+import type { ServiceForm } from '../../config/kinds/service-form.ts'
 import { type Default, serviceDefaults as defaults } from '../defaults.ts'
 import { durationJson } from '../duration-json.ts'
 import { at, type EnvoyJson, within } from '../envoy-json.ts'
 import { typed } from './extension.ts'
 import { duration, durationOr, ifSaid, type PolicyLayers, said } from './policy-layers.ts'
 import { speaksHttp2 } from './protocol.ts'
+import { hostByRequest, tlsLayer } from './upstream-tls.ts'
 
 /** How HTTP is spoken with the endpoints. */
-export function httpProtocolOptions(protocol: ServiceProtocol, layers: PolicyLayers): EnvoyJson {
+export function httpProtocolOptions(form: Pick<ServiceForm, 'protocol'>, layers: PolicyLayers): EnvoyJson {
   return typed('envoy.extensions.upstreams.http.v3.HttpProtocolOptions', {
     common_http_protocol_options: {
       idle_timeout: durationOr(said(layers, 'connectionPool', 'idleTimeout'), defaults.idleTimeoutMs),
       max_connection_duration: duration(said(layers, 'connectionPool', 'maxConnectionAge')),
       max_requests_per_connection: ifSaid(said(layers, 'connectionPool', 'maxRequestsPerConnection')),
     },
-    // A plaintext server cannot be asked which protocol it speaks.
-    explicit_http_config: speaksHttp2(protocol)
-      ? { http2_protocol_options: http2Options(layers) }
-      : { http_protocol_options: {} },
+    upstream_http_protocol_options: hostByRequest(form, layers),
+    ...spoken(form, layers),
   })
+}
+
+/** With TLS the server says which protocol it speaks; without, it cannot be asked. */
+function spoken(form: Pick<ServiceForm, 'protocol'>, layers: PolicyLayers): { readonly [field: string]: EnvoyJson } {
+  if (speaksHttp2(form.protocol)) {
+    return { explicit_http_config: { http2_protocol_options: http2Options(layers) } }
+  }
+  if (tlsLayer(form, layers) === undefined) return { explicit_http_config: { http_protocol_options: {} } }
+  return { auto_config: { http_protocol_options: {}, http2_protocol_options: http2Options(layers) } }
 }
 
 function http2Options(layers: PolicyLayers): EnvoyJson {

@@ -101,7 +101,7 @@ function clusterJson({ app }: Inbound, protocol: Protocol, name: string, from: S
     },
     typed_extension_protocol_options: speaksHttp(protocol)
       ? {
-          'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': httpProtocolOptions(protocol, [
+          'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': httpProtocolOptions({ protocol }, [
             {
               policy: { connectionPool: { idleTimeout: defaults.appIdleTimeoutMs.value } },
               from: { document: from.document, path: from.path },

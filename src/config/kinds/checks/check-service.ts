@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import type { Endpoint, HealthCheck, LoadBalancing, ServiceForm, ServicePolicy } from '../service-form.ts'
+import type { Endpoint, HealthCheck, LoadBalancing, ServiceForm, ServicePolicy, UpstreamTls } from '../service-form.ts'
 import { below, type Check, given, named } from './check.ts'
 import { checkHash } from './check-common.ts'
 import { checkHosts, checkName, checkNamesIn, checkReserved, checkUnique, isHost } from './check-names.ts'
@@ -17,6 +17,10 @@ export function checkService(check: Check, form: ServiceForm): void {
     if (policy === undefined) continue
     checkPolicy(check, path, policy)
     checkForProtocol(check, path, policy, form)
+    if (policy.loadBalancing?.hash !== undefined) {
+      const message = 'What is hashed of a request cannot depend on the version, which is chosen first.'
+      check.error(`${path}.loadBalancing.hash`, message, 'Write `hash` in the Service.')
+    }
   }
 }
 
@@ -67,7 +71,7 @@ export function checkPolicy(check: Check, path: string, policy: ServicePolicy): 
     const at = below(path, 'circuitBreaker.retryBudget')
     check.error(at, '`maxRetries` and `retryBudget` exclude each other.', 'Keep one of them.')
   }
-  if (policy.tls !== undefined) checkNamesIn(check, below(path, 'tls'), policy.tls, ['ca', 'secret'])
+  checkTls(check, below(path, 'tls'), policy.tls)
 }
 
 /** Settings of HTTP in a Service that passes on what it gets. */
@@ -88,6 +92,7 @@ function checkForProtocol(check: Check, path: string, policy: ServicePolicy, { p
     const held = policy[group]
     if (typeof held === 'object') for (const field of given(held, fields)) unused(`${group}.${field}`)
   }
+  if (protocol === 'tls' && policy.tls !== undefined) unused('tls')
   const isPlainHttp1 = protocol === 'http' && tls === undefined && policy.tls === undefined
   if (isPlainHttp1 && policy.connectionPool?.http2 !== undefined) unused('connectionPool.http2')
 }
@@ -117,6 +122,19 @@ function checkLoadBalancing(check: Check, path: string, balancing: LoadBalancing
     check.error(below(path, 'zoneMinEndpoints'), message, 'Remove it.')
   }
   checkHash(check, below(path, 'hash'), balancing.hash)
+}
+
+function checkTls(check: Check, path: string, tls: UpstreamTls | undefined): void {
+  if (tls === undefined) return
+  checkNamesIn(check, path, tls, ['ca', 'secret'])
+  if (tls.sni !== undefined && (!isHost(tls.sni) || isIP(tls.sni) !== 0)) {
+    check.error(`${path}.sni`, 'This is no name that can be asked for.', 'Write a host name such as `db.example`.')
+  }
+  for (const [index, name] of (tls.verify ?? []).entries()) {
+    if (isHost(name) || /^[a-z][a-z0-9+.-]*:\/\/./.test(name)) continue
+    const fix = 'Write a host name, an IP address, or a URI such as `spiffe://shop.example/cart`.'
+    check.error(`${path}.verify[${index}]`, 'This is no name of a certificate.', fix)
+  }
 }
 
 function checkHealth(check: Check, path: string, health: HealthCheck | undefined): void {
