@@ -41,7 +41,9 @@ export function validateCommand(io: Io, finish: (exitCode: number) => void): Com
     .argument('<PATH>', 'a directory or file of configuration')
     .addOption(new Option('--envoy <BINARY>', 'also have this Envoy check what would be sent'))
     .addOption(envoyApiOption())
-    .addOption(repeatable('--allow-file <DIR>', 'a directory that the `file:` of a document may lie in, besides its own'))
+    .addOption(
+      repeatable('--allow-file <DIR>', 'a directory that the `file:` of a document may lie in, besides its own'),
+    )
     .addOption(repeatable('--static <CLUSTER>', 'a cluster that the bootstraps of the Envoys hold'))
     .addOption(jsonOption())
     .addHelpText('after', help)

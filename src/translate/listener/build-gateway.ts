@@ -53,8 +53,10 @@ const addressOf = ({ address }: GatewayListener): string => address ?? defaults.
 /** One listener of Envoy's, which is called after the first of those that share it. */
 function listenerOf(group: readonly ListenerPart[]): readonly GeneratedJson[] {
   const [first] = group
-  const chains = group.flatMap((part) => part.chains)
-  const rest = group.find((part) => part.rest !== undefined)?.rest
+  const byName = group.flatMap((part) => part.chains)
+  const others = group.find((part) => part.rest !== undefined)?.rest
+  // Envoy wants one chain at least.
+  const [chains, rest] = byName.length === 0 && others !== undefined ? [[others], undefined] : [byName, others]
   if (first === undefined || chains.length === 0) return []
   const { listener, name, from } = first
   const filters = listenerFilters(

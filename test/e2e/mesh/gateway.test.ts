@@ -1,13 +1,13 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { renameSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpServer, request as httpRequest } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { expect, test } from 'vitest'
 import { buildBootstrap } from '../../../src/cli/bootstrap-config.ts'
-import { problems, waitForProblems } from '../../support/admin-client.ts'
+import { problems, settledNode, waitForProblems } from '../../support/admin-client.ts'
 import { atTestEnd } from '../../support/at-test-end.ts'
 import { type Backend, startBackend } from '../../support/backend.ts'
 import { testBothProtocols } from '../../support/both-protocols.ts'
@@ -183,6 +183,50 @@ describeWithEnvoy('a Gateway', () => {
       expect(said).not.toContain('PRIVATE KEY')
     },
   )
+
+  test('keeps its certificate while a server that was started again finds no files, and keeps no key on disk', async () => {
+    const config = tempDir()
+    const snapshots = tempDir()
+    const authority = await createAuthority()
+    const issue = async (name: string): Promise<string> => {
+      const issued = await authority.issue({ name, sans: ['shop.example'], validForMs: 90 * 86_400_000 })
+      writeCertificate(config, 'shop', issued)
+      return issued.key
+    }
+    const key = await issue('first')
+    const shop = await startBackend({ name: 'shop' })
+    const [port, listen] = (await freePorts(2)) as [number, number]
+    write(config, 'shop.yaml', secret('shop'), service('shop', shop.port), route('shop', 'shop.example'))
+    write(config, 'edge.yaml', gateway(`name: https, port: ${port}, protocol: https, tls: shop`))
+    const options = { config: [config], snapshots, listen: `127.0.0.1:${listen}` }
+    const first = await startControlPlane(options)
+    const bootstrap = buildBootstrap({ id: 'edge-1', cluster: 'edge', server: first.server, delta: true })
+    const envoy = await startEnvoy({ bootstrap })
+    await envoy.waitLive()
+    await envoy.listenerPort('edge/https')
+    await eventually(async () => expect(await serverNameOf(port, 'shop.example')).toBe('first'))
+    await first.close()
+    for (const file of readdirSync(snapshots, { recursive: true, encoding: 'utf8' })) {
+      if (!statSync(join(snapshots, file)).isFile()) continue
+      const kept = readFileSync(join(snapshots, file)).toString('latin1')
+      expect(kept).not.toContain('PRIVATE KEY')
+      expect(kept).not.toContain((key.split('\n')[1] as string).slice(0, 20))
+    }
+    rmSync(join(config, 'shop.key'))
+    rmSync(join(config, 'shop.crt'))
+
+    const second = await startControlPlane(options)
+    await waitForProblems(second.adminUrl, ['file', 'file'])
+    await settledNode(second.adminUrl, ['cluster', 'listener'])
+    expect(second.pipeline.revision).toBe(1)
+    expect(await serverNameOf(port, 'shop.example')).toBe('first')
+    expect(await envoy.stat('listener_manager.listener_modified')).toBe(0)
+    await issue('second')
+    await waitForProblems(second.adminUrl, [])
+    await eventually(async () => expect(await serverNameOf(port, 'shop.example')).toBe('second'), { timeoutMs: 15_000 })
+    expect(await envoy.stat('listener_manager.listener_modified')).toBe(0)
+    expect(await rejections(second)).toBe(0)
+  })
 
   test('passes bytes of TCP on as they are, by weight', async () => {
     const config = tempDir()

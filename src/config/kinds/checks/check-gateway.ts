@@ -27,7 +27,7 @@ function checkListener(check: Check, path: string, listener: GatewayListener): v
     check.error(`${path}.${field}`, `\`${field}\` has no effect on a listener of protocol \`${protocol}\`.`, fix)
   }
   if (protocol === 'tcp') exactlyOne(check, path, listener, ['service', 'backends'])
-  if (protocol === 'tls') exactlyOne(check, path, listener, ['service', 'backends', 'egress'], true)
+  if (protocol === 'tls') checkByName(check, path, listener)
   if (protocol === 'tcp') {
     for (const field of given(listener, ['hosts', 'egress'])) {
       const message = `A connection of protocol \`tcp\` says no host, so \`${field}\` has no effect.`
@@ -40,6 +40,20 @@ function checkListener(check: Check, path: string, listener: GatewayListener): v
   checkBackends(check, `${path}.backends`, listener.backends ?? [])
   checkEgress(check, `${path}.egress`, listener.egress)
   checkAccessLog(check, `${path}.accessLog`, listener.accessLog)
+}
+
+/** TLS that is passed on goes by SNI, which says a host and no port. */
+function checkByName(check: Check, path: string, listener: GatewayListener): void {
+  exactlyOne(check, path, listener, ['service', 'backends', 'egress'])
+  const { egress, hosts } = listener
+  if (egress === undefined) return
+  if (hosts !== undefined) {
+    check.error(`${path}.hosts`, 'The hosts are those of `egress`, so `hosts` has no effect.', 'Remove it.')
+  }
+  if ((egress.ports?.length ?? 0) > 1) {
+    const message = 'Clients of TLS say no port, so that there can be one only.'
+    check.error(`${path}.egress.ports`, message, 'Keep one of them, or use the protocol `http` and CONNECT.')
+  }
 }
 
 function checkTls(check: Check, path: string, { protocol, tls }: GatewayListener): void {

@@ -13,7 +13,7 @@ export function checkService(check: Check, form: ServiceForm): void {
   for (const [index, { name, policy }] of (form.versions ?? []).entries()) {
     const path = `versions[${index}]`
     checkName(check, path, name)
-    checkReserved(check, path, name, ['app', 'local', 'inbound', 'outbound'])
+    checkReserved(check, path, name, ['app', 'local', 'inbound', 'outbound', 'egress', 'otlp', 'zipkin'])
     if (policy === undefined) continue
     checkPolicy(check, path, policy)
     checkForProtocol(check, path, policy, form)

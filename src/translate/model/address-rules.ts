@@ -1,0 +1,101 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { KindDocument } from '../../config/kinds/kind-document.ts'
+import type { Kind, KindForm } from '../../config/kinds/kind-form.ts'
+import { areDisjoint, impliesSelector, type NodeSelector } from '../../resource/node-selector.ts'
+import { listenerAddresses } from '../../resource/references/listener-address.ts'
+import type { Resource } from '../../resource/resource.ts'
+import { resourceTypes } from '../../resource/type-url.ts'
+import type { PlacedProblem } from '../build-generated.ts'
+import type { Reads, Rule } from '../cells.ts'
+
+/** A listener, and what it binds: equal addresses are equal texts. */
+interface Bound {
+  readonly listener: string
+  readonly addresses: readonly string[]
+}
+
+export interface AddressRules {
+  /** By kind and name of the proxy: `Gateway/edge`. */
+  readonly bound: Rule<readonly Bound[]>
+  readonly addressConflicts: Rule<readonly PlacedProblem[]>
+}
+
+/** Two listeners cannot have one address on one node: Envoy rejects the second, whichever that is. */
+export function addressRules(
+  proxy: Rule<{ readonly resources: readonly Resource[] }>,
+  nodes: Rule<readonly NodeSelector[]>,
+): AddressRules {
+  const bound: Rule<readonly Bound[]> = {
+    name: 'bound',
+    level: 6,
+    compute: (read, key) =>
+      read
+        .get(proxy, key)
+        .resources.flatMap((resource) =>
+          resource.typeUrl === resourceTypes.listener.typeUrl
+            ? [{ listener: resource.name, addresses: listenerAddresses(resource) }]
+            : [],
+        ),
+    isSame: isDeepStrictEqual,
+    facts: (listeners) => listeners.flatMap(({ addresses }) => addresses.map((one) => ['bound by', one] as const)),
+  }
+
+  const addressConflicts: Rule<readonly PlacedProblem[]> = {
+    name: 'address conflicts',
+    level: 7,
+    compute(read, key) {
+      const own = read.get(nodes, key)
+      return read.get(bound, key).flatMap(({ listener, addresses }) =>
+        addresses.flatMap((address): readonly PlacedProblem[] => {
+          // Of two the one that comes later by name is told.
+          const rivals = read.members('bound by', address).filter((other) => other < key)
+          const meetings = rivals.map((rival) => ({ rival, meeting: meetingOf(own, read.get(nodes, rival)) }))
+          const worst =
+            meetings.find(({ meeting }) => meeting === 'sure') ?? meetings.find(({ meeting }) => meeting === 'possible')
+          return worst === undefined ? [] : taken(read, key, listener, worst.rival, worst.meeting === 'sure')
+        }),
+      )
+    },
+    isSame: isDeepStrictEqual,
+  }
+  return { bound, addressConflicts }
+}
+
+/** Whether some node is of both. */
+function meetingOf(a: readonly NodeSelector[], b: readonly NodeSelector[]): 'sure' | 'possible' | 'never' {
+  const pairs = a.flatMap((x) => b.map((y) => [x, y] as const))
+  if (pairs.some(([x, y]) => impliesSelector(x, y) || impliesSelector(y, x))) return 'sure'
+  return pairs.every(([x, y]) => areDisjoint(x, y)) ? 'never' : 'possible'
+}
+
+function taken(read: Reads, key: string, listener: string, rival: string, isSure: boolean): readonly PlacedProblem[] {
+  const document = documentOf(read, key)
+  if (document === undefined) return []
+  const [kind, name] = partsOf(rival)
+  const message = `The ${kind} ${name} listens on the address of the listener ${listener} already, and ${isSure ? 'some' : 'perhaps some'} node gets both.`
+  const fix = 'Give one of them another port, or other `nodes`.'
+  return [
+    {
+      severity: isSure ? 'error' : 'warning',
+      code: 'conflict',
+      at: { key: document.key, path: pathOf(document, listener) },
+      message,
+      fix,
+    },
+  ]
+}
+
+function pathOf({ form }: KindDocument, listener: string): string {
+  if (form.kind !== 'Gateway') return ''
+  const index = form.listeners.findIndex(({ name }) => listener === `${form.name}/${name}`)
+  return index < 0 ? 'listeners' : `listeners[${index}].port`
+}
+
+function documentOf(read: Reads, key: string): KindDocument<KindForm> | undefined {
+  return read.input(...partsOf(key)) as KindDocument | undefined
+}
+
+function partsOf(key: string): [kind: Kind, name: string] {
+  const slash = key.indexOf('/')
+  return [key.slice(0, slash) as Kind, key.slice(slash + 1)]
+}
