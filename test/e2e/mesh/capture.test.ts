@@ -1,0 +1,140 @@
+import { writeFileSync } from 'node:fs'
+import { request } from 'node:http'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { buildBootstrap } from '../../../src/cli/bootstrap-config.ts'
+import { atTestEnd } from '../../support/at-test-end.ts'
+import { startBackend } from '../../support/backend.ts'
+import { runCommand } from '../../support/command.ts'
+import { rejections, startControlPlane } from '../../support/control-plane.ts'
+import { startEnvoy } from '../../support/envoy.ts'
+import { describeWithEnvoy } from '../../support/needs.ts'
+import { createNamespace, describeWithNamespaces } from '../../support/network-namespace.ts'
+import { eventually } from '../../support/poll.ts'
+import { tempDir } from '../../support/temp.ts'
+
+/** A workload: it says which header the proxy has added, which nobody else adds. */
+const workload = `
+const server = require('node:http').createServer((request, response) => {
+  response.end(request.headers['x-forwarded-proto'] === undefined ? 'direct' : 'by the proxy')
+})
+server.listen(8080, '0.0.0.0', () => console.log('listening'))
+`
+
+/** What a workload does: it asks an address for a host, and prints the answer. */
+const ask = `
+const [host, port, name] = process.argv.slice(1)
+require('node:http').get({ host, port, headers: { host: name } }, (response) => {
+  let body = ''
+  response.on('data', (text) => { body += text })
+  response.on('end', () => console.log(response.statusCode + ' ' + body.trim()))
+}).on('error', (error) => console.log(error.code))
+`
+
+/** It says something on a connection, and prints what comes back. */
+const say = `
+const [host, port, text] = process.argv.slice(1)
+const socket = require('node:net').connect(port, host, () => socket.write(text))
+let heard = ''
+socket.on('data', (data) => { heard += data; socket.destroy() })
+socket.on('error', (error) => { heard += error.code })
+socket.on('close', () => console.log(heard === '' ? 'closed' : heard))
+`
+
+/** A network that is nowhere: what is sent there arrives only where it is captured. */
+const [cartAddress, dbAddress, strange] = ['198.51.100.1', '198.51.100.7', '198.51.100.9']
+
+describeWithEnvoy('a captured workload', (binary) => {
+  describeWithNamespaces('in a network of its own', () => {
+    test('calls and is called through its sidecar, and without it when the rules are gone', async () => {
+      const net = createNamespace()
+      const cart = await startBackend({ name: 'cart', host: net.here })
+      const echo = createServer((socket) => socket.pipe(socket))
+      await new Promise<void>((resolve) => void echo.listen(0, net.here, resolve))
+      atTestEnd(() => void echo.close())
+      const config = tempDir()
+      writeFileSync(
+        join(config, 'mesh.yaml'),
+        `
+kind: Service
+name: cart
+port: 80
+endpoints: {address: ${net.here}, port: ${cart.port}}
+---
+kind: Service
+name: orders-db
+protocol: tcp
+port: 5432
+address: ${dbAddress}
+endpoints: {address: ${net.here}, port: ${(echo.address() as { port: number }).port}}
+---
+kind: Service
+name: web
+port: 80
+endpoints: {address: ${net.there}, port: 8080}
+---
+kind: Sidecar
+name: web
+nodes: {cluster: web}
+service: web
+inbound: {port: 15006, app: "127.0.0.1:8080"}
+outbound: {services: [cart, orders-db]}
+capture: iptables
+accessLog: {off: true}
+`,
+      )
+      const server = await startControlPlane({ config: [config], listen: `${net.here}:0` })
+      const address = `${net.here}:${server.xdsPort}`
+      await startEnvoy({
+        bootstrap: buildBootstrap({ id: 'web-1', cluster: 'web', server: address, delta: true }),
+        binary: net.wrap(binary),
+      })
+      expect(await net.start(workload)).toBe('listening')
+      expect(await asked(net.there, 8080)).toBe('direct')
+
+      const capture = ['capture', '--sidecar', 'web', '--config', config, '--uid', '0']
+      net.restore((await runCommand(capture)).out)
+      await eventually(async () => (await asked(net.there, 8080)) === 'by the proxy', { timeoutMs: 15_000 })
+      await eventually(
+        async () => (await net.run(ask, cartAddress, '80', 'cart')).startsWith('200 {"backend":"cart"'),
+        { timeoutMs: 15_000 },
+      )
+      // By its host, whatever the port; and a host of no Service is refused.
+      expect(await net.run(ask, cartAddress, '8123', 'cart:8123')).toMatch(/^200 /)
+      expect(await net.run(ask, cartAddress, '80', 'nowhere.example')).toBe('403 This host is not in the mesh.')
+      // By its address; and what is no Service is closed.
+      expect(await net.run(say, dbAddress, '5432', 'hello')).toBe('hello')
+      expect(await net.run(say, strange, '9999', 'hello')).toMatch(/^(closed|ECONNRESET)$/)
+
+      const before = net.rules()
+      net.restore((await runCommand([...capture, '--refresh'])).out)
+      expect(withoutCounts(net.rules())).toBe(withoutCounts(before))
+      net.restore((await runCommand([...capture, '--remove'])).out)
+      expect(net.rules()).not.toContain('FAIRLEAD')
+      expect(await asked(net.there, 8080)).toBe('direct')
+      expect(await rejections(server)).toBe(0)
+    })
+  })
+})
+
+const withoutCounts = (rules: string): string =>
+  rules
+    .split('\n')
+    .filter((line) => !line.startsWith('#'))
+    .join('\n')
+    .replaceAll(/\[\d+:\d+\]/g, '')
+
+const asked = (host: string, port: number): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const sent = request({ host, port, agent: false }, (response) => {
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (text: string) => {
+        body += text
+      })
+      response.on('end', () => resolve(body))
+    })
+    sent.once('error', reject)
+    sent.end()
+  })

@@ -1,0 +1,81 @@
+import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe } from 'vitest'
+import { atTestEnd } from './at-test-end.ts'
+import { findProgram } from './find-program.ts'
+import { tempDir } from './temp.ts'
+
+const programs = ['ip', 'iptables-restore', 'setpriv']
+
+/** A suite that needs root and the kernel's own network tools. Without them it is skipped, and says so in its name. */
+export function describeWithNamespaces(name: string, suite: () => void): void {
+  if (programs.every((program) => findProgram(program) !== undefined) && canMake()) describe(name, suite)
+  else describe.skip(`${name} (skipped: needs root, ${programs.join(', ')})`, suite)
+}
+
+const canMake = (): boolean => spawnSync('unshare', ['-n', 'true']).status === 0
+
+export interface Namespace {
+  /** This side's address, and the other side's. */
+  readonly here: string
+  readonly there: string
+  /** A program that runs another within. */
+  wrap(program: string): string
+  /** Runs to its end, as somebody who is not root, and resolves to what it printed. @throws Error where it fails */
+  run(script: string, ...args: readonly string[]): Promise<string>
+  /** Runs until the test's end; resolves with its first line. */
+  start(script: string, ...args: readonly string[]): Promise<string>
+  /** @throws Error where `iptables-restore` refuses it */
+  restore(rules: string): void
+  rules(): string
+}
+
+let made = 0
+
+/** A network of its own, joined to this one by a link, for one test. */
+export function createNamespace(): Namespace {
+  const name = `fairlead-${process.pid}-${(made += 1)}`
+  const net = `10.213.${process.pid % 250}`
+  const [here, there] = [`${net}.${made * 4 + 1}`, `${net}.${made * 4 + 2}`]
+  const link = `fl${process.pid % 100_000}x${made}`
+  const ip = (...args: readonly string[]): void => void execFileSync('ip', args)
+  ip('netns', 'add', name)
+  // The link goes with it.
+  atTestEnd(() => ip('netns', 'del', name))
+  ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name)
+  ip('addr', 'add', `${here}/30`, 'dev', link)
+  ip('link', 'set', link, 'up')
+  ip('-n', name, 'addr', 'add', `${there}/30`, 'dev', 'eth0')
+  ip('-n', name, 'link', 'set', 'eth0', 'up')
+  ip('-n', name, 'link', 'set', 'lo', 'up')
+  ip('-n', name, 'route', 'add', 'default', 'via', here)
+  const within = ['netns', 'exec', name]
+  const asNobody = [...within, 'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, '-e']
+  return {
+    here,
+    there,
+    wrap(program) {
+      const path = join(tempDir(), 'within')
+      writeFileSync(path, `#!/bin/sh\nexec ip netns exec ${name} ${program} "$@"\n`)
+      chmodSync(path, 0o755)
+      return path
+    },
+    async run(script, ...args) {
+      return (await promisify(execFile)('ip', [...asNobody, script, ...args], { timeout: 15_000 })).stdout.trim()
+    },
+    async start(script, ...args) {
+      const child = spawn('ip', [...asNobody, script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+      atTestEnd(async () => {
+        child.kill('SIGKILL')
+        if (child.exitCode === null && child.signalCode === null) await once(child, 'exit')
+      })
+      const [line] = (await once(child.stdout, 'data')) as [Buffer]
+      return line.toString().trim()
+    },
+    restore: (rules) => void execFileSync('ip', [...within, 'iptables-restore', '--noflush'], { input: rules }),
+    rules: () => execFileSync('ip', [...within, 'iptables-save', '-t', 'nat'], { encoding: 'utf8' }),
+  }
+}
