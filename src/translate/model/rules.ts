@@ -14,7 +14,7 @@ import { areDisjoint, type NodeSelector } from '../../resource/node-selector.ts'
 import type { Resource } from '../../resource/resource.ts'
 import type { Tree } from '../../resource/tree.ts'
 import { resourceTypes } from '../../resource/type-url.ts'
-import { buildFromTree, type PlacedProblem } from '../build-generated.ts'
+import { buildFromBytes, buildFromTree, type Generated, type PlacedProblem } from '../build-generated.ts'
 import type { Reads, Rule } from '../cells.ts'
 import { buildServiceUnit, facetOf } from '../cluster/build-service-unit.ts'
 import type {
@@ -124,7 +124,7 @@ export function meshRules(
   indexOf: () => WorldIndex,
   onFailure: OnFailure,
   lastOf: (unitKey: string) => GeneratedUnit | undefined,
-  onBuilt: OnBuilt,
+  onBuilt: OnBuilt | undefined,
 ): MeshRules {
   const facet: Rule<ServiceFacet | undefined> = {
     name: 'facet',
@@ -193,13 +193,17 @@ export function meshRules(
           service: document,
           instances: names.flatMap((one) => documentIn(read, 'Instance', one)?.form ?? []),
           defaults: read.get(serviceDefaults, ''),
+          secrets: { get: (wanted) => read.get(secretFacet, wanted) },
           isFallbackMember: read.members('fallback members', name).length > 0,
         })
-        return build(read, output.resources, nothingNeeded, output.problems)
+        return build(read, output.resources, { ...nothingNeeded, secrets: output.secrets }, output.problems)
       })
     },
     isSame: isSameBuilt,
-    facts: generatedFacts,
+    facts: (built) => [
+      ...built.needs.secrets.map((needed) => ['called by secret', needed] as const),
+      ...generatedFacts(built),
+    ],
   }
 
   /** The Gateways that a Route names. */
@@ -327,13 +331,22 @@ export function meshRules(
     isSame: isDeepStrictEqual,
   }
 
-  /** The proxies that show a Secret, or check others by it, and those for which a raw document names it. */
+  /**
+   * The proxies that show a Secret, or check others by it, as a server or as who calls a Service; and those for which a raw
+   * document names it.
+   */
   const secretAudience: Rule<Audience | undefined> = {
     name: 'secret audience',
-    level: 6,
+    level: 7,
     compute(read, name) {
-      const users = read.members('users of secret', name).flatMap((user) => read.get(nodes, user))
-      return audienceOf([...users, ...rawUsersOf(read, indexOf(), { typeUrl: resourceTypes.secret.typeUrl, name })])
+      const servers = read.members('users of secret', name).flatMap((user) => read.get(nodes, user))
+      const called = read.members('called by secret', name)
+      const callers = called.flatMap((one) => read.get(audience, one)?.selectors ?? [])
+      return audienceOf([
+        ...servers,
+        ...callers,
+        ...rawUsersOf(read, indexOf(), { typeUrl: resourceTypes.secret.typeUrl, name }),
+      ])
     },
     isSame: (a, b) => a === b,
   }
@@ -427,7 +440,7 @@ export function meshRules(
 
   const unit: Rule<GeneratedUnit | undefined> = {
     name: 'unit',
-    level: 7,
+    level: 8,
     compute(read, key) {
       const [kind, name] = ownerOf(key)
       const owner = key === sharedOutboundKey ? read.get(outboundRule.anchor, '') : documentIn(read, kind, name)
@@ -451,7 +464,7 @@ export function meshRules(
 
   const clashes: Rule<readonly GeneratedClash[]> = {
     name: 'clashes',
-    level: 8,
+    level: 9,
     compute(read, key) {
       const generated = read.get(unit, key)
       return generated === undefined ? [] : clashesOf(read, indexOf(), generated)
@@ -467,12 +480,16 @@ export function meshRules(
     needs: Needs,
     problems: readonly PlacedProblem[],
   ): Built {
-    const built = jsons.map(({ type, name, json, from }) => {
+    const built = jsons.map((one): Generated => {
+      const { type, name, from } = one
       const patches = read
         .members('patches of', `${type} ${name}`)
-        .flatMap((one) => documentIn(read, 'Patch', one) ?? [])
-      const patched = applyPatches({ api, type, tree: treeOf(json, from), patches })
-      onBuilt({ type, name, tree: patched.tree })
+        .flatMap((patch) => documentIn(read, 'Patch', patch) ?? [])
+      if (one.encode !== undefined && patches.length === 0 && onBuilt === undefined) {
+        return buildFromBytes(type, name, one.encode(), from)
+      }
+      const patched = applyPatches({ api, type, tree: treeOf(one.json, from), patches })
+      onBuilt?.({ type, name, tree: patched.tree })
       const generated = buildFromTree(api, type, patched.tree, from)
       return { ...generated, problems: [...patched.problems, ...generated.problems] }
     })
