@@ -660,6 +660,18 @@ describe('what is refused, with its place', () => {
       /number of a group/,
     ],
     [
+      'a longest body of a WebSocket',
+      rule('maxRequestSize: 1KiB\nwebsocket: true\nbackends: cart'),
+      '4:19 rule-violation rules[0].maxRequestSize',
+      /no end/,
+    ],
+    [
+      'a fallback to where it comes from',
+      rule('backends: {service: cart, version: a}\nfallback: {service: cart, version: a}'),
+      '5:13 rule-violation rules[0].fallback',
+      /itself/,
+    ],
+    [
       'cookies for every site',
       rule('cors: {origins: "*", credentials: true}\nbackends: cart'),
       '4:37 rule-violation rules[0].cors.credentials',

@@ -1,4 +1,4 @@
-import type { AccessLog, RouteDefaults, Tracing } from '../../config/kinds/common-form.ts'
+import type { AccessLog, Tracing } from '../../config/kinds/common-form.ts'
 
 /** What is said in several places: of each field, what the place nearest to the listener says (MODEL.md). Nearest last. */
 
@@ -18,15 +18,6 @@ export function tracingOf(...layers: readonly (Tracing | undefined)[]): Tracing 
     const collector = { ...(otlp && { otlp }), ...(zipkin && { zipkin }) }
     return { ...rest, ...(!isElsewhere && collector), ...above }
   })
-}
-
-export function routeDefaultsOf(...layers: readonly (RouteDefaults | undefined)[]): RouteDefaults {
-  const layered = merged(layers, (below, above) => ({
-    ...below,
-    ...above,
-    ...(above.retry && { retry: { ...below.retry, ...above.retry } }),
-  }))
-  return layered ?? {}
 }
 
 function merged<T extends object>(layers: readonly (T | undefined)[], over: (below: T, above: T) => T): T | undefined {

@@ -5,9 +5,10 @@ import { egressCluster, egressHosts } from '../egress/egress-json.ts'
 import { at, type EnvoyJson, type SourcePlace, within } from '../envoy-json.ts'
 import { gatewayListenerName } from '../names.ts'
 import { buildRouteConfiguration } from '../route/build-route-configuration.ts'
+import { layerDefaults } from '../route/layer-defaults.ts'
 import { connectionChain } from './connection-chains.ts'
 import { httpConnectionManager } from './http-connection-manager.ts'
-import { accessLogOf, routeDefaultsOf, tracingOf } from './layers.ts'
+import { accessLogOf, tracingOf } from './layers.ts'
 import { tlsChains } from './tls-chains.ts'
 import { tracerOf } from './tracing.ts'
 
@@ -54,7 +55,7 @@ function requestPart(input: GatewayInput, listener: GatewayListener, name: strin
     hosts: listener.hosts ?? [],
     routes,
     services,
-    defaults: routeDefaultsOf(mesh.defaults, form.defaults),
+    defaults: layerDefaults(form.defaults, mesh.defaults),
     side: 'gateway',
     implicit: [],
     ...(egress !== undefined && { others: egressHosts(egress, egressName(form.name), within(from, 'egress')) }),

@@ -107,6 +107,14 @@ describe('a rule', () => {
     ])
   })
 
+  it('for calls of gRPC is told that methods have no say in their retries', () => {
+    const { problems } = build(
+      { routes: [withRule({ retry: { methods: ['GET'] } })] },
+      facet('cart', { protocol: 'grpc' }),
+    )
+    expect(problems).toMatchObject([{ severity: 'warning', code: 'no-effect', at: { path: 'rules[0].retry.methods' } }])
+  })
+
   it.each<readonly [string, Partial<Rule>, readonly string[]]>([
     ['mirrors', { mirror: [{ service: 'copy' }] }, ['cart', 'copy']],
     ['falls back', { fallback: { service: 'static' } }, ['cart', 'static']],

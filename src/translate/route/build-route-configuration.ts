@@ -2,12 +2,12 @@ import type { RouteDefaults } from '../../config/kinds/common-form.ts'
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
 import type { RouteForm, Rule } from '../../config/kinds/route-form.ts'
 import type { PlacedProblem } from '../build-generated.ts'
-import type { RouteConfigurationInput, RouteConfigurationOutput, ServiceFacet, ServiceFacets } from '../contract.ts'
-import { type EnvoyJson, placeOf, within } from '../envoy-json.ts'
+import type { RouteConfigurationInput, RouteConfigurationOutput, ServiceFacet } from '../contract.ts'
+import { type EnvoyJson, placeOf } from '../envoy-json.ts'
 import { routeName, virtualHostName } from '../names.ts'
-import { isGrpc } from './forward-json.ts'
 import { servedHosts } from './host-pattern.ts'
 import { mergeRules } from './merge-rules.ts'
+import { protocolProblems } from './protocol-problems.ts'
 import { retryJson } from './retry-json.ts'
 import { type NamedRule, type RouteContext, type RuleRoutes, routesOfRule } from './route-json.ts'
 import { type RankedRule, ruleConflicts } from './rule-conflicts.ts'
@@ -154,41 +154,4 @@ function servicesOf({ form }: KindDocument<RouteForm>): readonly string[] {
     ...mirror.map(({ service }) => service),
     ...(fallback === undefined ? [] : [fallback.service]),
   ])
-}
-
-/** A Route is about HTTP, and its backends must speak it. */
-function protocolProblems(route: KindDocument<RouteForm>, services: ServiceFacets): readonly PlacedProblem[] {
-  return route.form.rules.flatMap((rule, index) => {
-    const from = { document: route, path: `rules[${index}]` }
-    const { action, mirror = [], fallback } = rule
-    const backends = action.kind === 'forward' ? action.backends : []
-    const named = [
-      ...backends.map(({ service }, i) => [`backends[${i}].service`, service] as const),
-      ...mirror.map(({ service }, i) => [`mirror[${i}].service`, service] as const),
-      ...(fallback === undefined ? [] : [['fallback.service', fallback.service] as const]),
-    ]
-    const deaf = named.flatMap(([below, service]): PlacedProblem[] => {
-      const protocol = services.get(service)?.protocol
-      if (protocol !== 'tcp' && protocol !== 'tls') return []
-      return [
-        {
-          severity: 'error',
-          code: 'rule-violation',
-          at: placeOf(within(from, below)),
-          message: `The Service ${service} speaks \`${protocol}\`, and a Route is for HTTP.`,
-          fix: 'Change its `protocol`, or reach it by a Gateway listener with `service`.',
-        },
-      ]
-    })
-    const protocols = new Set(backends.map(({ service }) => services.get(service)?.protocol === 'grpc'))
-    if (protocols.size < 2 || rule.timeout !== undefined || isGrpc(rule, services)) return deaf
-    const mixed: PlacedProblem = {
-      severity: 'warning',
-      code: 'conflict',
-      at: placeOf(within(from, 'backends')),
-      message: 'Some of the backends speak gRPC and some do not, so that streams end when a request would time out.',
-      fix: 'Give `timeout`; `0s` is none.',
-    }
-    return [...deaf, mixed]
-  })
 }

@@ -36,7 +36,7 @@ export function forwardJson(rule: Rule, services: ServiceFacets, defaults: Route
           : at(within(from, 'retry'), retryJson(rule.retry, defaults.retry, isGrpc(rule, services))),
       request_mirror_policies: mirrors(rule, from),
       priority: rule.priority === 'high' ? 'HIGH' : undefined,
-      upgrade_configs: rule.websocket === false ? [{ upgrade_type: 'websocket', enabled: false }] : undefined,
+      upgrade_configs: takesSockets(rule) ? undefined : [{ upgrade_type: 'websocket', enabled: false }],
     },
     fallbacks,
   }
@@ -77,6 +77,10 @@ export function isGrpc({ match, action }: Rule, services: ServiceFacets): boolea
   if (action.kind !== 'forward') return false
   return action.backends.every(({ service }) => services.get(service)?.protocol === 'grpc')
 }
+
+/** A body that is held until it is whole never comes to an end in a WebSocket. */
+const takesSockets = ({ websocket, maxRequestSize }: Rule): boolean =>
+  websocket !== false && maxRequestSize === undefined
 
 function mirrors({ mirror }: Rule, from: SourcePlace): readonly EnvoyJson[] | undefined {
   return mirror?.map((one, index) => {

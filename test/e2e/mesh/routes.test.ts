@@ -508,6 +508,7 @@ describeWithEnvoy('routes on a stock Envoy', () => {
   test('refuse to upgrade to WebSocket where the rule says so', async () => {
     const headers = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13' }
     expect((await ask(port, '/no-websocket', { headers })).status).toBe(403)
+    expect((await ask(port, '/small', { headers })).status).toBe(403)
     expect((await ask(port, '/plain', { headers })).status).toBe(101)
   })
 })

@@ -55,9 +55,18 @@ function checkRule(check: Check, path: string, rule: Rule, action: object): void
   for (const [index, mirror] of (rule.mirror ?? []).entries()) checkBackend(check, `${path}.mirror[${index}]`, mirror)
   if (rule.fallback !== undefined) {
     checkBackend(check, `${path}.fallback`, rule.fallback)
+    const { service, version } = rule.fallback
+    const backends = rule.action.kind === 'forward' ? rule.action.backends : []
+    if (backends.some((one) => one.service === service && one.version === version)) {
+      check.error(`${path}.fallback`, 'It is a backend of the rule itself.', 'Name another, or remove it.')
+    }
     for (const field of given(rule.fallback, ['weight', 'headers'])) {
       check.error(`${path}.fallback.${field}`, `\`${field}\` has no effect on a fallback.`, 'Remove it.')
     }
+  }
+  if (rule.websocket === true && rule.maxRequestSize !== undefined) {
+    const message = '`websocket` and `maxRequestSize` exclude each other: what is sent in a WebSocket has no end.'
+    check.error(`${path}.maxRequestSize`, message, 'Keep one of them, or make two rules.')
   }
   checkRetry(check, `${path}.retry`, rule.retry)
   checkHash(check, `${path}.hash`, rule.hash)
