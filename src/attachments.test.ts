@@ -22,7 +22,7 @@ certificate: {chain: {file: ${file}.crt}, key: {file: ${file}.key}}
 interface Bed extends Attachments {
   readonly inForce: Map<string, Unit>
   /** Reads a text as the file `secrets.yaml`, and takes it into force. */
-  read(text: string): {
+  readonly read: (text: string) => {
     readonly digest: string | undefined
     readonly told: readonly string[]
     readonly invalid: number

@@ -8,7 +8,8 @@ import type { Parse } from './document-ledger.ts'
 import type { Problem } from './errors.ts'
 import type { EnvoyApi } from './resource/envoy-api.ts'
 import type { Unit } from './snapshot/unit.ts'
-import { createAttachedFiles, pathOf, readAttached } from './source/attached-files.ts'
+import { createAttachedFiles } from './source/attached-files.ts'
+import { pathOf, readAttached } from './source/read-attached.ts'
 import type { Document } from './source/source.ts'
 import { expiryWarningsMs, type FileProblem, type ReadSecret, readSecret } from './translate/secret/read-secret.ts'
 
@@ -29,7 +30,7 @@ export interface AttachmentsDeps {
 export interface Attachments {
   readonly parse: Parse
   /** Ids of the documents that are to be read anew. */
-  changes(signal: AbortSignal): AsyncIterable<readonly string[]>
+  readonly changes: (signal: AbortSignal) => AsyncIterable<readonly string[]>
 }
 
 export function createAttachments(deps: AttachmentsDeps): Attachments {

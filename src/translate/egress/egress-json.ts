@@ -2,7 +2,7 @@ import type { Egress } from '../../config/kinds/common-form.ts'
 import type { GeneratedJson } from '../contract.ts'
 import { serviceDefaults } from '../defaults.ts'
 import { durationJson } from '../duration-json.ts'
-import { at, type EnvoyJson, type SourcePlace, within } from '../envoy-json.ts'
+import { at, type EnvoyJson, type SourcePlace } from '../envoy-json.ts'
 import { dnsCacheConfig } from './dns-cache.ts'
 
 /** Where nothing is said: those of HTTP and of TLS. */

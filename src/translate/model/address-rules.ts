@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
-import type { Kind, KindForm } from '../../config/kinds/kind-form.ts'
+import type { Kind } from '../../config/kinds/kind-form.ts'
 import { areDisjoint, impliesSelector, type NodeSelector } from '../../resource/node-selector.ts'
 import { listenerAddresses } from '../../resource/references/listener-address.ts'
 import type { Resource } from '../../resource/resource.ts'
@@ -91,7 +91,7 @@ function pathOf({ form }: KindDocument, listener: string): string {
   return index < 0 ? 'listeners' : `listeners[${index}].port`
 }
 
-function documentOf(read: Reads, key: string): KindDocument<KindForm> | undefined {
+function documentOf(read: Reads, key: string): KindDocument | undefined {
   return read.input(...partsOf(key)) as KindDocument | undefined
 }
 

@@ -131,7 +131,7 @@ describe('a CA', () => {
   test('of which one has ended vouches by the others, and of which all have is told', () => {
     const ended = shop.certificate
     const ca = `${authority.certificate}\n${ended}`
-    expect(told(read(bundle, { ca: `${ended}` }, 100))).toEqual([
+    expect(told(read(bundle, { ca: ended }, 100))).toEqual([
       expect.stringMatching(/^error ca: The certificate ended at /),
     ])
     expect(read(bundle, { ca }, -0.5).problems).toEqual([])

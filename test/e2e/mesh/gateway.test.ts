@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createServer as createHttpServer, request as httpRequest } from 'node:http'
+import { createServer as createHttpServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
@@ -94,7 +94,7 @@ async function answerOf(socket: Socket): Promise<Buffer> {
 
 async function status(port: number, path: string, host: string): Promise<number | undefined> {
   const sent = httpRequest({ host: '127.0.0.1', port, path, headers: { host } }).end()
-  const [response] = (await once(sent, 'response')) as [import('node:http').IncomingMessage]
+  const [response] = (await once(sent, 'response')) as [IncomingMessage]
   response.resume()
   return response.statusCode
 }
@@ -378,7 +378,7 @@ describeWithEnvoy('a Gateway', () => {
     expect(outside.requests).toBe(before)
     const tunnelTo = async (authority: string): Promise<number | undefined> => {
       const sent = httpRequest({ host: '127.0.0.1', port: listener, method: 'CONNECT', path: authority }).end()
-      const [response, socket] = (await once(sent, 'connect')) as [import('node:http').IncomingMessage, Socket]
+      const [response, socket] = (await once(sent, 'connect')) as [IncomingMessage, Socket]
       socket.destroy()
       return response.statusCode
     }
