@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { gatewayForm, kindUnit, routeForm, serviceForm, sidecarForm } from '../../test/support/kind-unit.ts'
+import {
+  fallingBack,
+  gatewayForm,
+  kindUnit,
+  routeForm,
+  serviceForm,
+  sidecarForm,
+} from '../../test/support/kind-unit.ts'
 import { createRandom, seedsOf } from '../../test/support/random.ts'
 import type { NamedMatch, Rule } from '../config/kinds/route-form.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
@@ -141,6 +148,26 @@ describe('a change', () => {
     const after = one.world.generated.get('+Gateway/edge')?.resources ?? []
     expect(after[0]?.version).toBe(listener?.version)
     expect(after[1]?.version).not.toBe(routes?.version)
+  })
+
+  it('to a Route that falls back alters how the hosts of its Services count, and back again', () => {
+    const spare = kindUnit(serviceForm('spare'))
+    const one = bed(cart, spare, edge, toCart)
+    const before = contents(one)
+    const form = routeForm('shop', ['edge'], ['shop.example'], [['/', 'cart/v1', 'cart/v2']])
+    const step = one.apply(kindUnit(fallingBack(form, 'spare')))
+    expect(step.generated.upserted.map(({ key }) => key).sort()).toEqual([
+      '+Gateway/edge',
+      '+Service/cart',
+      '+Service/spare',
+    ])
+    const members = names(one).filter((name) => name.includes('+'))
+    expect(members).toEqual([
+      'cluster cart/v1+cart/v2+spare for {"cluster":"edge"}',
+      'cluster cart/v2+cart/v1+spare for {"cluster":"edge"}',
+    ])
+    one.apply(toCart)
+    expect(contents(one)).toEqual(before)
   })
 
   it('of where a document stands alters nothing, but where its problems are told', () => {
@@ -306,14 +333,13 @@ function editor(seed: number): () => readonly (Unit | string)[] {
       case 3:
       case 4: {
         const backends = Array.from({ length: 1 + below(2) }, () => pick([...services, 'a/v1', 'b/v2']))
-        return kindUnit(
-          routeForm(
-            route,
-            pick([['edge'], ['core'], gateways, ['lost'], [], ['mesh', 'edge']]),
-            pick([['a.example'], ['*'], ['b'], ['a', 'b']]),
-            [[pick(['/', '/x']), ...backends]],
-          ),
+        const form = routeForm(
+          route,
+          pick([['edge'], ['core'], gateways, ['lost'], [], ['mesh', 'edge']]),
+          pick([['a.example'], ['*'], ['b'], ['a', 'b']]),
+          [[pick(['/', '/x']), ...backends]],
         )
+        return kindUnit(below(4) > 0 ? form : fallingBack(form, service))
       }
       case 5:
         return raw(

@@ -26,15 +26,18 @@ export function kindUnit(form: KindForm, key = `file:${form.kind}-${form.name}.y
 }
 
 function serviceReferences({ rules }: RouteForm): Reference[] {
-  return rules.flatMap(({ action }, rule) =>
-    action.kind !== 'forward'
-      ? []
-      : action.backends.map(({ service, version }, backend) => ({
-          typeUrl: kindTypeUrl('Service'),
-          name: version === undefined ? service : `${service}/${version}`,
-          path: `rules[${rule}].backends[${backend}].service`,
-        })),
-  )
+  return rules.flatMap(({ action, fallback }, rule) => {
+    const backends = action.kind === 'forward' ? action.backends : []
+    const named = [
+      ...backends.map((one, backend) => [`backends[${backend}]`, one] as const),
+      ...(fallback === undefined ? [] : [['fallback', fallback] as const]),
+    ]
+    return named.map(([below, { service, version }]) => ({
+      typeUrl: kindTypeUrl('Service'),
+      name: version === undefined ? service : `${service}/${version}`,
+      path: `rules[${rule}].${below}.service`,
+    }))
+  })
 }
 
 function sidecarReferences({ inbound, outbound }: SidecarForm): Reference[] {
@@ -72,6 +75,11 @@ export function serviceForm(
     endpoints: ports.map((port) => ({ address: '10.0.0.1', port, labels: { version: `v${port}` } })),
     ...(versions.length > 0 && { versions: versions.map((one) => ({ name: one, labels: { version: one } })) }),
   }
+}
+
+/** The Route with a Service that all of its rules fall back to. */
+export function fallingBack(route: RouteForm, service: string): RouteForm {
+  return { ...route, rules: route.rules.map((rule) => ({ ...rule, fallback: { service } })) }
 }
 
 /** A Route that sends everything below `prefix` to its backends: `cart`, or `cart/v1`. */
