@@ -191,6 +191,53 @@ describe('a change', () => {
   })
 })
 
+describe('two proxies that a node gets both', () => {
+  const [a, b] = [kindUnit(serviceForm('a')), kindUnit(serviceForm('b'))]
+  const beside = (name: string, nodes: readonly NodeSelector[], service: string, port = 15_006): Unit =>
+    kindUnit({
+      ...sidecarForm(name, [], service, { outbound: { services: [] } }),
+      nodes,
+      inbound: [{ port, app: { host: '127.0.0.1', port: 8080 }, service }],
+    })
+
+  it.each<[readonly NodeSelector[], readonly NodeSelector[], string[]]>([
+    [[{ cluster: 'x' }], [{ cluster: 'x' }], ['conflict Sidecar-t.yaml:16 inbound[0].port']],
+    [[{ cluster: 'x' }], [{ cluster: '*' }], ['conflict Sidecar-t.yaml:16 inbound[0].port']],
+    [[], [{ id: 'n' }], ['conflict Sidecar-t.yaml:16 inbound[0].port']],
+    [[{ cluster: 'y' }, { cluster: 'x' }], [{ cluster: 'x', id: 'n' }], ['conflict Sidecar-t.yaml:16 inbound[0].port']],
+    [[{ cluster: 'x' }], [{ cluster: 'y' }], []],
+    [[{ cluster: 'x', id: 'n' }], [{ cluster: 'x', id: 'm' }], []],
+  ])('cannot listen on one address: %j and %j', (first, second, expected) => {
+    const one = bed(a, b, beside('s', first, 'a'))
+    expect(told(one.apply(beside('t', second, 'b'))).filter((line) => line.startsWith('conflict'))).toEqual(expected)
+    expect(one.world.inForce.has('file:Sidecar-t.yaml')).toBe(expected.length === 0)
+    expect(told(one.apply(beside('t', second, 'b', 15_007)))).toEqual([])
+  })
+})
+
+describe('services that sidecars cannot tell apart', () => {
+  const tcp = (name: string, rest: object = {}): Unit =>
+    kindUnit({ ...serviceForm(name), protocol: 'tcp', port: 5432, ...rest })
+
+  it('keep out the one that comes later, once for all sidecars', () => {
+    const one = bed(
+      tcp('db'),
+      kindUnit(sidecarForm('s', ['x'], undefined)),
+      kindUnit(sidecarForm('t', ['y'], undefined)),
+    )
+    expect(told(one.apply(tcp('events')))).toEqual(['conflict Service-events.yaml:5 port'])
+    expect(one.world.inForce.has('file:Service-events.yaml')).toBe(false)
+    expect(told(one.apply(tcp('events', { address: '127.0.0.2' })))).toEqual([])
+    expect(names(one)).toContain('listener s/outbound/127.0.0.2:5432 for {"cluster":"x"}')
+  })
+
+  it('are none for who is captured, or calls one of them', () => {
+    const captured = kindUnit(sidecarForm('s', ['x'], undefined, { capture: 'iptables' }))
+    const trimmed = kindUnit(sidecarForm('t', ['y'], undefined, { outbound: { services: ['db'] } }))
+    expect(told(bed(tcp('db'), tcp('events'), captured, trimmed).apply())).toEqual([])
+  })
+})
+
 describe('a builder that fails', () => {
   it('costs the change of its document, and no other', () => {
     const one = bed(cart, edge, toCart)

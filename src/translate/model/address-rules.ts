@@ -1,17 +1,20 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
 import type { Kind } from '../../config/kinds/kind-form.ts'
-import { areDisjoint, impliesSelector, type NodeSelector } from '../../resource/node-selector.ts'
+import { areDisjoint, impliesSelector, isPattern, type NodeSelector } from '../../resource/node-selector.ts'
 import { listenerAddresses } from '../../resource/references/listener-address.ts'
 import type { Resource } from '../../resource/resource.ts'
 import { resourceTypes } from '../../resource/type-url.ts'
 import type { PlacedProblem } from '../build-generated.ts'
 import type { Reads, Rule } from '../cells.ts'
+import { inboundName } from '../names.ts'
 
 /** A listener, and what it binds: equal addresses are equal texts. */
 interface Bound {
   readonly listener: string
   readonly addresses: readonly string[]
+  /** Among whom the others are: as many proxies as there are workloads bind the same address, each for itself. */
+  readonly places: readonly string[]
 }
 
 export interface AddressRules {
@@ -28,16 +31,23 @@ export function addressRules(
   const bound: Rule<readonly Bound[]> = {
     name: 'bound',
     level: 6,
-    compute: (read, key) =>
-      read
+    compute(read, key) {
+      const places = placesOf(read.get(nodes, key))
+      return read
         .get(proxy, key)
         .resources.flatMap((resource) =>
           resource.typeUrl === resourceTypes.listener.typeUrl
-            ? [{ listener: resource.name, addresses: listenerAddresses(resource) }]
+            ? [{ listener: resource.name, addresses: listenerAddresses(resource), places }]
             : [],
-        ),
+        )
+    },
     isSame: isDeepStrictEqual,
-    facts: (listeners) => listeners.flatMap(({ addresses }) => addresses.map((one) => ['bound by', one] as const)),
+    facts: (listeners) =>
+      listeners.flatMap(({ addresses, places }) =>
+        addresses.flatMap((address) =>
+          [...places, anyPlace].map((place) => ['bound by', `${address} ${place}`] as const),
+        ),
+      ),
   }
 
   const addressConflicts: Rule<readonly PlacedProblem[]> = {
@@ -45,10 +55,12 @@ export function addressRules(
     level: 7,
     compute(read, key) {
       const own = read.get(nodes, key)
-      return read.get(bound, key).flatMap(({ listener, addresses }) =>
+      return read.get(bound, key).flatMap(({ listener, addresses, places }) =>
         addresses.flatMap((address): readonly PlacedProblem[] => {
           // Of two the one that comes later by name is told.
-          const rivals = read.members('bound by', address).filter((other) => other < key)
+          const near = places.includes(everyPlace) ? [anyPlace] : [...places, everyPlace]
+          const members = new Set(near.flatMap((place) => read.members('bound by', `${address} ${place}`)))
+          const rivals = [...members].filter((other) => other < key).sort()
           const meetings = rivals.map((rival) => ({ rival, meeting: meetingOf(own, read.get(nodes, rival)) }))
           const worst =
             meetings.find(({ meeting }) => meeting === 'sure') ?? meetings.find(({ meeting }) => meeting === 'possible')
@@ -59,6 +71,17 @@ export function addressRules(
     isSame: isDeepStrictEqual,
   }
   return { bound, addressConflicts }
+}
+
+/** Of who may be on any node, and under which everybody is found. */
+const [everyPlace, anyPlace] = ['every', 'any']
+
+/** By the cluster that a selector names: nodes of two clusters are two nodes. */
+function placesOf(selectors: readonly NodeSelector[]): readonly string[] {
+  const clusters = selectors.map(({ cluster }) =>
+    cluster === undefined || isPattern(cluster) ? everyPlace : `cluster ${cluster}`,
+  )
+  return [...new Set(clusters)].sort()
 }
 
 /** Whether some node is of both. */
@@ -86,6 +109,12 @@ function taken(read: Reads, key: string, listener: string, rival: string, isSure
 }
 
 function pathOf({ form }: KindDocument, listener: string): string {
+  if (form.kind === 'Sidecar') {
+    const index = form.inbound.findIndex(
+      ({ service }) => listener === inboundName(form.name, service === form.service ? undefined : service),
+    )
+    return index < 0 ? 'outbound' : `inbound[${index}].port`
+  }
   if (form.kind !== 'Gateway') return ''
   const index = form.listeners.findIndex(({ name }) => listener === `${form.name}/${name}`)
   return index < 0 ? 'listeners' : `listeners[${index}].port`
