@@ -41,7 +41,7 @@ export function httpConnectionManager(options: HcmOptions): EnvoyJson {
       },
       http2_protocol_options: http2(listener, within(from, 'http2')),
       server_header_transformation: 'PASS_THROUGH',
-      upgrade_configs: [{ upgrade_type: 'websocket' }, ...(options.dnsCache === undefined ? [] : [connect])],
+      upgrade_configs: upgrades(options),
       ...(tracing !== undefined && { tracing: tracingJson(tracing) }),
       access_log: accessLoggers(accessLog),
       http_filters: httpFilterChain(options),
@@ -49,7 +49,14 @@ export function httpConnectionManager(options: HcmOptions): EnvoyJson {
   })
 }
 
-const connect: EnvoyJson = { upgrade_type: 'CONNECT' }
+/** What is upgraded has a body that does not end: a filter that waits for the end of it would wait for ever (measured). */
+function upgrades(options: HcmOptions): readonly EnvoyJson[] {
+  const { maxRequestSize, ...unbounded } = options.listener
+  const filters = new Set([...options.filters].filter((kind) => kind !== 'buffer'))
+  const chain = maxRequestSize === undefined ? undefined : httpFilterChain({ ...options, listener: unbounded, filters })
+  const types = ['websocket', ...(options.dnsCache === undefined ? [] : ['CONNECT'])]
+  return types.map((type) => ({ upgrade_type: type, filters: chain }))
+}
 
 /** Whoever is beyond the edge says what it likes of where a request comes from, and of who it is. */
 function edge({ trustedHops, listener }: HcmOptions): Fields {

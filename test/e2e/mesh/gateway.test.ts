@@ -63,7 +63,7 @@ async function start(config: string, protocol: 'sotw' | 'delta' = 'delta') {
     server: server.server,
     delta: protocol === 'delta',
   })
-  const envoy = await startEnvoy({ bootstrap })
+  const envoy = await startEnvoy({ bootstrap, args: ['--file-flush-interval-msec', '100'] })
   await envoy.waitLive()
   return { server, envoy }
 }
@@ -291,7 +291,10 @@ describeWithEnvoy('a Gateway', () => {
     write(
       config,
       'edge.yaml',
-      gateway(`name: http, port: ${port}`).replace('accessLog: off', 'defaults: {timeout: 300ms}'),
+      gateway(`name: http, port: ${port}, maxRequestSize: 1KiB`).replace(
+        'accessLog: off',
+        'defaults: {timeout: 300ms}',
+      ),
     )
     write(config, 'app.yaml', service('app', target), route('app', 'app.example'))
     const { envoy } = await start(config)
@@ -331,6 +334,72 @@ describeWithEnvoy('a Gateway', () => {
     expect(await ask(`PROXY TCP4 203.0.113.7 127.0.0.1 4711 80\r\n${plain}`)).toMatch(/^HTTP\/1.1 200/)
     expect(seen).toEqual(['203.0.113.7'])
     expect(await ask(plain)).toBe('')
+  })
+
+  test('holds the limits that it is given, and compresses', async () => {
+    const config = tempDir()
+    const backend = await startBackend({ name: 'one' })
+    const [port] = (await freePorts(1)) as [number]
+    const limits = 'maxRequestSize: 1KiB, maxHeaderSize: 2KiB, requestHeadersTimeout: 300ms, compression: true'
+    write(config, 'edge.yaml', gateway(`name: http, port: ${port}, ${limits}`))
+    write(config, 'app.yaml', service('one', backend.port), route('one', '*'))
+    const { envoy } = await start(config)
+    await envoy.listenerPort('edge/http')
+    const url = `http://127.0.0.1:${port}/`
+    const ok = await fetch(url, { method: 'POST', body: 'x'.repeat(1000) })
+    expect(ok.status).toBe(200)
+    expect(ok.headers.get('content-encoding')).toBe('gzip')
+    expect((await fetch(url, { method: 'POST', body: 'x'.repeat(1025) })).status).toBe(413)
+    expect((await fetch(url, { headers: { 'x-long': 'x'.repeat(2048) } })).status).toBe(431)
+    const slow = connect(port, '127.0.0.1')
+    slow.write('GET / HTTP/1.1\r\nhost: x\r\n')
+    expect((await answerOf(slow)).toString()).toMatch(/^HTTP\/1.1 408/)
+  })
+
+  test('logs what it is told to log, and sends traces', async () => {
+    const config = tempDir()
+    const spans: { readonly name: string; readonly localEndpoint: { readonly serviceName: string } }[] = []
+    const collector = createHttpServer((request, response) => {
+      let body = ''
+      request.on('data', (chunk: Buffer) => {
+        body += chunk.toString()
+      })
+      request.on('end', () => {
+        spans.push(...(JSON.parse(body) as typeof spans))
+        response.writeHead(202).end()
+      })
+    })
+    const zipkin = await listening(collector)
+    const backend = await startBackend({ name: 'one' })
+    const [port] = (await freePorts(1)) as [number]
+    const log = join(config, 'access.log')
+    write(
+      config,
+      'mesh.yaml',
+      `kind: Mesh
+name: shop
+accessLog: {path: ${log}, minStatus: 404}
+tracing: {zipkin: "127.0.0.1:${zipkin}", sample: 100%}
+`,
+    )
+    const fields = '{path: "%REQ(:PATH)%", status: "%RESPONSE_CODE%"}'
+    const edge = gateway(`name: http, port: ${port}`).replace('accessLog: off', `accessLog: {fields: ${fields}}`)
+    write(config, 'edge.yaml', edge)
+    write(config, 'app.yaml', service('one', backend.port), route('one', 'shop.example'))
+    const { server, envoy } = await start(config)
+    await envoy.listenerPort('edge/http')
+    for (let count = 0; count < 10; count++) expect(await status(port, '/fine', 'shop.example')).toBe(200)
+    expect(await status(port, '/lost', 'other.example')).toBe(404)
+    await eventually(
+      () => {
+        const lines = readFileSync(log, 'utf8').trim().split('\n')
+        expect(lines.map((line) => JSON.parse(line) as unknown)).toEqual([{ path: '/lost', status: 404 }])
+        expect(spans.length).toBeGreaterThanOrEqual(5)
+      },
+      { timeoutMs: 20_000 },
+    )
+    expect(new Set(spans.map(({ localEndpoint }) => localEndpoint.serviceName))).toEqual(new Set(['edge']))
+    expect(await problems(server.adminUrl)).toEqual([])
   })
 
   test('drains no listener but the one that changes', async () => {
