@@ -12,24 +12,32 @@ export function localitiesOf(
 ): readonly AssignedLocality[] {
   const used = endpoints.filter(({ weight }) => weight !== 0)
   const priorities = [...new Set(used.map(priorityOf))].sort((a, b) => a - b)
-  const groups = new Map<string, Endpoint[]>()
+  const groups = new Map<string, Group>()
   for (const endpoint of used) {
     const { zone = '', subZone = '' } = endpoint
+    const key = `${priorityOf(endpoint)}\0${zone}\0${subZone}`
+    const group = groups.get(key)
+    if (group !== undefined) {
+      group.endpoints.push(endpoint)
+      continue
+    }
     // Envoy takes no gaps between priorities.
     const priority = priorities.indexOf(priorityOf(endpoint))
-    const key = JSON.stringify([String(priority).padStart(3, '0'), zone, subZone])
-    const group = groups.get(key)
-    if (group === undefined) groups.set(key, [endpoint])
-    else group.push(endpoint)
+    groups.set(key, { region: '', zone, subZone, priority, endpoints: [endpoint] })
   }
-  const localities = [...groups]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, members]): AssignedLocality => {
-      const [priority = '', zone = '', subZone = ''] = JSON.parse(key) as string[]
-      return { region: '', zone, subZone, priority: Number(priority), endpoints: members }
-    })
+  const localities = [...groups.values()].sort(inOrder)
   return weights === undefined ? localities : localities.map((one) => weighted(one, localities, weights))
 }
+
+interface Group extends AssignedLocality {
+  readonly endpoints: Endpoint[]
+}
+
+function inOrder(a: AssignedLocality, b: AssignedLocality): number {
+  return a.priority - b.priority || compared(a.zone, b.zone) || compared(a.subZone, b.subZone)
+}
+
+const compared = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 const priorityOf = ({ priority = 0 }: Endpoint): number => priority
 
