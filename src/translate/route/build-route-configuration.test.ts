@@ -107,6 +107,16 @@ describe('a rule', () => {
     ])
   })
 
+  it('to a Service that chooses by hash is told that nothing is hashed', () => {
+    const hashing = { loadBalancing: { policy: 'maglev' } } as const
+    const told = (rule: Partial<Rule>, rest: Partial<ServiceForm>): unknown =>
+      build({ routes: [withRule(rule)] }, facet('cart', rest)).problems.map(({ code, at }) => `${code} ${at.path}`)
+    expect(told({}, hashing)).toEqual(['no-effect rules[0].backends[0].service'])
+    expect(told({ hash: { header: 'x' } }, hashing)).toEqual([])
+    expect(told({}, { loadBalancing: { hash: { header: 'x' } } })).toEqual([])
+    expect(told({}, {})).toEqual([])
+  })
+
   it('for calls of gRPC is told that methods have no say in their retries', () => {
     const { problems } = build(
       { routes: [withRule({ retry: { methods: ['GET'] } })] },

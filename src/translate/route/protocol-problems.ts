@@ -5,11 +5,16 @@ import type { ServiceFacets } from '../contract.ts'
 import { placeOf, type SourcePlace, within } from '../envoy-json.ts'
 import { isGrpc } from './forward-json.ts'
 
-/** What of a Route does not go with the protocols of the Services that it names. */
+/** What of a Route does not go with how the Services that it names are spoken to, and chosen from. */
 export function protocolProblems(route: KindDocument<RouteForm>, services: ServiceFacets): readonly PlacedProblem[] {
   return route.form.rules.flatMap((rule, index) => {
     const from: SourcePlace = { document: route, path: `rules[${index}]` }
-    return [...strangers(rule, services, from), ...mixtures(rule, services, from), ...callMethods(rule, services, from)]
+    return [
+      ...strangers(rule, services, from),
+      ...mixtures(rule, services, from),
+      ...callMethods(rule, services, from),
+      ...nothingHashed(rule, services, from),
+    ]
   })
 }
 
@@ -61,6 +66,24 @@ function callMethods(rule: Rule, services: ServiceFacets, from: SourcePlace): re
       at: placeOf(within(from, 'retry.methods')),
       message: 'Calls of gRPC are all POSTs, so that `methods` has no say in which are tried again.',
       fix: 'Remove it, and say in `retryOn` what may be tried again.',
+    },
+  ]
+}
+
+/** One `hash`, of the rule or of any of its backends, is for all of them. */
+function nothingHashed({ action, hash }: Rule, services: ServiceFacets, from: SourcePlace): readonly PlacedProblem[] {
+  if (action.kind !== 'forward' || hash !== undefined) return []
+  const facets = action.backends.map(({ service }) => services.get(service))
+  if (facets.some((facet) => facet?.hash !== undefined)) return []
+  const index = facets.findIndex((facet) => facet?.isConsistentHash === true)
+  if (index < 0) return []
+  return [
+    {
+      severity: 'warning',
+      code: 'no-effect',
+      at: placeOf(within(from, `backends[${index}].service`)),
+      message: `The Service ${facets[index]?.name ?? ''} chooses endpoints by hash, and nothing says of what, so that any gets a request.`,
+      fix: 'Add `hash` to the rule, or to `loadBalancing` of the Service.',
     },
   ]
 }
