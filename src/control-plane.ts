@@ -1,7 +1,10 @@
 import { type AdminServer, createAdminServer } from './admin/server.ts'
 import { createAttachments, directoryOfDocument } from './attachments.ts'
 import { createSnapshotCache } from './cache/snapshot-cache.ts'
+import { parseInstance } from './config/kinds/instance-document.ts'
+import { notYet } from './config/kinds/not-yet.ts'
 import { parseDocument } from './config/parse-document.ts'
+import type { Parse } from './document-ledger.ts'
 import { ControlPlaneError } from './errors.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
@@ -98,7 +101,7 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
   })
   const attachments = createAttachments({
     api,
-    parse: (document, held) => parseDocument(api, document, { held }),
+    parse: parserOf(api, options),
     inForce: world.inForce,
     directoryOf: (document) => directoryOfDocument(document, options.config[0]),
     allowed: options.allowFile,
@@ -148,7 +151,7 @@ function sourcesOf(options: ServeOptions, log: Log): PipelineSource[] {
   })
   if (options.etcd.length === 0) return files
   const { etcdPrefix: prefix, etcdCa: ca, etcdCert: cert, etcdKey: key } = options
-  const etcd = createEtcdSource({
+  const etcd = {
     endpoints: options.etcd,
     prefix,
     ...((ca ?? cert) !== undefined && {
@@ -159,8 +162,25 @@ function sourcesOf(options: ServeOptions, log: Log): PipelineSource[] {
         auth: { user: options.etcdUser, password: readPasswordFile(options.etcdPasswordFile) },
       }),
     log: log.child({ room: 'source', source: 'etcd' }),
-  })
-  return [...files, { source: etcd, idPrefix: etcdIdPrefix({ prefix }) }]
+  }
+  return [
+    ...files,
+    { source: createEtcdSource(etcd), idPrefix: etcdIdPrefix({ prefix }) },
+    {
+      source: createEtcdSource({ ...etcd, folder: 'endpoints' }),
+      idPrefix: etcdIdPrefix({ prefix }, 'endpoints'),
+      mayBeEmpty: true,
+    },
+  ]
+}
+
+/** What stands below `endpoints/` in etcd is written by programs, in a form of its own. */
+function parserOf(api: EnvoyApi, { etcdPrefix: prefix }: ServeOptions): Parse {
+  const instances = etcdIdPrefix({ prefix }, 'endpoints')
+  return (document, held) =>
+    document.id.startsWith(instances)
+      ? parseInstance(api, document, instances, notYet)
+      : parseDocument(api, document, { held })
 }
 
 interface Opened {

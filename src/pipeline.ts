@@ -13,6 +13,8 @@ import type { Document, Source, SourceUpdate } from './source/source.ts'
 export interface PipelineSource {
   readonly source: Source
   readonly idPrefix: string
+  /** That nothing is left in it is as likely as anything else: who registers goes away, too. */
+  readonly mayBeEmpty?: boolean
 }
 
 /** What the pipeline needs of the world of units in force (snapshot/world.ts). */
@@ -89,6 +91,7 @@ export interface Pipeline {
 interface SourceState {
   readonly source: Source
   readonly idPrefix: string
+  readonly mayBeEmpty: boolean
   status: SourceStatus['state']
   wasRead: boolean
   /** What it lists now. */
@@ -139,9 +142,10 @@ class SnapshotPipeline implements Pipeline {
     this.ready = new Promise((resolve) => {
       this.#resolveReady = resolve
     })
-    this.#states = deps.sources.map(({ source, idPrefix }) => ({
+    this.#states = deps.sources.map(({ source, idPrefix, mayBeEmpty = false }) => ({
       source,
       idPrefix,
+      mayBeEmpty,
       status: 'waiting',
       wasRead: false,
       listed: new Map(),
@@ -159,10 +163,9 @@ class SnapshotPipeline implements Pipeline {
       this.#ledger.remember(id, key)
       if (!this.#states.some((state) => this.#owns(state, id))) this.#orphans.add(id)
     }
-    this.#watching = Promise.all([
-      ...this.#states.map((state) => this.#watch(state)),
-      this.#watchAttached(),
-    ]).then(() => undefined)
+    this.#watching = Promise.all([...this.#states.map((state) => this.#watch(state)), this.#watchAttached()]).then(
+      () => undefined,
+    )
   }
 
   get sources(): readonly SourceStatus[] {
@@ -254,7 +257,7 @@ class SnapshotPipeline implements Pipeline {
       state.wasRead = true
       state.unreachable = undefined
       state.problems = update.problems
-      state.isEmpty = update.isEmpty
+      state.isEmpty = update.isEmpty && !state.mayBeEmpty
       const unreadable = new Set(update.unreadable)
       for (const id of unreadable) if (!state.unreadable.has(id)) state.dirty.add(id)
       // What can be read again may have its old text, which no source tells again.

@@ -10,6 +10,7 @@ import { explainCommand } from './explain.ts'
 import { exitCodeOf, exitCodes, type Io } from './io.ts'
 import { nodesCommand } from './nodes.ts'
 import { putCommand } from './put.ts'
+import { registerCommand } from './register.ts'
 import { renderCommand } from './render.ts'
 import { routeCommand } from './route.ts'
 import { schemaCommand } from './schema.ts'
@@ -53,6 +54,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     nodesCommand,
     snapshotsCommand,
     putCommand,
+    registerCommand,
     explainCommand,
     renderCommand,
     schemaCommand,

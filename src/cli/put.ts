@@ -2,24 +2,16 @@ import { Command, Option } from 'commander'
 import { parseDocument } from '../config/parse-document.ts'
 import { ControlPlaneError, isError } from '../errors.ts'
 import { silentLog } from '../log.ts'
-import { parseOptionValue } from '../options/option-value.ts'
-import { readPasswordFile } from '../options/password-file.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
-import { configPrefix, defaultPrefix, type EtcdOptions } from '../source/etcd-client.ts'
+import { configPrefix } from '../source/etcd-client.ts'
 import { putDocuments } from '../source/etcd-writer.ts'
+import { type EtcdFlags, etcdOptions, withEtcdOptions } from './etcd-option.ts'
 import { exitCodes, type Io, print, printJson } from './io.ts'
-import { envoyApiOption, jsonOption, option, repeatable } from './option.ts'
+import { envoyApiOption, jsonOption, repeatable } from './option.ts'
 import { formatProblems } from './problem-text.ts'
 import { type Reading, readDocuments } from './read-documents.ts'
 
-interface Flags {
-  readonly etcd: string
-  readonly etcdPrefix: string
-  readonly etcdCa?: string
-  readonly etcdCert?: string
-  readonly etcdKey?: string
-  readonly etcdUser?: string
-  readonly etcdPasswordFile?: string
+interface Flags extends EtcdFlags {
   readonly envoyApi?: string
   readonly delete?: readonly string[]
   readonly batches?: true
@@ -39,16 +31,10 @@ with --batches, more go in several: additions and changes first, deletions last.
 `
 
 export function putCommand(io: Io, finish: (exitCode: number) => void): Command {
-  return new Command('put')
+  const command = new Command('put')
     .description('write files into etcd, in one transaction, for `serve --etcd`')
     .argument('[PATH]', 'a directory or file of configuration')
-    .addOption(new Option('--etcd <URLS>', 'etcd endpoints, with commas between them').makeOptionMandatory())
-    .addOption(option('--etcd-prefix <PREFIX>', 'as it is given to `serve`', defaultPrefix))
-    .addOption(new Option('--etcd-ca <FILE>', "the CA bundle that vouches for etcd's certificate"))
-    .addOption(new Option('--etcd-cert <FILE>', 'the certificate to show to etcd'))
-    .addOption(new Option('--etcd-key <FILE>', 'the key of --etcd-cert'))
-    .addOption(new Option('--etcd-user <NAME>', 'the etcd user'))
-    .addOption(new Option('--etcd-password-file <FILE>', 'a file with the password of --etcd-user'))
+  return withEtcdOptions(command)
     .addOption(envoyApiOption())
     .addOption(repeatable('--delete <KEY>', 'a key to delete, such as cluster/cart'))
     .addOption(new Option('--batches', 'allow several transactions where one is not enough'))
@@ -94,29 +80,4 @@ function formatDone(prefix: string, written: number, deleted: number, revisions:
 /** A file source's id is `file:` and the path below its root. */
 function keyOf(id: string): string {
   return id.slice(id.indexOf(':') + 1).replace(/\.(ya?ml|json)$/, '')
-}
-
-function etcdOptions(flags: Flags): EtcdOptions {
-  const { etcdCa: ca, etcdCert: cert, etcdKey: key, etcdUser: user, etcdPasswordFile: file } = flags
-  const endpoints = parseOptionValue('urls', flags.etcd, {})
-  if (!('value' in endpoints))
-    throw new ControlPlaneError('usage', `--etcd cannot be used: give it ${endpoints.expected}`)
-  if ((cert === undefined) !== (key === undefined)) {
-    throw new ControlPlaneError('usage', '--etcd-cert and --etcd-key go together: give both')
-  }
-  if ((user === undefined) !== (file === undefined)) {
-    throw new ControlPlaneError('usage', '--etcd-user and --etcd-password-file go together: give both')
-  }
-  const urls = endpoints.value as readonly string[]
-  if ((ca ?? cert) !== undefined && urls.some((url) => url.startsWith('http:'))) {
-    throw new ControlPlaneError('usage', 'etcd is to be spoken to with TLS: write https: in every URL of --etcd')
-  }
-  return {
-    endpoints: urls,
-    prefix: flags.etcdPrefix,
-    ...((ca ?? cert) !== undefined && {
-      tls: { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) },
-    }),
-    ...(user !== undefined && file !== undefined && { auth: { user, password: readPasswordFile(file) } }),
-  }
 }

@@ -38,19 +38,26 @@ export const defaultTiming: EtcdTiming = { callMs: 5_000, keepaliveMs: 8_000, ke
 
 export const defaultPrefix = '/fairlead/'
 
-/** The keys below this hold documents. A prefix without its slash gets one. */
+/** What stands below the prefix: documents, and what instances of services registered. */
+export type EtcdFolder = 'config' | 'endpoints'
+
+/** The keys below this hold documents, or instances. A prefix without its slash gets one. */
+export function folderPrefix({ prefix = defaultPrefix }: Pick<EtcdOptions, 'prefix'>, folder: EtcdFolder): string {
+  return `${prefix.endsWith('/') ? prefix : `${prefix}/`}${folder}/`
+}
+
+/** The keys below this hold documents. */
 export function configPrefix(options: Pick<EtcdOptions, 'prefix'>): string {
-  const prefix = options.prefix ?? defaultPrefix
-  return `${prefix.endsWith('/') ? prefix : `${prefix}/`}config/`
+  return folderPrefix(options, 'config')
 }
 
 /** How the id of every document of such a source begins. */
-export function etcdIdPrefix(options: Pick<EtcdOptions, 'prefix'>): string {
-  return `etcd:${configPrefix(options)}`
+export function etcdIdPrefix(options: Pick<EtcdOptions, 'prefix'>, folder: EtcdFolder = 'config'): string {
+  return `etcd:${folderPrefix(options, folder)}`
 }
 
 /** One connection to one endpoint, let in. */
-export interface EtcdClient extends Pick<Etcd3, 'kv' | 'watchClient'> {
+export interface EtcdClient extends Pick<Etcd3, 'kv' | 'watchClient' | 'leaseClient'> {
   /** Ends every call that still runs. */
   close(): void
 }
@@ -126,7 +133,7 @@ export async function connectEtcd(options: EtcdOptions, endpoint: string, signal
     if (auth !== undefined) {
       token = (await client.auth.authenticate({ name: auth.user, password: auth.password })).token
     }
-    return { kv: client.kv, watchClient: client.watchClient, close }
+    return { kv: client.kv, watchClient: client.watchClient, leaseClient: client.leaseClient, close }
   } catch (error) {
     close()
     throw error

@@ -1,12 +1,13 @@
 import type { Problem } from '../errors.ts'
 import type { Log } from '../log.ts'
 import {
-  configPrefix,
   connectEtcd,
   defaultPrefix,
   defaultTiming,
+  type EtcdFolder,
   type EtcdOptions,
   etcdFailure,
+  folderPrefix,
 } from './etcd-client.ts'
 import { type EtcdEntry, type EtcdState, readAll } from './etcd-read.ts'
 import { type EtcdChange, watchChanges } from './etcd-watch.ts'
@@ -16,6 +17,8 @@ import type { Document, Source } from './source.ts'
 
 export interface EtcdSourceOptions extends EtcdOptions {
   readonly log: Log
+  /** Where the keys are; `config` unless given. */
+  readonly folder?: EtcdFolder
   /** An etcd that went back to an older revision is believed after so long (rule 87). */
   readonly fenceMs?: number
 }
@@ -26,7 +29,7 @@ export const maxValueBytes: number = 1024 * 1024
 const maxBackoffMs = 2_000
 
 /**
- * Every key below `<prefix>config/`: all of them at one revision, then a watch from the next one. When the watch ends, for
+ * Every key below `<prefix>config/`, or another folder: all of them at one revision, then a watch from the next one. When the watch ends, for
  * whatever reason, everything is read again and only the difference is told (rule 92). Unreachable is said when every endpoint
  * failed in a row.
  *
@@ -35,7 +38,7 @@ const maxBackoffMs = 2_000
  */
 export function createEtcdSource(options: EtcdSourceOptions): Source {
   return {
-    name: `etcd ${options.endpoints.join(',')} ${options.prefix ?? defaultPrefix}`,
+    name: `etcd ${options.endpoints.join(',')} ${options.folder === undefined ? (options.prefix ?? defaultPrefix) : folderPrefix(options, options.folder)}`,
     watch: (signal) => feedOf(signal, async (feed, stopped) => await followEtcd(options, feed, stopped)),
   }
 }
@@ -51,7 +54,7 @@ async function followEtcd(options: EtcdSourceOptions, feed: Feed, signal: AbortS
   const follow = async (endpoint: string): Promise<string> => {
     const client = await connectEtcd(options, endpoint, signal)
     try {
-      const state = await readAll(client, configPrefix(options))
+      const state = await readAll(client, folderPrefix(options, options.folder ?? 'config'))
       if (signal.aborted) return 'stopped'
       teller.replace(state)
       if (said !== undefined) log.info({ endpoint, revision: state.revision.toString() }, 'etcd can be read again')
@@ -60,7 +63,7 @@ async function followEtcd(options: EtcdSourceOptions, feed: Feed, signal: AbortS
       const { reason } = await watchChanges(
         client,
         {
-          prefix: configPrefix(options),
+          prefix: folderPrefix(options, options.folder ?? 'config'),
           from: state.revision + 1n,
           timeoutMs: options.timing?.callMs ?? defaultTiming.callMs,
           onChange: teller.change,
@@ -112,7 +115,7 @@ function unreachableProblem(
   return {
     severity: 'error',
     code: 'source-unreachable',
-    origin: { name: `etcd:${configPrefix(options)}` },
+    origin: { name: `etcd:${folderPrefix(options, options.folder ?? 'config')}` },
     path: '',
     message: `etcd cannot be read: ${reasons.join('; ')}`,
     fix: 'check that etcd runs and that its address, certificates and user are right; it is tried again all the time',
@@ -217,7 +220,7 @@ function setbackProblem(options: EtcdSourceOptions, before: bigint): Problem {
   return {
     severity: 'warning',
     code: 'source-unreachable',
-    origin: { name: `etcd:${configPrefix(options)}` },
+    origin: { name: `etcd:${folderPrefix(options, options.folder ?? 'config')}` },
     path: '',
     message: `etcd went back behind revision ${before}, which was read before: it was restored, or is another one`,
     fix: 'check that it holds what it should',

@@ -13,7 +13,6 @@ export const notYet: NotYet = {
   kinds: new Set(),
   fields: new Set([
     ...fieldsOf('Mesh', ['egress', 'failover']),
-    ...fieldsOf('Service', ['registry']),
     ...fieldsOf('LoadBalancing', ['failover']),
     ...fieldsOf('Outbound', ['egress']),
     ...fieldsOf('Endpoint', ['region']),
