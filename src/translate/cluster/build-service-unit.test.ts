@@ -270,6 +270,17 @@ describe('endpoints', () => {
     const found = json(checked, 'endpoint').endpoints[0].lb_endpoints
     expect(found.map((one: Json) => one.endpoint.health_check_config.port_value)).toEqual([81, 82])
   })
+
+  it('inherit the port of a health check of their kind, and of no other', () => {
+    const portOf = (own: ServicePolicy['healthCheck']): unknown =>
+      json(
+        build({ ...(own && { healthCheck: own }) }, { mesh: { healthCheck: { http: { path: '/' }, port: 81 } } }),
+        'endpoint',
+      ).endpoints[0].lb_endpoints[0].endpoint.health_check_config?.port_value
+    expect(portOf(undefined)).toBe(81)
+    expect(portOf({ http: { path: '/ready' } })).toBe(81)
+    expect(portOf({ tcp: true })).toBeUndefined()
+  })
 })
 
 describe('TLS to the endpoints', () => {

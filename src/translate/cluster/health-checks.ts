@@ -24,9 +24,18 @@ export function healthChecks(form: ServiceForm, layers: PolicyLayers): EnvoyJson
   ]
 }
 
-/** The port that endpoints are asked at, where they do not say one themselves. */
+/** The port that endpoints are asked at, where they do not say one themselves: what is asked otherwise is asked elsewhere. */
 export function healthPort(form: ServiceForm, layers: PolicyLayers): number | undefined {
-  return checkingLayer(form, layers) && said(layers, 'healthCheck', 'port')?.value
+  const kind = kindOf(checkingLayer(form, layers))
+  if (kind === undefined) return undefined
+  const alike = layers.filter((layer) => kindOf(layer) === kind)
+  return said(alike, 'healthCheck', 'port')?.value
+}
+
+const kinds = ['http', 'tcp', 'grpc'] as const
+
+function kindOf(layer: PolicyLayer | undefined): (typeof kinds)[number] | undefined {
+  return kinds.find((kind) => layer?.policy.healthCheck?.[kind] !== undefined)
 }
 
 /** The layer that says how to ask. What the Mesh says for all of its services is for those that can answer it. */
