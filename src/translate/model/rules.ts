@@ -15,6 +15,7 @@ import type { Resource } from '../../resource/resource.ts'
 import type { Tree } from '../../resource/tree.ts'
 import { resourceTypes } from '../../resource/type-url.ts'
 import { buildFromBytes, buildFromTree, type Generated, type PlacedProblem } from '../build-generated.ts'
+import { buildRoutes } from '../build-routes.ts'
 import type { Reads, Rule } from '../cells.ts'
 import { buildServiceUnit, facetOf } from '../cluster/build-service-unit.ts'
 import type {
@@ -488,6 +489,7 @@ export function meshRules(
       if (one.encode !== undefined && patches.length === 0 && onBuilt === undefined) {
         return buildFromBytes(type, name, one.encode(), from)
       }
+      if (type === 'route' && patches.length === 0 && onBuilt === undefined) return buildRoutes(api, one.json, from)
       const patched = applyPatches({ api, type, tree: treeOf(one.json, from), patches })
       onBuilt?.({ type, name, tree: patched.tree })
       const generated = buildFromTree(api, type, patched.tree, from)

@@ -8,17 +8,18 @@ import { routeName, virtualHostName } from '../names.ts'
 import { servedHosts } from './host-pattern.ts'
 import { mergeRules } from './merge-rules.ts'
 import { protocolProblems } from './protocol-problems.ts'
+import { keyedContext, rememberedHost, rememberedRoutes } from './remembered-rules.ts'
 import { retryJson } from './retry-json.ts'
-import { type NamedRule, type RouteContext, type RuleRoutes, routesOfRule } from './route-json.ts'
+import type { NamedRule, RuleRoutes } from './route-json.ts'
 import { type RankedRule, ruleConflicts } from './rule-conflicts.ts'
 
 /** The route configuration of a listener, or of the sidecars: a virtual host for each host, with the rules of all its Routes. */
 export function buildRouteConfiguration(input: RouteConfigurationInput): RouteConfigurationOutput {
   const { name, routes, services, defaults, httpsPort } = input
-  const context: RouteContext = { services, defaults, httpsPort }
+  const context = keyedContext({ services, defaults, httpsPort })
   const built = new Map<string, RuleRoutes>()
   const routesOf = (rule: NamedRule): RuleRoutes => {
-    const known = built.get(rule.name) ?? routesOfRule(rule, context)
+    const known = built.get(rule.name) ?? rememberedRoutes(rule, context)
     built.set(rule.name, known)
     return known
   }
@@ -65,12 +66,14 @@ function virtualHost(hosts: readonly string[], routes: readonly EnvoyJson[], ret
 
 /** The retries that most routes have stand once. */
 function ruledHost(hosts: readonly string[], rules: readonly RuleRoutes[], defaults: RouteDefaults): EnvoyJson {
-  const retry = rules.some((rule) => rule.isForwarding) ? retryJson(undefined, defaults.retry, false) : undefined
-  return virtualHost(
-    hosts,
-    rules.flatMap(({ routes }) => routes),
-    retry,
-  )
+  return rememberedHost(JSON.stringify([hosts, defaults.retry]), rules, () => {
+    const retry = rules.some((rule) => rule.isForwarding) ? retryJson(undefined, defaults.retry, false) : undefined
+    return virtualHost(
+      hosts,
+      rules.flatMap(({ routes }) => routes),
+      retry,
+    )
+  })
 }
 
 /** Hosts with the Routes that are for them: those with the same ones stand together. */
@@ -119,7 +122,7 @@ function implicitRules({ implicit, from }: RouteConfigurationInput, taken: Set<s
   const hosts: ImplicitRules['hosts'][number][] = []
   const problems: PlacedProblem[] = []
   for (const facet of implicit.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
-    const rule: Rule = { match: [], action: { kind: 'forward', backends: [{ service: facet.name }] } }
+    const rule = implicitRule(facet)
     for (const host of facet.hosts) {
       const owner = owners.get(host)
       if (owner !== undefined) problems.push(sameHost(host, owner, facet, from))
@@ -130,6 +133,17 @@ function implicitRules({ implicit, from }: RouteConfigurationInput, taken: Set<s
     }
   }
   return { hosts, problems }
+}
+
+const implicitOnes = new WeakMap<ServiceFacet, Rule>()
+
+/** Made once, so that what it becomes is remembered. */
+function implicitRule(facet: ServiceFacet): Rule {
+  const known = implicitOnes.get(facet)
+  if (known !== undefined) return known
+  const rule: Rule = { match: [], action: { kind: 'forward', backends: [{ service: facet.name }] } }
+  implicitOnes.set(facet, rule)
+  return rule
 }
 
 function sameHost(
