@@ -26,6 +26,7 @@ Start here, in a directory with Envoy resources in ./config:
   envoy -c <(fairlead bootstrap --id edge-1 --cluster edge)
 
 While it runs:
+  fairlead route --node edge URL    where a request goes, and why
   fairlead nodes                    who is connected, and what each accepted
   fairlead snapshots list           what changed, and when
   fairlead snapshots diff 1         what differs now from revision 1

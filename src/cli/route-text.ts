@@ -1,4 +1,4 @@
-import { rounded } from '../request/match-route.ts'
+import { rounded } from '../request/match-text.ts'
 import type { EndpointAnswer, RequestAnswer, RequestOutcome } from '../request/request-question.ts'
 
 /** Where a Route stands, by its name and, where that is known, the rule's. */
@@ -37,7 +37,8 @@ function outcomeRows(outcome: RequestOutcome, isOneOfSeveral: boolean): string[]
     ...(timeout === undefined ? [] : [timeout === 'none' ? 'no timeout' : `timeout ${timeout}`]),
     ...(retries === undefined ? [] : [`retries ${retries}`]),
   ].join(', ')
-  const rows: string[][] = route === undefined ? [] : [['route', route, `${chance}${match ?? ''}`, policy]]
+  const rows: string[][] =
+    route === undefined ? [] : [['route', route, [`${chance}${match ?? ''}`, policy].join('  ').trimEnd()]]
   const said = saidOf(outcome)
   if (said !== undefined) rows.push(route === undefined ? ['answer', `${chance}${said}`] : ['answer', said])
   if (path !== undefined || host !== undefined) {
@@ -72,9 +73,9 @@ function clusterRows({ action, clusters }: RequestOutcome): string[][] {
     if (endpoints.length > maxEndpoints) shown.push(`and ${endpoints.length - maxEndpoints} more`)
     const none = exists ? 'no endpoint: 503' : 'the proxy has no such cluster: 503'
     const [first = none, ...others] = shown
-    const word = index === 0 ? (clusters.length === 1 ? 'cluster' : 'clusters') : ''
-    const percent = clusters.length === 1 ? '' : `${rounded(share)}%`
-    return [[word, name, percent, first], ...others.map((text) => ['', '', '', text])]
+    if (clusters.length === 1) return [['cluster', name, first], ...others.map((text) => ['', '', text])]
+    const word = index === 0 ? 'clusters' : ''
+    return [[word, name, `${rounded(share)}%`, first], ...others.map((text) => ['', '', '', text])]
   })
 }
 

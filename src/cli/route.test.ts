@@ -47,14 +47,38 @@ describe('fairlead route', () => {
       out: [
         'listener  edge/http  0.0.0.0:8080',
         `host      cart       Route cart  ${path}:21:3`,
-        'route     cart/1     prefix /  timeout 15s',
-        'clusters  cart/v1    99%       10.0.0.11:8080',
-        '          cart/v2    1%        10.0.0.12:8080',
+        'route     cart/1     prefix /  timeout 15s, retries 2 on connect-failure, refused-stream (what is idempotent)',
+        'clusters  cart/v1    99%  10.0.0.11:8080',
+        '          cart/v2    1%   10.0.0.12:8080',
         'nearest   cart/0     needs path /beta (yours is /api)',
         '',
       ].join('\n'),
       err: '',
     })
+  })
+
+  test('names each condition that did not hold as the document has it, not as Envoy does', async () => {
+    const match = `{methods: [PUT, PATCH], headers: {x-a: [a.b, c], x-b: {not: old}}, query: {debug: {present: false}, q: {not: [a.b, c]}, p: {present: true}},
+      cookies: {group: [beta, gamma], guest: {present: false}, id: {present: true}}}`
+    const path = fileOf(shop.replace('{path: {exact: /beta}}', match))
+    const url = 'http://cart/?debug&q=c'
+    const { out } = await route(url, '-H', 'x-b: old', '-H', 'cookie: guest=1; group=x', '--config', path)
+    expect(
+      out
+        .split('\n')
+        .filter((line) => line.includes('needs '))
+        .map((line) => line.replace(/^.*needs /, '')),
+    ).toEqual([
+      'method PUT or PATCH (yours is GET)',
+      'header x-a: a.b or c (you sent none)',
+      'header x-b: not old (you sent "old")',
+      'cookie group: beta or gamma (you sent "guest=1; group=x")',
+      'no cookie guest (you sent "guest=1; group=x")',
+      'cookie id (you sent "guest=1; group=x")',
+      'no query parameter debug (yours is /?debug&q=c)',
+      'query parameter q: not a.b or c (yours is /?debug&q=c)',
+      'query parameter p (you sent none)',
+    ])
   })
 
   test('asks a running server for what is in force', async () => {

@@ -1,22 +1,16 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import type { RevisionJson } from '../admin/revision-json.ts'
-import { createSnapshotCache } from '../cache/snapshot-cache.ts'
 import { kindOf } from '../config/kinds/kind-document.ts'
-import { parseDocument } from '../config/parse-document.ts'
 import { ControlPlaneError, formatOrigin, isError } from '../errors.ts'
-import { silentLog } from '../log.ts'
 import { answerOf } from '../request/answer-request.ts'
 import { type ProxyResources, proxyResources, proxyResourcesOf } from '../request/proxy-resources.ts'
 import type { RequestAnswer, RequestQuestion } from '../request/request-question.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { type Node, nodeOfJson } from '../resource/node.ts'
 import { matchesNode, type NodeSelector } from '../resource/node-selector.ts'
-import { isKindUnit } from '../snapshot/unit.ts'
-import { createWorld, type UnitChange } from '../snapshot/world.ts'
-import { createMesh } from '../translate/mesh.ts'
 import { counted, exitCodes, type Io, print, printJson } from './io.ts'
 import { envoyApiOption, jsonOption, repeatable } from './option.ts'
-import { readDocuments } from './read-documents.ts'
+import { readWorld } from './read-world.ts'
 import { formatRouteAnswer, type PlaceOf } from './route-text.ts'
 import { askServer, serverOption } from './server-client.ts'
 
@@ -38,6 +32,7 @@ interface Flags {
   readonly id?: string
   readonly metadata?: readonly (readonly [string, string])[]
   readonly config?: readonly string[]
+  readonly allowFile?: readonly string[]
   readonly server: string
   readonly header?: readonly (readonly [string, string])[]
   readonly at?: string
@@ -56,6 +51,9 @@ export function routeCommand(io: Io, finish: (exitCode: number) => void): Comman
     .addOption(new Option('--id <ID>', 'its `node.id`, where selectors ask for it'))
     .addOption(repeatable('--metadata <KEY=VALUE>', 'of its `node.metadata`').argParser(pairParser('=')))
     .addOption(repeatable('--config <PATH>', 'a directory or file to read, in place of asking a server'))
+    .addOption(
+      repeatable('--allow-file <DIR>', 'a directory that the `file:` of a document may lie in, besides its own'),
+    )
     .addOption(serverOption())
     .addOption(repeatable('-H, --header <NAME: VALUE>', 'a header of the request').argParser(pairParser(':')))
     .addOption(new Option('--at <LISTENER>', 'at this listener; by default at the one of the port'))
@@ -128,24 +126,13 @@ function nodeOf({ node, id, metadata = [] }: Flags): Node {
 
 async function fromFiles(paths: readonly string[], flags: Flags, io: Io): Promise<Read> {
   const api = loadEnvoyApi(flags.envoyApi)
-  const readings = await Promise.all(paths.map((path) => readDocuments(path, silentLog, io.signal)))
-  const parsed = readings.flatMap(({ documents }) => documents.map((document) => parseDocument(api, document)))
-  const changes = parsed.flatMap(({ documents, invalid }): UnitChange[] => [
-    ...documents.map((unit): UnitChange => ({ kind: 'valid', unit })),
-    ...invalid.map((document): UnitChange => ({ kind: 'invalid', ...document })),
-  ])
-  const mesh = createMesh(api)
-  const world = createWorld({ staticNames: {}, allowPartial: true, judge: (candidate) => mesh.try(candidate) })
-  const step = world.apply(changes, { isFirst: true })
-  const problems = [...readings, ...parsed, step].flatMap((one) => one.problems).filter(isError)
-  if (problems.length > 0) {
-    const what = counted(problems.length, 'error')
+  const world = await readWorld(api, paths, { allowed: flags.allowFile ?? [], staticClusters: [], signal: io.signal })
+  const errors = world.problems.filter(isError)
+  if (errors.length > 0) {
+    const what = counted(errors.length, 'error')
     io.err.write(`${what} in ${paths.join(', ')}: what is wrong is left out; see fairlead validate\n`)
   }
-  const cache = createSnapshotCache()
-  const units = [...world.inForce.values(), ...world.generated.values()].filter((unit) => !isKindUnit(unit))
-  cache.apply({ upserted: units, removed: [], withheld: [] })
-  const { snapshot } = cache.snapshotFor(nodeOf(flags))
+  const snapshot = world.snapshotFor(nodeOf(flags))
   const routes = [...world.inForce.values()].flatMap(({ resources: [resource] }) => {
     const document = resource === undefined ? undefined : kindOf(resource)
     return document?.form.kind === 'Route' ? [document] : []

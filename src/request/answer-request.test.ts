@@ -416,6 +416,22 @@ describe('of several listeners', () => {
     expect(ask(both, question)).toMatchObject(answer)
   })
 
+  it('those of a port are told apart by their address, where a connection goes to one', () => {
+    const on = (name: string, address: string): ListenerForm => ({
+      ...listener(name, 5432, tcp(name)),
+      address: { socket_address: { address, port_value: 5432 } },
+    })
+    const all = resources([on('a', '10.0.0.1'), on('b', '10.0.0.2')])
+    const to = (authority: string): RequestAnswer =>
+      ask(all, { method: '', scheme: 'tcp', authority, path: '', headers: [], port: 5432 })
+    expect(to('10.0.0.2:5432')).toMatchObject({ listener: { name: 'b' }, notes: [] })
+    expect(to('10.0.0.3:5432').outcomes).toMatchObject([{ action: 'closed' }])
+    expect(to('db:5432')).toMatchObject({
+      listener: { name: 'a' },
+      notes: [expect.stringMatching(/^b could be meant/)],
+    })
+  })
+
   it('the one that has a route takes it, and the others are named', () => {
     const all = resources(
       [
@@ -471,7 +487,9 @@ describe('a filter chain is', () => {
   it('none, and the connection is closed', () => {
     const one = resources([listener('l', 1, tcp('a', { server_names: ['a.test'] }))])
     const question = { method: '', scheme: 'tcp', authority: 'x:1', path: '', headers: [], port: 1 } as const
-    expect(ask(one, question).outcomes).toMatchObject([{ action: 'closed' }])
+    expect(ask(one, question).outcomes).toMatchObject([
+      { action: 'closed', why: 'no filter chain of it takes what goes to x:1' },
+    ])
     expect(ask(one, { ...question, sni: 'b.test' }).outcomes).toMatchObject([
       { action: 'closed', why: 'no filter chain of it takes the server name b.test' },
     ])

@@ -10,7 +10,7 @@ import type {
   VirtualHostForm,
 } from './envoy-form.ts'
 import { matchHost } from './match-host.ts'
-import { findFilter, listenerAnswer, portOf, type Taker, takersOf } from './match-listener.ts'
+import { findFilter, hostOf, listenerAnswer, portOf, type Taker, takersOf } from './match-listener.ts'
 import { matchRoute } from './match-route.ts'
 import { type ProxyResources, proxyResources } from './proxy-resources.ts'
 import { admitRequest, type RoutedRequest } from './request-headers.ts'
@@ -64,8 +64,7 @@ function answerOfTaker(
 ): RequestAnswer {
   const base = { listener: listenerAnswer(listener), notes: [] }
   if (chain === undefined) {
-    const isHttp = question.scheme === 'http'
-    const why = `no filter chain of it takes ${isHttp ? 'plain HTTP' : `the server name ${question.sni ?? question.authority}`}`
+    const why = `no filter chain of it takes ${whatIsTaken(question)}`
     return { ...base, outcomes: [closed(why)] }
   }
   const named = { ...base, ...(chain.name !== undefined && { filterChain: chain.name }) }
@@ -83,6 +82,13 @@ function answerOfTaker(
       ? [clusterShare(resources, proxy.cluster ?? '', 100)]
       : weightedShares(resources, proxy.weighted_clusters)
   return { ...named, outcomes: [{ share: 100, action: 'forward', clusters, mirrors: [] }] }
+}
+
+function whatIsTaken({ scheme, sni, authority }: RequestQuestion): string {
+  if (scheme === 'http') return 'plain HTTP'
+  return scheme === 'tcp' && sni === undefined
+    ? `what goes to ${authority}`
+    : `the server name ${sni ?? hostOf(authority)}`
 }
 
 const unknown = (why: string): RequestOutcome => ({ share: 100, action: 'unknown', why, ...nothing })

@@ -14,7 +14,7 @@ export function takersOf(listeners: readonly ListenerForm[], question: RequestQu
     return listeners.filter(({ name }) => name === question.listener).map((listener) => takerOf(listener, question))
   }
   const port = portOf(question)
-  const bound = listeners.filter((listener) => boundPort(listener) === port)
+  const bound = listeners.filter((listener) => boundPort(listener) === port && isBoundTo(listener, question))
   // What was redirected goes to the listener of its port, where there is one.
   const redirected = listeners.filter((listener) => takesRedirected(listener) && !bound.includes(listener))
   const takers = [...bound, ...redirected.sort(byDirection)].map((listener) => takerOf(listener, question))
@@ -39,6 +39,15 @@ export function findFilter(chain: FilterChainForm, message: string): FilterForm 
 }
 
 const boundPort = ({ address }: ListenerForm): number | undefined => address?.socket_address?.port_value
+
+/** Of a connection it is known which address it goes to; the host of a URL may be behind another. */
+function isBoundTo({ address }: ListenerForm, { scheme, authority }: RequestQuestion): boolean {
+  const bound = address?.socket_address?.address ?? ''
+  const host = hostOf(authority)
+  return scheme !== 'tcp' || !isAddress(host) || bound === '0.0.0.0' || bound === '::' || bound === host
+}
+
+const isAddress = (host: string): boolean => /^[\d.]+$|:/.test(host)
 
 function takesRedirected({ use_original_dst, listener_filters = [] }: ListenerForm): boolean {
   return (
@@ -80,7 +89,7 @@ function connectionOf(question: RequestQuestion): Connection {
   const { scheme, sni } = question
   const host = hostOf(question.authority)
   const isTls = scheme === 'https' || sni !== undefined
-  const isName = !/^[\d.]+$|:/.test(host)
+  const isName = !isAddress(host)
   return {
     port: portOf(question),
     address: isName ? undefined : host,

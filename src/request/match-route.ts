@@ -1,8 +1,9 @@
 import { matchesWhole } from '../resource/regex.ts'
-import type { HeaderMatchForm, QueryMatchForm, RouteMatchForm, StringMatchForm } from './envoy-form.ts'
+import { headerText, pathText, queryText } from './condition-text.ts'
+import type { HeaderMatchForm, QueryMatchForm, RouteMatchForm } from './envoy-form.ts'
 import { type RoutedRequest, splitQuery } from './request-headers.ts'
 import type { Lack } from './request-question.ts'
-import { matchesString, percentOf, stringMatchText } from './string-match.ts'
+import { matchesString, percentOf, stringMatchOf } from './string-match.ts'
 
 /** How a request fares with what a route matches. */
 export interface RouteMatching {
@@ -12,7 +13,7 @@ export interface RouteMatching {
   readonly chance: number
 }
 
-const evaluated: ReadonlySet<string> = new Set([
+export const evaluated: ReadonlySet<string> = new Set([
   'prefix',
   'path',
   'path_separated_prefix',
@@ -43,31 +44,6 @@ export function matchRoute(match: RouteMatchForm, request: RoutedRequest): Route
   return { lacks, chance: fraction === undefined ? 100 : percentOf(fraction) }
 }
 
-/** What a route matches, for people: `prefix /api, header x-group: beta`. */
-export function matchText(match: RouteMatchForm): string {
-  const fraction = match.runtime_fraction?.default_value
-  return [
-    pathText(match),
-    ...(match.headers ?? []).map(headerText),
-    ...(match.query_parameters ?? []).map(queryText),
-    ...(match.grpc === undefined ? [] : ['gRPC']),
-    ...(fraction === undefined ? [] : [`${rounded(percentOf(fraction))}% of it`]),
-    ...Object.keys(match).filter((field) => !evaluated.has(field)),
-  ].join(', ')
-}
-
-/** Three digits say enough of a share. */
-export const rounded = (percent: number): number => Number(percent.toPrecision(3))
-
-function pathText(match: RouteMatchForm): string {
-  const { path, path_separated_prefix: separated, safe_regex: regex, connect_matcher: connect, prefix } = match
-  if (path !== undefined) return `path ${path}`
-  if (separated !== undefined) return `prefix ${separated}`
-  if (regex !== undefined) return `path matching ${regex.regex ?? ''}`
-  if (connect !== undefined) return 'CONNECT'
-  return `prefix ${prefix ?? ''}`
-}
-
 function pathLack(match: RouteMatchForm, request: RoutedRequest, path: string): readonly Lack[] {
   const { connect_matcher: connect } = match
   const isMatch = connect === undefined ? matchesPath(match, path) : request.method === 'CONNECT'
@@ -85,21 +61,13 @@ function matchesPath(match: RouteMatchForm, path: string): boolean {
   return text.startsWith(fold(separated)) && (text.length === separated.length || text[separated.length] === '/')
 }
 
-/** The oldest forms of a header matcher are fields of their own. */
-function stringMatchOf(form: HeaderMatchForm): StringMatchForm | undefined {
-  if (form.string_match !== undefined) return form.string_match
-  if (form.exact_match !== undefined) return { exact: form.exact_match }
-  if (form.prefix_match !== undefined) return { prefix: form.prefix_match }
-  if (form.suffix_match !== undefined) return { suffix: form.suffix_match }
-  if (form.contains_match !== undefined) return { contains: form.contains_match }
-  return form.safe_regex_match === undefined ? undefined : { safe_regex: form.safe_regex_match }
-}
-
 function headerLack(form: HeaderMatchForm, request: RoutedRequest): readonly Lack[] {
   const name = form.name ?? ''
   const value = request.header(name)
   if (matchesHeader(form, value)) return []
-  return [{ needs: headerText(form), got: name === ':method' ? `yours is ${value ?? ''}` : `you sent ${sent(value)}` }]
+  return [
+    { needs: headerText(form), got: name.startsWith(':') ? `yours is ${value ?? ''}` : `you sent ${sent(value)}` },
+  ]
 }
 
 function matchesHeader(form: HeaderMatchForm, value: string | undefined): boolean {
@@ -117,39 +85,11 @@ function matchesHeader(form: HeaderMatchForm, value: string | undefined): boolea
   return isInRange !== isInverted
 }
 
-function headerText(form: HeaderMatchForm): string {
-  const { name = '', invert_match: isInverted, range_match: range } = form
-  const text = stringMatchOf(form)
-  if (name === ':method' && text !== undefined) {
-    return `method ${isInverted === true ? 'other than ' : ''}${methodsText(text)}`
-  }
-  const value = range === undefined ? text && stringMatchText(text) : `${range.start ?? 0} to below ${range.end ?? 0}`
-  if (value === undefined) {
-    return (form.present_match ?? true) === (isInverted !== true) ? `header ${name}` : `no header ${name}`
-  }
-  return `header ${name}: ${isInverted === true ? 'not ' : ''}${value}`
-}
-
-/** `GET or HEAD` of the regex that stands for several. */
-export function methodsText(form: StringMatchForm): string {
-  return form.safe_regex === undefined
-    ? stringMatchText(form)
-    : (form.safe_regex.regex ?? '')
-        .replace(/^\^?(?:\((?:\?:)?)?/, '')
-        .replace(/\)?\$?$/, '')
-        .split('|')
-        .join(' or ')
-}
-
 function queryLack(form: QueryMatchForm, parameters: RawQuery): readonly Lack[] {
   const { name = '', string_match: text } = form
   const value = parameters.get(name)
   const isMatch = value !== undefined && (text === undefined || matchesString(text, value))
   return isMatch ? [] : [{ needs: queryText(form), got: `you sent ${sent(value)}` }]
-}
-
-function queryText({ name = '', string_match: text }: QueryMatchForm): string {
-  return text === undefined ? `query parameter ${name}` : `query parameter ${name}=${stringMatchText(text)}`
 }
 
 function isGrpc(contentType: string | undefined): boolean {

@@ -1,5 +1,6 @@
 import { replaceMatches } from '../resource/regex.ts'
 import { clusterShare } from './cluster-endpoints.ts'
+import { methodsText } from './condition-text.ts'
 import type {
   ForwardForm,
   MirrorForm,
@@ -11,7 +12,7 @@ import type {
   VirtualHostForm,
   WeightedForm,
 } from './envoy-form.ts'
-import { matchText, methodsText } from './match-route.ts'
+import { matchText } from './match-text.ts'
 import type { ProxyResources } from './proxy-resources.ts'
 import { type RoutedRequest, splitQuery } from './request-headers.ts'
 import type { ClusterShare, RequestOutcome } from './request-question.ts'
