@@ -58,12 +58,12 @@ describe('the listeners of a Gateway', () => {
     [
       'that have one port',
       '- {name: a, port: 80}\n- {name: b, port: 80}',
-      'edge.yaml:6:20 error listeners[1].port conflict: The listener a has the port 80 already.',
+      'edge.yaml:6:19 error listeners[1].port conflict: The listener a has the port 80 already.',
     ],
     [
       'of HTTPS that have one port and one host',
       '- {name: a, port: 443, tls: shop, hosts: [a.example, b.example]}\n- {name: b, port: 443, tls: shop, hosts: [c.example, b.example]}',
-      'edge.yaml:6:55 error listeners[1].hosts[1] conflict: The listener a, on the same port, serves this host already.',
+      'edge.yaml:6:54 error listeners[1].hosts[1] conflict: The listener a, on the same port, serves this host already.',
     ],
     [
       'of HTTPS that have one port, and disagree on how connections begin',
@@ -111,13 +111,13 @@ describe('the listeners of a Gateway', () => {
     expect(result(second('{cluster: edge}'))).toEqual({
       listeners: ['aaa/a'],
       told: [
-        'edge.yaml:10:20 error listeners[0].port conflict: The Gateway aaa listens on the address of the listener bbb/b already, and some node gets both.',
+        'edge.yaml:11:19 error listeners[0].port conflict: The Gateway aaa listens on the address of the listener bbb/b already, and some node gets both.',
       ],
     })
     expect(result(second('{id: x-*}'))).toEqual({
       listeners: ['aaa/a', 'bbb/b'],
       told: [
-        'edge.yaml:10:20 warning listeners[0].port conflict: The Gateway aaa listens on the address of the listener bbb/b already, and perhaps some node gets both.',
+        'edge.yaml:11:19 warning listeners[0].port conflict: The Gateway aaa listens on the address of the listener bbb/b already, and perhaps some node gets both.',
       ],
     })
     expect(result(second('{cluster: other}')).told).toEqual([])
