@@ -90,7 +90,7 @@ describe('docs/errors.md', () => {
   )
 })
 
-test.each(['docs/routes.md', 'docs/gateways.md'])('the documents that %s shows are right', (path) => {
+test.each(['docs/routes.md', 'docs/gateways.md', 'docs/sidecars.md'])('the documents that %s shows are right', (path) => {
   const texts = [...read(path).matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(([, text]) => text as string)
   expect(texts.length).toBeGreaterThan(0)
   for (const text of texts) {
