@@ -1,30 +1,34 @@
 import { createServer as createHttp2Server } from 'node:http2'
 import { type AddressInfo, createServer } from 'node:net'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { atTestEnd } from '../../support/at-test-end.ts'
 import { type Backend, type BackendOptions, startBackend } from '../../support/backend.ts'
+import { createAuthority, writeAuthorities, writeCertificate } from '../../support/certificates.ts'
 import { rejections } from '../../support/control-plane.ts'
 import type { Json } from '../../support/documents.ts'
 import { type Edge, get, startEdge } from '../../support/edge.ts'
 import { freePorts } from '../../support/free-ports.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
 import { eventually } from '../../support/poll.ts'
+import { tempDir } from '../../support/temp.ts'
 
 interface Shop extends Edge {
   readonly port: number
 }
 
 /** Documents of Services, each reached through a gateway by the host `<name>.example`. */
-async function startShop(services: readonly string[]): Promise<Shop> {
+async function startShop(services: readonly string[], flags: Readonly<Record<string, unknown>> = {}): Promise<Shop> {
   const [port = 0] = await freePorts(1)
-  const names = services.map((text) => /^name: (\S+)/m.exec(text)?.[1]).filter((name) => name !== undefined)
+  const names = services.flatMap((text) => /^kind: Service\nname: (\S+)/.exec(text)?.[1] ?? [])
   const routes = names.map(
     (name) => `{kind: Route, name: ${name}, hosts: [${name}.example], gateways: edge, rules: [{backends: ${name}}]}`,
   )
   const gateway = `{kind: Gateway, name: edge, nodes: {cluster: edge}, listeners: [{name: http, address: 127.0.0.1, port: ${port}}]}`
   const documents = [...services, gateway, ...routes].map((text) => parse(text) as Json)
   const edge = await startEdge({
+    flags,
     documents: Object.fromEntries(documents.map((one) => [`${String(one['kind'])}/${String(one['name'])}`, one])),
   })
   await edge.envoy.listenerPort('edge/http')
@@ -124,6 +128,33 @@ describeWithEnvoy('a Service', () => {
     })
   })
 
+  test('sends equal requests to one endpoint, by what it hashes of them', async () => {
+    const three = (await backends('a', 'b', 'c')).map((one) => endpoint(one))
+    const byHeader = 'hash: {header: x-user}'
+    const shop = await startShop([
+      service('ring', three, `loadBalancing: {policy: ring-hash, ${byHeader}}`),
+      service('maglev', three, `loadBalancing: {${byHeader}}`),
+    ])
+    for (const name of ['ring', 'maglev']) {
+      const backendsOf = new Map<string, Set<string>>()
+      for (let request = 0; request < 90; request += 1) {
+        const user = `user-${request % 30}`
+        const { body } = await get(shop.port, { host: `${name}.example`, headers: { 'x-user': user } })
+        const found = backendsOf.get(user) ?? new Set()
+        backendsOf.set(user, found.add((JSON.parse(body) as { backend: string }).backend))
+      }
+      expect(
+        [...backendsOf.values()].filter((found) => found.size !== 1),
+        name,
+      ).toEqual([])
+      expect([...new Set([...backendsOf.values()].flatMap((found) => [...found]))].sort(), name).toEqual([
+        'a',
+        'b',
+        'c',
+      ])
+    }
+  })
+
   test('leaves out an endpoint that fails requests, and takes it back', async () => {
     const [good] = (await backends('good')) as [Backend]
     const bad = await turning({ name: 'bad' })
@@ -169,10 +200,12 @@ describeWithEnvoy('a Service', () => {
     const shop = await startShop([service('cart', [endpoint(slow)], breaker)])
     const answers = await Promise.all(Array.from({ length: 6 }, () => get(shop.port, { host: 'cart.example' })))
     const refused = answers.filter(({ status }) => status === 503)
-    expect(answers.filter(({ status }) => status === 200)).toHaveLength(2)
-    expect(refused).toHaveLength(4)
+    // The one that is under way, and the one that waits: unless it came while the first one waited for its connection.
+    const answered = answers.filter(({ status }) => status === 200).length
+    expect([1, 2]).toContain(answered)
+    expect(refused).toHaveLength(6 - answered)
     for (const { headers } of refused) expect(headers['x-envoy-overloaded']).toBe('true')
-    expect(await shop.envoy.stat('cluster.cart.upstream_rq_pending_overflow')).toBe(4)
+    expect(await shop.envoy.stat('cluster.cart.upstream_rq_pending_overflow')).toBe(refused.length)
     // Both were needed: a request at a time is answered.
     expect(await share(shop, 'cart', 2, 1)).toEqual({ slow: 2 })
   })
@@ -235,11 +268,48 @@ describeWithEnvoy('a Service', () => {
     await eventually(async () => expect(await share(shop, 'cart', 5)).toEqual({ two: 5 }))
   })
 
+  test('is called by TLS, shown a certificate, and believed only by its own', async () => {
+    const authority = await createAuthority()
+    const directory = tempDir()
+    writeAuthorities(directory, 'ca', [authority])
+    const own = await authority.issue({ name: 'edge', sans: ['edge.internal'] })
+    writeCertificate(directory, 'edge', own)
+    const backend = await startBackend({
+      name: 'secure',
+      tls: {
+        ...(await authority.issue({ name: 'cart', sans: ['cart.internal', 'host.example'] })),
+        clientCa: authority.certificate,
+      },
+    })
+    const file = (name: string): string => `{file: ${join(directory, name)}}`
+    const secure = (name: string, tls: string): string =>
+      service(name, [endpoint(backend)], `tls: {ca: ca, secret: edge, ${tls}}`)
+    const shop = await startShop(
+      [
+        secure('named', 'sni: cart.internal'),
+        secure('other', 'sni: cart.internal, verify: [prices.internal]'),
+        secure('host', ''),
+        `kind: Secret\nname: ca\nca: ${file('ca.pem')}`,
+        `kind: Secret\nname: edge\ncertificate: {chain: ${file('edge.crt')}, key: ${file('edge.key')}}`,
+      ],
+      { allowFile: [directory] },
+    )
+    expect(await share(shop, 'named', 4)).toEqual({ secure: 4 })
+    expect(await share(shop, 'other', 4)).toEqual({ 503: 4 })
+    // By the host of the request, which the certificate has.
+    expect(await share(shop, 'host', 4)).toEqual({ secure: 4 })
+    expect(await shop.envoy.stat('cluster.other.ssl.fail_verify_san')).toBeGreaterThan(0)
+    expect(await rejections(shop.controlPlane)).toBe(0)
+  })
+
   test('is told who calls by the PROXY protocol', async () => {
     const heard: string[] = []
     const server = createServer((socket) => {
-      socket.once('data', (data) => {
-        heard.push(data.toString('latin1'))
+      let text = ''
+      socket.on('data', (data) => {
+        text += data.toString('latin1')
+        if (!text.endsWith('\r\n\r\n')) return
+        heard.push(text)
         const body = '{"backend": "proxied"}'
         socket.end(`HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`)
       })
