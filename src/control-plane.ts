@@ -170,6 +170,7 @@ function sourcesOf(options: ServeOptions, log: Log): PipelineSource[] {
       source: createEtcdSource({ ...etcd, folder: 'endpoints' }),
       idPrefix: etcdIdPrefix({ prefix }, 'endpoints'),
       mayBeEmpty: true,
+      besides: etcdIdPrefix({ prefix }),
     },
   ]
 }

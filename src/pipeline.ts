@@ -15,6 +15,8 @@ export interface PipelineSource {
   readonly idPrefix: string
   /** That nothing is left in it is as likely as anything else: who registers goes away, too. */
   readonly mayBeEmpty?: boolean
+  /** The `idPrefix` of another source of the same server: what both cannot do is told once. */
+  readonly besides?: string
 }
 
 /** What the pipeline needs of the world of units in force (snapshot/world.ts). */
@@ -92,6 +94,7 @@ interface SourceState {
   readonly source: Source
   readonly idPrefix: string
   readonly mayBeEmpty: boolean
+  readonly besides: string | undefined
   status: SourceStatus['state']
   wasRead: boolean
   /** What it lists now. */
@@ -142,10 +145,11 @@ class SnapshotPipeline implements Pipeline {
     this.ready = new Promise((resolve) => {
       this.#resolveReady = resolve
     })
-    this.#states = deps.sources.map(({ source, idPrefix, mayBeEmpty = false }) => ({
+    this.#states = deps.sources.map(({ source, idPrefix, mayBeEmpty = false, besides }) => ({
       source,
       idPrefix,
       mayBeEmpty,
+      besides,
       status: 'waiting',
       wasRead: false,
       listed: new Map(),
@@ -438,8 +442,12 @@ class SnapshotPipeline implements Pipeline {
 
   #sourceProblems(): Problem[] {
     return this.#states.flatMap((state) => {
-      const problems = [...state.problems]
-      if (state.unreachable !== undefined) problems.push(state.unreachable)
+      const other = this.#states.find(({ idPrefix }) => idPrefix === state.besides)
+      const isSaid = ({ code }: Problem): boolean =>
+        code === 'source-unreachable' &&
+        (other?.unreachable !== undefined || other?.problems.some((one) => one.code === code) === true)
+      const problems = state.problems.filter((problem) => !isSaid(problem))
+      if (state.unreachable !== undefined && !isSaid(state.unreachable)) problems.push(state.unreachable)
       if (this.#isRefusedAsEmpty(state)) {
         problems.push({
           severity: 'error',

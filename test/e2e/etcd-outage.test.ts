@@ -51,14 +51,14 @@ describeWithEnvoy('an Envoy under load', () => {
       expect(await readiness(adminUrl)).toMatchObject({
         status: 200,
         serving: 'current',
-        sources: [{ state: 'unreachable', documents: 8 }],
+        sources: [{ state: 'unreachable', documents: 8 }, { documents: 0 }],
       })
       await Promise.all([http.next(50), https.next(5)])
       await etcd.start()
       await waitForProblems(adminUrl, [])
       await Promise.all([http.next(50), https.next(5)])
       expect(await modificationsOf(envoy)).toEqual(before)
-      expect(await readiness(adminUrl)).toMatchObject({ revision: 1, errors: 0, sources: [{ state: 'read' }] })
+      expect(await readiness(adminUrl)).toMatchObject({ revision: 1, errors: 0, sources: [{ state: 'read' }, { state: 'read' }] })
 
       await store.write(endpoints('shop', two))
       await http.next(50, { from: 'two' })
