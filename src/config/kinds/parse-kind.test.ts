@@ -714,10 +714,22 @@ describe('what is refused, with its place', () => {
       '6:10 rule-violation listeners[1].name',
       /stands twice/,
     ],
+    [
+      'a port for all that is captured, where nothing is',
+      sidecar('outbound: {port: 15001}'),
+      '4:18 rule-violation outbound.port',
+      /add `capture: iptables`/,
+    ],
+    [
+      'hosts that nobody knows where they are',
+      sidecar('outbound: {unknown: allow}\ncapture: ports'),
+      '4:21 rule-violation outbound.unknown',
+      /nobody knows where a host of no Service is.*add `capture: iptables`/,
+    ],
     ['requests for nobody', sidecar('inbound: {port: 1, app: "a:1"}'), '4:10 rule-violation inbound', /Add `service`/],
     [
       'one port in and out',
-      sidecar('service: a\ninbound: {port: 1, app: "a:1"}\noutbound: {port: 1}'),
+      sidecar('service: a\ninbound: {port: 1, app: "a:1"}\noutbound: {port: 1}\ncapture: iptables'),
       '6:18 rule-violation outbound.port',
       /Write another/,
     ],

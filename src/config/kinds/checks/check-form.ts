@@ -73,11 +73,23 @@ function checkSidecar(check: Check, form: SidecarForm): void {
   if (outbound?.port !== undefined && inbound.some(({ port }) => port === outbound.port)) {
     check.error('outbound.port', 'Requests come in on this port.', 'Write another.')
   }
+  if (form.capture !== 'iptables') checkByPorts(check, form)
   for (const [index, name] of (outbound?.services ?? []).entries())
     checkName(check, `outbound.services[${index}]`, name)
   checkEgress(check, 'outbound.egress', outbound?.egress)
   checkAccessLog(check, 'accessLog', form.accessLog)
   checkRouteDefaults(check, 'defaults', form.defaults)
+}
+
+/** Where a connection was going is known only of one that was captured. */
+function checkByPorts(check: Check, { outbound }: SidecarForm): void {
+  const fix = 'Remove it, or add `capture: iptables`.'
+  if (outbound?.port !== undefined) {
+    check.error('outbound.port', 'With `capture: ports` each Service has its own port, and this one no effect.', fix)
+  }
+  if (outbound?.unknown === 'allow') {
+    check.error('outbound.unknown', 'With `capture: ports` nobody knows where a host of no Service is.', fix)
+  }
 }
 
 function checkInstance(check: Check, form: InstanceForm): void {
