@@ -186,6 +186,33 @@ describeWithEnvoy('a Gateway', () => {
     },
   )
 
+  testBothProtocols(
+    'serves by %s what needs no certificate while there is none, and HTTPS as soon as there is',
+    async (protocol) => {
+      const config = tempDir()
+      const shop = await startBackend({ name: 'shop' })
+      const [plain, secure] = (await freePorts(2)) as [number, number]
+      const listeners = [`name: http, port: ${plain}`, `name: https, port: ${secure}, protocol: https, tls: shop`]
+      write(config, 'edge.yaml', gateway(...listeners))
+      write(config, 'shop.yaml', secret('shop'), service('shop', shop.port), route('shop', '*'))
+      const server = await startControlPlane({ config: [config] })
+      const delta = protocol === 'delta'
+      const bootstrap = buildBootstrap({ id: 'edge-1', cluster: 'edge', server: server.server, delta })
+      const envoy = await startEnvoy({ bootstrap })
+      await envoy.waitLive(30_000)
+      expect(await status(plain, '/', 'shop.example')).toBe(200)
+      await waitForProblems(server.adminUrl, ['file', 'file'])
+      const authority = await createAuthority()
+      const validForMs = 90 * 86_400_000
+      writeCertificate(config, 'shop', await authority.issue({ name: 'shop', sans: ['shop.example'], validForMs }))
+      await eventually(async () => expect(await serverNameOf(secure, 'shop.example')).toBe('shop'), {
+        timeoutMs: 20_000,
+      })
+      expect(await problems(server.adminUrl)).toEqual([])
+      expect(await rejections(server)).toBe(0)
+    },
+  )
+
   test('keeps its certificate while a server that was started again finds no files, and keeps no key on disk', async () => {
     const config = tempDir()
     const snapshots = tempDir()
