@@ -90,14 +90,17 @@ describe('docs/errors.md', () => {
   )
 })
 
-test.each(['docs/routes.md', 'docs/gateways.md', 'docs/sidecars.md'])('the documents that %s shows are right', (path) => {
-  const texts = [...read(path).matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(([, text]) => text as string)
-  expect(texts.length).toBeGreaterThan(0)
-  for (const text of texts) {
-    const { problems } = parseDocument(loadEnvoyApi(), { id: path, text, origin: { name: path } })
-    expect(problems).toEqual([])
-  }
-})
+test.each(['docs/routes.md', 'docs/gateways.md', 'docs/sidecars.md'])(
+  'the documents that %s shows are right',
+  (path) => {
+    const texts = [...read(path).matchAll(/^```yaml\n([\s\S]*?)^```/gm)].map(([, text]) => text as string)
+    expect(texts.length).toBeGreaterThan(0)
+    for (const text of texts) {
+      const { problems } = parseDocument(loadEnvoyApi(), { id: path, text, origin: { name: path } })
+      expect(problems).toEqual([])
+    }
+  },
+)
 
 test('docs/operations.md explains every metric of ours, and no other', async () => {
   const metrics = await createMetrics().registry.getMetricsAsJSON()

@@ -379,8 +379,7 @@ export const optionTable: readonly OptionSpec[] = [
     type: 'paths',
     default: [],
     placeholder: 'DIR',
-    description:
-      'a directory besides its own that the `file:` of a document may lie in; may be repeated',
+    description: 'a directory besides its own that the `file:` of a document may lie in; may be repeated',
   },
   {
     name: 'logLevel',
