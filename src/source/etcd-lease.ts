@@ -72,7 +72,8 @@ export function holdKey(options: HoldOptions): HeldKey {
         if (lease !== undefined) await client.leaseClient.leaseRevoke({ ID: lease })
       } catch (error) {
         const why = etcdFailure(error)
-        if (why !== said && !abort.signal.aborted) onNews(`etcd cannot be reached at ${endpoint}: ${why}; it is tried again`)
+        if (why !== said && !abort.signal.aborted)
+          onNews(`etcd cannot be reached at ${endpoint}: ${why}; it is tried again`)
         said = why
         await wake.wait(Math.min(1000, (ttlS * 1000) / 6), abort.signal)
       } finally {

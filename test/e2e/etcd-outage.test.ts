@@ -58,7 +58,11 @@ describeWithEnvoy('an Envoy under load', () => {
       await waitForProblems(adminUrl, [])
       await Promise.all([http.next(50), https.next(5)])
       expect(await modificationsOf(envoy)).toEqual(before)
-      expect(await readiness(adminUrl)).toMatchObject({ revision: 1, errors: 0, sources: [{ state: 'read' }, { state: 'read' }] })
+      expect(await readiness(adminUrl)).toMatchObject({
+        revision: 1,
+        errors: 0,
+        sources: [{ state: 'read' }, { state: 'read' }],
+      })
 
       await store.write(endpoints('shop', two))
       await http.next(50, { from: 'two' })

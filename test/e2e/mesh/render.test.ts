@@ -45,7 +45,7 @@ rules:
 kind: Patch
 name: patched
 target: {type: route, name: edge/http}
-at: {virtualHost: shop.example}
+at: {virtualHost: "*.shop.example"}
 insertBefore: {name: early, domains: [early.example], routes: [{name: early, match: {prefix: /}, direct_response: {status: 418}}]}
 ---
 nodes: {cluster: edge}
