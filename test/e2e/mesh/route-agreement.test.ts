@@ -15,7 +15,7 @@ import { atTestEnd } from '../../support/at-test-end.ts'
 import { runCommand } from '../../support/command.ts'
 import { rejections, startControlPlane } from '../../support/control-plane.ts'
 import { startEnvoy } from '../../support/envoy.ts'
-import { freePorts } from '../../support/free-ports.ts'
+import { lowPort } from '../../support/low-port.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
 import { outcomeOf } from '../../support/outcome.ts'
 import { createRandom, seedsOf } from '../../support/random.ts'
@@ -158,7 +158,8 @@ describeWithEnvoy('fairlead route', () => {
   test('says of 1,000 requests to tables of chance what a stock Envoy does with them', async () => {
     const seeds = seedsOf(20)
     const echo = await startEcho()
-    const ports = await freePorts(seeds.length)
+    const ports: number[] = []
+    for (const _ of seeds) ports.push(await lowPort())
     const tables = seeds.map((seed, index): Placed => {
       const endpointOf = (service: string): { address: string; port: number } => ({
         address: `127.${index + 1}.0.${Number(service) + 1}`,

@@ -1,0 +1,241 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { Agent, createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseAllDocuments } from 'yaml'
+import type { Problem } from '../../../src/errors.ts'
+import { problems, waitForProblems } from '../../support/admin-client.ts'
+import { atTestEnd } from '../../support/at-test-end.ts'
+import { startControlPlane, type TestControlPlane } from '../../support/control-plane.ts'
+import { createEtcdStore, createFileStore, type DocumentStore } from '../../support/document-store.ts'
+import type { Json } from '../../support/documents.ts'
+import { startEtcd } from '../../support/etcd.ts'
+import { type Load, type LoadOptions, startLoad } from '../../support/load.ts'
+import { lowPort } from '../../support/low-port.ts'
+import { tempDir } from '../../support/temp.ts'
+import type { Protocol } from '../../support/wire-client.ts'
+import type { DataPlane, MeshSource, RunningProxy } from './suite.ts'
+
+/** Where a case plays: documents, apps, proxies and requests. All of it ends with the test. */
+export interface MeshBed {
+  /**
+   * Writes documents in one step; of a file that is undefined now, all are gone. `${cart}` is the port of the app of that
+   * name, or else a free port, the same each time.
+   */
+  write(files: Readonly<Record<string, string | undefined>>): Promise<void>
+  /** A proxy of `node.cluster: NAME`. */
+  proxy(name: string): Promise<RunningProxy>
+  app(name: string, answer?: (request: AppRequest) => AppAnswer): Promise<App>
+  ask(port: number, question?: Question): Promise<Answer>
+  /** So many requests over `connections` kept-alive ones, each sent when the last was answered; by app, or by status. */
+  send(
+    port: number,
+    count: number,
+    question?: Question,
+    connections?: number,
+  ): Promise<Readonly<Record<string, number>>>
+  /** Requests by the clock until it is stopped. */
+  load(options: LoadOptions): Load
+  problems(): Promise<readonly Problem[]>
+  /** Resolves when these codes are what stands. */
+  waitForProblems(codes: readonly string[]): Promise<void>
+  /** Without the control plane while that runs; it comes back at the same address with what it kept. */
+  withoutServer(body: () => Promise<void>): Promise<void>
+}
+
+/** An HTTP/1 server of this process. It answers 200 unless told otherwise. */
+export interface App {
+  readonly name: string
+  readonly port: number
+  /** In the order in which they came. */
+  readonly requests: readonly AppRequest[]
+  close(): Promise<void>
+}
+
+export interface AppRequest {
+  readonly method: string
+  readonly path: string
+  readonly headers: IncomingHttpHeaders
+  readonly bodyBytes: number
+  /** SHA-256, in hex. */
+  readonly bodyHash: string
+}
+
+export interface AppAnswer {
+  readonly status?: number
+  readonly delayMs?: number
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export interface Question {
+  readonly method?: string
+  readonly host?: string
+  readonly path?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Uint8Array
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+  /** The app that answered; undefined when the proxy did. */
+  readonly app: string | undefined
+}
+
+export async function createBed(plane: DataPlane, source: MeshSource, protocol: Protocol): Promise<MeshBed> {
+  const store = await storeOf(source)
+  const ports = new Map<string, number>()
+  const [xdsPort, adminPort] = [await lowPort(), await lowPort()]
+  const flags = {
+    ...store.flags,
+    listen: `127.0.0.1:${xdsPort}`,
+    admin: `127.0.0.1:${adminPort}`,
+    snapshots: tempDir(),
+  }
+  let server: TestControlPlane | undefined
+  const running = async (): Promise<TestControlPlane> => (server ??= await startControlPlane(flags))
+  const adminUrl = `http://127.0.0.1:${adminPort}`
+  const written = new Map<string, number>()
+
+  const portOf = async (name: string): Promise<number> => {
+    const known = ports.get(name) ?? (await lowPort())
+    ports.set(name, known)
+    return known
+  }
+  const agent = new Agent({ keepAlive: true })
+  atTestEnd(() => agent.destroy())
+
+  return {
+    async write(files) {
+      const changes: Record<string, Json | undefined> = {}
+      for (const [file, text] of Object.entries(files)) {
+        const documents = text === undefined ? [] : await documentsOf(text, portOf)
+        for (const [index, document] of documents.entries()) changes[`${file}-${index}`] = document
+        for (let index = documents.length; index < (written.get(file) ?? 0); index++)
+          changes[`${file}-${index}`] = undefined
+        written.set(file, documents.length)
+      }
+      if (Object.keys(changes).length > 0) await store.write(changes)
+    },
+    async proxy(name) {
+      const { pipeline } = await running()
+      await pipeline.ready
+      return await plane.start({ node: { id: `${name}-1`, cluster: name }, xds: `127.0.0.1:${xdsPort}`, protocol })
+    },
+    async app(name, answer) {
+      const app = await startApp(name, answer)
+      ports.set(name, app.port)
+      return app
+    },
+    ask: (port, question = {}) => ask(port, question, agent),
+    async send(port, count, question = {}, connections = 16) {
+      const byApp: Record<string, number> = {}
+      let left = count
+      const pool = new Agent({ keepAlive: true, maxSockets: connections })
+      const one = async (): Promise<void> => {
+        while (left-- > 0) {
+          const { app, status } = await ask(port, question, pool)
+          const key = status === 200 ? (app ?? 'proxy') : `${status}`
+          byApp[key] = (byApp[key] ?? 0) + 1
+        }
+      }
+      await Promise.all(Array.from({ length: connections }, one))
+      pool.destroy()
+      return byApp
+    },
+    load: startLoad,
+    problems: () => problems(adminUrl),
+    waitForProblems: (codes) => waitForProblems(adminUrl, codes),
+    async withoutServer(body) {
+      await server?.close()
+      server = undefined
+      await body()
+      await running()
+    },
+  }
+}
+
+async function storeOf(source: MeshSource): Promise<DocumentStore> {
+  if (source === 'files') return createFileStore()
+  const etcd = await startEtcd()
+  atTestEnd(() => etcd.close())
+  return createEtcdStore(etcd)
+}
+
+async function documentsOf(text: string, portOf: (name: string) => Promise<number>): Promise<readonly Json[]> {
+  const names = [...text.matchAll(/\$\{([\w-]+)\}/g)].map(([, name]) => name as string)
+  for (const name of names) await portOf(name)
+  let filled = text
+  for (const name of new Set(names)) filled = filled.replaceAll(`\${${name}}`, String(await portOf(name)))
+  return parseAllDocuments(filled).map((document) => document.toJS() as Json)
+}
+
+async function startApp(name: string, answer: (request: AppRequest) => AppAnswer = () => ({})): Promise<App> {
+  const requests: AppRequest[] = []
+  const server = createServer((request, response) => {
+    const hash = createHash('sha256')
+    let bodyBytes = 0
+    request.on('data', (chunk: Buffer) => {
+      hash.update(chunk)
+      bodyBytes += chunk.length
+    })
+    request.on('end', () => {
+      const { method = '', url: path = '', headers } = request
+      const seen = { method, path, headers, bodyBytes, bodyHash: hash.digest('hex') }
+      requests.push(seen)
+      const { status = 200, delayMs = 0, headers: own = {} } = answer(seen)
+      const finish = (): void => {
+        response.writeHead(status, { 'content-type': 'application/json', 'x-app': name, ...own })
+        response.end(JSON.stringify({ backend: name, method, path, bodyHash: seen.bodyHash }))
+      }
+      if (delayMs === 0) finish()
+      else void sleep(delayMs).then(finish)
+    })
+  })
+  // A connection that idles out while a proxy writes on it would be a failure that no case asked for.
+  server.keepAliveTimeout = 0
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const close = async (): Promise<void> => {
+    if (!server.listening) return
+    server.close()
+    server.closeAllConnections()
+    await once(server, 'close')
+  }
+  atTestEnd(close)
+  return { name, port: (server.address() as AddressInfo).port, requests, close }
+}
+
+const patienceMs = 20_000
+
+function ask(
+  port: number,
+  { method = 'GET', host, path = '/', headers, body }: Question,
+  agent: Agent,
+): Promise<Answer> {
+  const own = { ...headers, ...(host !== undefined && { host }) }
+  return new Promise((resolve, reject) => {
+    const sent = httpRequest({ host: '127.0.0.1', port, method, path, headers: own, agent }, (response) => {
+      let text = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => {
+        text += chunk
+      })
+      response.on('error', reject)
+      response.on('end', () => {
+        const app = response.headers['x-app']
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body: text,
+          app: typeof app === 'string' ? app : undefined,
+        })
+      })
+    })
+    sent.setTimeout(patienceMs, () => sent.destroy(new Error(`no answer in ${patienceMs} ms`)))
+    sent.on('error', reject)
+    sent.end(body)
+  })
+}

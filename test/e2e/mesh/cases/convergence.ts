@@ -1,0 +1,89 @@
+import { expect } from 'vitest'
+import type { MeshCase } from '../suite.ts'
+import { gateway, route, service } from './shop-documents.ts'
+
+const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
+const pushes = isLong ? 1_000 : 50
+
+export const convergenceCases: readonly MeshCase[] = [
+  {
+    rows: ['F3'],
+    name: 'proxies go on serving without the control plane, and take up what changed when it is back',
+    needs: ['http'],
+    isAboutSources: true,
+    async run(bed) {
+      await bed.app('one')
+      await bed.app('two')
+      await bed.write({ cart: service('cart', ['one']), edge: gateway, shop: route('shop', '- {backends: cart}') })
+      const proxy = await bed.proxy('edge')
+      const load = bed.load({ port: await proxy.port('edge/http') })
+      await load.next(50, { from: 'one' })
+      await bed.withoutServer(async () => {
+        await bed.write({ cart: service('cart', ['two']) })
+        await load.next(isLong ? 12_000 : 200, { from: 'one', timeoutMs: 90_000 })
+      })
+      await load.next(50, { from: 'two', timeoutMs: 40_000 })
+      expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+      expect(await proxy.count('rejections')).toBe(0)
+    },
+  },
+  {
+    rows: ['F57', 'F65'],
+    name: 'a route to a Service that comes with it never leads to nothing',
+    needs: ['http'],
+    isAboutSources: true,
+    async run(bed) {
+      await bed.app('one')
+      await bed.write({ cart: service('cart', ['one']), edge: gateway, shop: route('shop', '- {backends: cart}') })
+      const proxy = await bed.proxy('edge')
+      const port = await proxy.port('edge/http')
+      const load = bed.load({ port })
+      await load.next(20)
+      for (let round = 0; round < 5; round++) {
+        const name = `pay-${round}`
+        await bed.app(name)
+        await bed.write({
+          [name]: service(name, [name]),
+          shop: route('shop', `- {match: {path: {prefix: /pay}}, backends: ${name}}\n- {backends: cart}`),
+        })
+        const apps: (string | undefined)[] = []
+        while (apps.at(-1) !== name && apps.length < 10_000) {
+          const { status, app } = await bed.ask(port, { path: '/pay' })
+          expect([round, status]).toEqual([round, 200])
+          apps.push(app)
+        }
+        // Until the new route is there, it is the old one that answers.
+        expect(new Set(apps.slice(0, -1)).size).toBeLessThanOrEqual(1)
+        await bed.write({ [`pay-${round - 1}`]: undefined })
+      }
+      expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+    },
+  },
+  {
+    rows: ['F58'],
+    name: `${pushes} changes one after the other lose no request and are all taken`,
+    needs: ['http', 'weights'],
+    async run(bed) {
+      await bed.app('one')
+      await bed.app('two')
+      const shop = (change: number): string =>
+        route(
+          'shop',
+          `- {match: {path: /change-${change}}, backends: cart}\n` +
+            `- backends: [{service: cart, version: one, weight: ${change + 1}}, {service: cart, version: two, weight: 1}]`,
+        )
+      await bed.write({ cart: service('cart', ['one', 'two']), edge: gateway, shop: shop(0) })
+      const proxy = await bed.proxy('edge')
+      const load = bed.load({ port: await proxy.port('edge/http') })
+      await load.next(20)
+      for (let change = 1; change <= pushes; change++) {
+        await bed.write({ shop: shop(change) })
+        await load.next(2)
+      }
+      await load.next(100)
+      expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+      expect(await proxy.count('rejections')).toBe(0)
+      expect(await bed.problems()).toEqual([])
+    },
+  },
+]

@@ -1,0 +1,95 @@
+import { expect, test } from 'vitest'
+import { describeWithEnvoy } from '../../support/needs.ts'
+import { stepsOf } from '../../support/task-page.ts'
+import { createBed, type MeshBed } from './bed.ts'
+import { stockEnvoy } from './stock-envoy.ts'
+
+/** The documents of a page, state by state: each change of a file that was there before begins another. */
+function statesOf(page: string): readonly Readonly<Record<string, string>>[] {
+  const states: Record<string, string>[] = [{}]
+  for (const step of stepsOf(page)) {
+    if (step.kind !== 'file') continue
+    const last = states.at(-1) as Record<string, string>
+    if (step.path in last) states.push({ ...last, [step.path]: step.text })
+    else last[step.path] = step.text
+  }
+  return states
+}
+
+/** Where the page has addresses of a network, there are apps of this machine, and a free port for its gateway. */
+function here(files: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const apps: Readonly<Record<string, string>> = { '10.0.0.11': 'one', '10.0.0.12': 'two' }
+  return Object.fromEntries(
+    Object.entries(files).map(([path, text]) => [
+      path.replaceAll(/\W/g, '-'),
+      text
+        .replaceAll(
+          /address: (10\.0\.0\.\d+), port: \d+/g,
+          (_, ip: string) => `address: 127.0.0.1, port: \${${apps[ip]}}`,
+        )
+        .replaceAll(/- \{name: http, port: \d+/g, '- {name: http, address: 127.0.0.1, port: ${edge}'),
+    ]),
+  )
+}
+
+const bed = async (): Promise<MeshBed> => await createBed(stockEnvoy, 'files', 'delta')
+
+describeWithEnvoy('what docs/tasks tell people to do works on a stock Envoy', () => {
+  test('canary a release', async () => {
+    const mesh = await bed()
+    await mesh.app('one')
+    await mesh.app('two')
+    const [first, second, third, ...others] = statesOf('canary-a-release.md')
+    expect(others).toEqual([])
+    await mesh.write(here(first ?? {}))
+    const proxy = await mesh.proxy('edge')
+    const port = await proxy.port('edge/http')
+    const question = { host: 'shop.example', path: '/cart' }
+    const { one = 0, two = 0 } = await mesh.send(port, 3_000, question)
+    expect(one + two).toBe(3_000)
+    expect(two).toBeGreaterThan(5)
+    expect(two).toBeLessThan(60)
+    const listeners = await proxy.count('listeners changed')
+    const load = mesh.load({ port, host: 'shop.example' })
+    await mesh.write(here(second ?? {}))
+    await expect
+      .poll(async () => (await mesh.send(port, 400, question))['two'] ?? 0, { timeout: 20_000 })
+      .toBeGreaterThan(130)
+    await mesh.write(here(third ?? {}))
+    await expect.poll(async () => await mesh.send(port, 100, question), { timeout: 20_000 }).toEqual({ two: 100 })
+    expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+    expect(await proxy.count('listeners changed')).toBe(listeners)
+  })
+
+  test('try a version on some people', async () => {
+    const mesh = await bed()
+    await mesh.app('one')
+    await mesh.app('two')
+    await mesh.write(here(statesOf('try-a-version-on-some.md')[0] ?? {}))
+    const port = await (await mesh.proxy('edge')).port('edge/http')
+    const host = 'shop.example'
+    expect(await mesh.send(port, 50, { host, headers: { 'x-group': 'beta' } })).toEqual({ two: 50 })
+    expect(await mesh.send(port, 50, { host, headers: { cookie: 'a=1; group=beta' } })).toEqual({ two: 50 })
+    const arms = new Set<string>()
+    for (let user = 0; user < 30; user++) {
+      const byApp = Object.keys(await mesh.send(port, 5, { host, headers: { 'x-user': `user-${user}` } }))
+      expect(byApp).toHaveLength(1)
+      arms.add(byApp[0] as string)
+    }
+    expect([...arms].sort()).toEqual(['one', 'two'])
+  })
+
+  test('retry without harm', async () => {
+    const mesh = await bed()
+    const apps = [await mesh.app('one', () => ({ status: 500 })), await mesh.app('two', () => ({ status: 500 }))]
+    await mesh.write(here(statesOf('retry-without-harm.md')[0] ?? {}))
+    const port = await (await mesh.proxy('edge')).port('edge/http')
+    const reached = (): number => apps.reduce((sum, { requests }) => sum + requests.length, 0)
+    expect((await mesh.ask(port, { host: 'shop.example', method: 'POST', path: '/prices' })).status).toBe(500)
+    expect(reached()).toBe(1)
+    expect((await mesh.ask(port, { host: 'shop.example', path: '/pay' })).status).toBe(500)
+    expect(reached()).toBe(2)
+    expect((await mesh.ask(port, { host: 'shop.example', path: '/prices' })).status).toBe(500)
+    expect(reached()).toBe(5)
+  })
+})
