@@ -1,5 +1,6 @@
 /**
  * `npm run demo`: a control plane, a stock Envoy, two backends, and a change of a route while requests flow.
+ * `npm run demo -- shop`: a mesh of twelve services in plain config.
  * FAIRLEAD_DEMO_SECONDS (3) is how long each of its two pictures lasts.
  */
 import { execFileSync } from 'node:child_process'
@@ -15,6 +16,7 @@ import { startBackend } from './demo/backend.ts'
 import { type DemoControlPlane, fairlead, startControlPlane } from './demo/control-plane.ts'
 import { findOrFetchEnvoy } from './demo/find-envoy.ts'
 import { bar, createScreen, type Screen } from './demo/screen.ts'
+import { shopStory } from './demo/shop.ts'
 import { type Counted, requestsPerSecond, startTraffic, type Traffic } from './demo/traffic.ts'
 
 const example = fileURLToPath(new URL('../examples/envoy/config', import.meta.url))
@@ -270,7 +272,13 @@ async function run(): Promise<number> {
   const interrupted = new Promise<never>((_, reject) => {
     abort.signal.addEventListener('abort', () => reject(abort.signal.reason as Error), { once: true })
   })
-  const story = main(screen, abort.signal, cleanUps)
+  const [name] = process.argv.slice(2)
+  if (name !== undefined && name !== 'shop') {
+    screen.line(`there is no demo ${name}: npm run demo, or npm run demo -- shop`)
+    return 2
+  }
+  const story =
+    name === 'shop' ? shopStory(screen, abort.signal, cleanUps, pictureMs) : main(screen, abort.signal, cleanUps)
   try {
     await Promise.race([story, interrupted])
     return 0

@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -24,10 +24,11 @@ interface Ended {
 async function runDemo(
   env: Readonly<Record<string, string>>,
   onText: (text: string, interrupt: () => void) => void = () => {},
+  name?: string,
 ): Promise<Ended> {
   const temporary = join(tempDir(), 'tmp')
   mkdirSync(temporary)
-  const child = spawn(process.execPath, demo, {
+  const child = spawn(process.execPath, name === undefined ? demo : [...demo, name], {
     cwd: root,
     env: {
       ...process.env,
@@ -99,6 +100,30 @@ describeWithEnvoy('the demo', (envoy) => {
     expect(directory).not.toBe('')
     await eventually(async () => (await processesOf(directory)) === '')
     expect(existsSync(directory)).toBe(false)
+  })
+})
+
+describeWithEnvoy('the demo of the shop', (envoy) => {
+  test('moves a canary, loses a zone and lets out only what may, without a failed request', async () => {
+    const { code, text, left } = await runDemo({ ENVOY_BIN: envoy }, undefined, 'shop')
+    expect(text).toMatch(/✓ the shop +12 services, 26 endpoints in the zones a and b/)
+    expect(text).toMatch(/- {2}- \{service: catalog, version: v2, weight: 10\}\n.*\+ {2}- .*weight: 50\}/)
+    expect(text).toMatch(/^ {3}localhost:\d+ +200 {2}in the list\n {3}elsewhere\.example +403 {2}not in the list$/m)
+    expect(text).toMatch(/^clusters +catalog\/v1 +50% /m)
+    expect(text).toMatch(/✓ done +\d+ requests, 0 failed; the canary went from \d+ to \d+ %, zone a from \d+ to 0 %/)
+    expect([code, left]).toEqual([0, []])
+  })
+
+  test('knows its demos', async () => {
+    const { code, text } = await runDemo({ ENVOY_BIN: envoy }, undefined, 'shopp')
+    expect([code, text]).toEqual([2, 'there is no demo shopp: npm run demo, or npm run demo -- shop\n'])
+  })
+
+  test('is written in at most 150 lines', () => {
+    const directory = join(root, 'examples/shop/config')
+    const files = readdirSync(directory).map((file) => readFileSync(join(directory, file), 'utf8'))
+    expect(files.join('').split('\n').length).toBeLessThanOrEqual(150)
+    expect(files.join('').match(/^kind: Service$/gm)).toHaveLength(12)
   })
 })
 
