@@ -238,6 +238,36 @@ describe('services that sidecars cannot tell apart', () => {
   })
 })
 
+describe('a sidecar that is called by ports', () => {
+  const at80 = kindUnit({ ...serviceForm('a'), port: 80 })
+  const beside = (port: number, app: number, rest: Parameters<typeof sidecarForm>[3] = {}): Unit =>
+    kindUnit(
+      sidecarForm('s', ['x'], undefined, {
+        inbound: [{ port, app: { host: 'localhost', port: app }, service: 'a' }],
+        ...rest,
+      }),
+    )
+
+  it.each([
+    [80, 8080, ['conflict Sidecar-s.yaml:16 inbound[0].port']],
+    [15_006, 80, ['conflict Sidecar-s.yaml:15 inbound[0].app']],
+    [15_006, 8080, []],
+  ])('cannot listen where its workload does: in by %i, to %i', (port, app, expected) => {
+    expect(told(bed(at80).apply(beside(port, app)))).toEqual(expected)
+    expect(told(bed(at80).apply(beside(port, app, { capture: 'iptables' })))).toEqual([])
+  })
+
+  it('keeps out a Service that would be called where the workload listens', () => {
+    const one = bed(at80, beside(15_006, 8080))
+    const changed = kindUnit({ ...serviceForm('a'), port: 8080 })
+    expect(told(one.apply(changed))).toEqual([
+      'conflict Service-a.yaml:1 ',
+      'conflict Sidecar-s.yaml:15 inbound[0].app',
+    ])
+    expect(one.world.inForce.get('file:Service-a.yaml')).toBe(at80)
+  })
+})
+
 describe('a builder that fails', () => {
   it('costs the change of its document, and no other', () => {
     const one = bed(cart, edge, toCart)

@@ -39,6 +39,7 @@ import { buildFallbackCluster, membersOfFallbacks } from '../route/fallback.ts'
 import { servedHosts } from '../route/host-pattern.ts'
 import { buildSecret, secretFacetOf } from '../secret/build-secret.ts'
 import { buildSidecar } from '../sidecar/build-sidecar.ts'
+import { ownPortProblems } from '../sidecar/own-ports.ts'
 import { type AddressRules, addressRules } from './address-rules.ts'
 import { audienceOf, joinAudience, selectorsOfNodes } from './audience.ts'
 import { type OutboundRules, outboundRules } from './outbound-rules.ts'
@@ -282,7 +283,8 @@ export function meshRules(
         secrets: [],
         meshClusters: layer.tracing === undefined ? [] : [layer.tracing.otlp === undefined ? 'zipkin' : 'otlp'],
       }
-      return build(read, [...listeners, ...(own?.resources ?? [])], needs, own?.problems ?? [])
+      const problems = [...(own?.problems ?? []), ...ownPortProblems({ sidecar: document, outbound })]
+      return build(read, [...listeners, ...(own?.resources ?? [])], needs, problems)
     })
   }
 
