@@ -1,7 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
-import { asOneOfSeveral } from '../support/at-test-end.ts'
 import { startBackend } from '../support/backend.ts'
 import { createAuthority } from '../support/certificates.ts'
 import { problemsOf, rejections, startControlPlane } from '../support/control-plane.ts'
@@ -16,6 +15,7 @@ import { type Claim, startPromisedLoad } from '../support/promised-load.ts'
 import { createRandom, type Random, seedsOf } from '../support/random.ts'
 import { firstWorld, nextWorld } from '../support/random-transition.ts'
 import { changesBetween, documentsOf, type Ground, hosts, promisedAt, type World } from '../support/random-world.ts'
+import { testBeside } from '../support/side-by-side.ts'
 import { type Protocol, type WireResponse, wordOf } from '../support/wire-client.ts'
 import { startWireTap, type WireTap } from '../support/wire-tap.ts'
 
@@ -237,10 +237,10 @@ function protocolsOf(seed: number): readonly Protocol[] {
 describeWithEnvoy('a stock Envoy that random changes come upon under load', () => {
   for (const seed of seedsOf(isLong ? 5 : 2)) {
     for (const protocol of protocolsOf(seed)) {
-      test.concurrent(
+      testBeside(
         `takes ${transitions} of them over ${protocol} without a failed request, and changes nothing else (seed ${seed})`,
+        () => playTransitions(protocol, seed),
         { timeout: 60_000 + transitions * 5_000 },
-        (context) => asOneOfSeveral(context, () => playTransitions(protocol, seed)),
       )
     }
   }
