@@ -46,6 +46,32 @@ export function blame(message: string, { typeUrl, sent, suspects }: Rejected): B
   return names.length === 0 || names.length === suspects.length ? { kind: 'unknown' } : { kind: 'suspected', names }
 }
 
+/** By what clients said, word for word. */
+const known = new WeakMap<Rejected, Map<string, Blame>>()
+
+/** Of one response: a fleet is of one kind, and rejects for one reason. */
+const maxKnown = 16
+
+/** Envoy's messages are shorter. */
+const maxKnownLength = 8192
+
+/** The same as `blame`, found out once for all clients that say the same of the same `rejected`. */
+export function sharedBlame(message: string, rejected: Rejected): Blame {
+  if (message.length > maxKnownLength) return blame(message, rejected)
+  let byMessage = known.get(rejected)
+  if (byMessage === undefined) {
+    byMessage = new Map()
+    known.set(rejected, byMessage)
+  }
+  let found = byMessage.get(message)
+  if (found === undefined) {
+    if (byMessage.size >= maxKnown) byMessage.clear()
+    found = blame(message, rejected)
+    byMessage.set(message, found)
+  }
+  return found
+}
+
 /** What Envoy puts at the end of a message of more than 4,096 characters. */
 const cutOff = '...(truncated)'
 

@@ -16,7 +16,8 @@ import {
 import type { Protocol } from '../stream-event.ts'
 import { setIn, type View } from '../transition/view.ts'
 import { acquit, type Bisection, beginBisection, isHeldBack, judge, probe, suspect } from './bisection.ts'
-import { blame } from './blame.ts'
+import { blame, sharedBlame } from './blame.ts'
+import { heldIn, suspicionOf } from './held.ts'
 import { nackMessage } from './nack-message.ts'
 import { type Quarantine, type Rejection, targetFor, withoutRejected } from './quarantine.ts'
 import type { RejectionRecord, StandingRejection } from './rejection-book.ts'
@@ -57,6 +58,8 @@ export class StreamRejections {
   #before: View | undefined
   /** What is kept from the client now. */
   #kept: Quarantine = []
+  /** Those that it follows from, if nothing else does. */
+  #quarantined: readonly StandingRejection[] | undefined
 
   /**
    * `client`: its key. `snapshot`: what it should have, were nothing rejected; undefined while there is nothing to serve.
@@ -205,10 +208,10 @@ export class StreamRejections {
     const { subscription, verdict } = judged
     const { typeUrl } = subscription
     const { sent } = verdict
-    const held = heldIn(judged)
     const search = this.#searches.get(typeUrl)
-    const suspects = held.new.filter((resource) => !this.#record.has(resource))
-    const found = blame(message, { typeUrl, sent: held.names, suspects: suspects.map(({ name }) => name) })
+    const suspicion = suspicionOf(heldIn(subscription, sent), this.#record.rejections)
+    const { resources: suspects } = suspicion
+    const found = sharedBlame(message, suspicion)
     if (found.kind === 'named') {
       const instead = new Map<string, Resource | undefined>()
       const rejected = [...found.reasons].flatMap(([name, reason]) => {
@@ -295,9 +298,11 @@ export class StreamRejections {
   }
 
   #quarantine(): Quarantine {
-    const rejections = this.#record.rejections.map(({ resource, accepted }) =>
-      asRejection(resource, this.#record.standIn(accepted)),
-    )
+    const known = this.#record.rejections
+    // Without searches nothing else can have changed it.
+    if (this.#quarantined === known && this.#searches.size === 0) return this.#kept
+    this.#quarantined = this.#searches.size === 0 ? known : undefined
+    const rejections = known.map(({ resource, accepted }) => asRejection(resource, this.#record.standIn(accepted)))
     for (const { bisection, fallbackOf } of this.#searches.values()) {
       for (const resource of bisection.suspects.values()) {
         if (isHeldBack(bisection, resource.name)) rejections.push(asRejection(resource, fallbackOf(resource)))
@@ -312,42 +317,4 @@ const intern = createInterner<Quarantine>()
 
 function asRejection({ typeUrl, name, version }: Resource, accepted: Resource | undefined): Rejection {
   return { typeUrl, name, version, accepted }
-}
-
-interface Held {
-  /** Of all that it may have held: a client may have unsubscribed from what it rejects since. */
-  readonly names: ReadonlySet<string>
-  /** Those that the client had not accepted before. */
-  readonly new: readonly Resource[]
-}
-
-/** What a rejected response held. */
-function heldIn({ subscription, verdict }: Judged): Held {
-  const { set, owed, part, isComplete } = verdict.sent
-  // Before the first ACK: what it had when it came, where that is known.
-  const [oldest] = subscription.mayHold
-  const acked = subscription.acked ?? (oldest === set ? undefined : oldest)
-  const only = part === undefined ? undefined : new Set(part)
-  const isThere = ({ name }: Resource): boolean => isAsked(subscription, name) && (only?.has(name) ?? true)
-  const wasOwed = (name: string): boolean => owed === 'all' || owed.matches(name)
-  const members = [...set.values()]
-  const all = members.filter(isThere)
-  // Beside an older rejection only names newly asked for are sent.
-  const isOnlyOwed = part === undefined && !isComplete
-  const fresh = isOnlyOwed || acked === undefined ? all : [...changedIn(acked, set, all, wasOwed)]
-  const news = isOnlyOwed ? fresh.filter(({ name }) => wasOwed(name)) : fresh
-  return {
-    names: new Set(part ?? members.map(({ name }) => name)),
-    new: news.filter(({ isReady }) => isReady),
-  }
-}
-
-function* changedIn(
-  acked: ResourceSet,
-  set: ResourceSet,
-  all: readonly Resource[],
-  wasOwed: (name: string) => boolean,
-): Generator<Resource> {
-  const changed = new Set(diffSets(acked, set).changed.map(({ name }) => name))
-  for (const resource of all) if (changed.has(resource.name) || wasOwed(resource.name)) yield resource
 }
