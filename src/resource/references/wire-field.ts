@@ -19,8 +19,9 @@ export function fieldsOf(bytes: Uint8Array): readonly WireField[] {
   const reader = new jspb.BinaryReader(bytes)
   while (reader.nextField()) {
     const number = reader.getFieldNumber()
+    const wireType: number = reader.getWireType()
     if (reader.isDelimited()) found.push({ number, bytes: reader.readBytes(), varint: undefined })
-    else if (Number(reader.getWireType()) === varintWire) {
+    else if (wireType === varintWire) {
       found.push({ number, bytes: nothing, varint: reader.readUint64() })
     } else {
       reader.skipField()
