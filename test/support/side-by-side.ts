@@ -1,6 +1,6 @@
 /**
- * End-to-end tests wait for other processes most of their time, so several run at once (`maxConcurrency` of
- * vitest.config.ts). Each has an Envoy, ports and files of its own; what is measured of this process is of all of them.
+ * What waits most of its time, for another process or for silence, runs several at once (`maxConcurrency` of
+ * vitest.config.ts). Each has a server, ports and files of its own; what is measured of this process is of all of them.
  */
 import { type TestOptions, test } from 'vitest'
 import { asOneOfSeveral } from './at-test-end.ts'
