@@ -23,7 +23,7 @@ import { testBothProtocols } from '../support/side-by-side.ts'
 const source = (revision: number): Json => ({ ...ads, initial_fetch_timeout: `${20 + revision}s` })
 
 /** Far below the `initial_fetch_timeout` after which Envoy goes on by itself. */
-const soonMs = 3_000
+const soonMs = 8_000
 
 const fault = 'type.googleapis.com/envoy.extensions.filters.http.fault.v3.HTTPFault'
 

@@ -11,6 +11,7 @@ import { type Backend, startBackend } from '../support/backend.ts'
 import { startEnvoy } from '../support/envoy.ts'
 import { startLoad } from '../support/load.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
+import { eventually } from '../support/poll.ts'
 import { edsCluster, envoyApi, resource, routeTo } from '../support/resource.ts'
 import { testBothProtocols } from '../support/side-by-side.ts'
 import type { Protocol } from '../support/wire-client.ts'
@@ -48,6 +49,9 @@ function assignment(name: string, { host, port }: Backend): Resource {
 function unitOf(item: Resource): Unit {
   return { key: `${item.typeUrl} ${item.name}`, origin: item.origin, selectors: [], resources: [item] }
 }
+
+/** Far below the 15 s after which Envoy goes on by itself. */
+const soonMs = 5_000
 
 describeWithEnvoy('a stock Envoy under load', () => {
   const start = async (protocol: Protocol, ...resources: readonly Resource[]) => {
@@ -94,9 +98,10 @@ describeWithEnvoy('a stock Envoy under load', () => {
       await load.next(20)
       for (let round = 1; round <= 20; round++) {
         apply([...ofRound(round), routeTo('routes', `cart-${round}`)], ofRound(round - 1))
-        await expect
-          .poll(async () => [...(await envoy.stats(/^cluster\.cart-\d+\.membership_total$/)).keys()])
-          .toEqual([`cluster.cart-${round}.membership_total`])
+        await eventually(async () => {
+          const clusters = await envoy.stats(/^cluster\.cart-\d+\.membership_total$/)
+          return [...clusters.keys()].join() === `cluster.cart-${round}.membership_total`
+        })
       }
       const report = await load.stop()
       expect(report).toMatchObject({ failed: 0, failures: [] })
@@ -120,8 +125,8 @@ describeWithEnvoy('a stock Envoy under load', () => {
       await load.next(20)
       for (let revision = 2; revision <= 5; revision++) {
         apply([edsCluster('cart', revision)])
-        await expect.poll(() => envoy.stat('cluster_manager.cluster_modified'), { timeout: 3000 }).toBe(revision - 1)
-        await expect.poll(() => envoy.stat('cluster_manager.warming_clusters'), { timeout: 3000 }).toBe(0)
+        await envoy.waitForStat('cluster_manager.cluster_modified', (count) => count === revision - 1, soonMs)
+        await envoy.waitForStat('cluster_manager.warming_clusters', (count) => count === 0, soonMs)
       }
       await load.next(20)
       expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })

@@ -81,7 +81,7 @@ describeWithEnvoy('a stock Envoy', () => {
         transport_api_version: 'V3',
         cluster_names: [serverCluster],
         refresh_delay: '0.05s',
-        request_timeout: '1s',
+        request_timeout: '5s',
       },
       resource_api_version: 'V3',
     }
