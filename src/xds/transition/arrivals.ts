@@ -1,5 +1,5 @@
 import { keyOf, type Named } from '../../resource/named.ts'
-import { awaitedByWarming, isInParts } from '../../resource/references/cluster-warming.ts'
+import { awaitedByWarming, isInParts, isReadyAtOnce } from '../../resource/references/cluster-warming.ts'
 import type { Resource } from '../../resource/resource.ts'
 import { resourceTypes } from '../../resource/type-url.ts'
 import { diffSets, internSet, type ResourceSet } from '../../snapshot/resource-set.ts'
@@ -86,22 +86,27 @@ export class Arrivals {
   /**
    * The sets of clusters of which a client may have any, each with those of the last one that it is known to have.
    * `earlier` are what it had before `awaited`, the responses without a verdict; `assignments` is what it asks for now.
+   * `isMute`: no verdict came in time, and none can be hoped for. Then one that is ready at once counts as taken, as it
+   * would after its own time, for its users come after it on the stream.
    */
   seenIn(
     earlier: readonly ResourceSet[],
     awaited: readonly Sent[],
     assignments: NameSet | undefined,
+    isMute: boolean,
   ): readonly ResourceSet[] {
     const sets = [...earlier, ...awaited.map(({ set }) => set)]
     const newest = awaited.at(-1)?.set
-    if (newest === undefined || assignments === undefined || !this.#hasAny) return sets
+    if (newest === undefined || !(isMute || this.#hasAny)) return sets
     const lacking = new Set(sets.flatMap((set) => diffSets(set, newest).changed.filter(({ name }) => !set.get(name))))
     for (const cluster of lacking) {
       const { name } = cluster
       // It was taken away before this response at the latest.
       const from = sets.findLastIndex((set) => set.get(name) === undefined) + 1
       const first = awaited[from - earlier.length]
-      if (first === undefined || !this.#isWarm(name, first, assignments)) continue
+      if (first === undefined) continue
+      const isThere = isMute && isReadyAtOnce(first.set.get(name) as Resource)
+      if (!isThere && !this.#isWarm(name, first, assignments)) continue
       for (let at = 0; at < from; at++) {
         const set = sets[at] as ResourceSet
         if (set.get(name) === undefined) sets[at] = set.with(new Map([[name, cluster]]))
@@ -115,10 +120,10 @@ export class Arrivals {
   }
 
   /** The cluster, as it was in `first` or as it was sent later, takes requests. */
-  #isWarm(name: string, first: Sent, assignments: NameSet): boolean {
+  #isWarm(name: string, first: Sent, assignments: NameSet | undefined): boolean {
     const flight = this.#flights.find(({ sent }) => sent.lastPart === first.lastPart)
     const cluster = first.set.get(name)
-    if (flight?.asked === undefined || cluster === undefined) return false
+    if (flight?.asked === undefined || assignments === undefined || cluster === undefined) return false
     const { asked, arrived } = flight
     const isArrived = (awaited: Named): boolean =>
       arrived.has(keyOf(awaited)) &&

@@ -93,6 +93,15 @@ describe('the clusters that routes may name', () => {
     expect(client.logged).toMatchObject([{ type: 'cluster', names: ['y'] }])
   })
 
+  test('are at once those that are ready at once, too, after an answer that is overdue (rule 71)', () => {
+    const all = setOf('cluster', 'cluster x=1', 'cluster y=1', 'cluster z=1')
+    client.ack(client.send(x))
+    client.send(xy, 5)
+    client.send(all, 6)
+    expect(client.at(104).client.clusters).toEqual([x, xy, all])
+    expect(client.at(105).client.clusters).toEqual([all, all])
+  })
+
   test('are all but the rejected ones after a rejection', () => {
     client.ack(client.send(x))
     client.nack(

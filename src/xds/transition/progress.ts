@@ -168,6 +168,7 @@ export class Progress {
     let clusters = isResuming ? this.#acceptedClusters() : undefined
     let clustersAwaited: readonly Sent[] | undefined
     let assignments: NameSet | undefined
+    let isMute = false
     for (const [typeUrl, sets] of this.#earlier) if (canName(typeUrl)) mayHold.push(...sets)
     for (const { subscription, statedVersion } of types) {
       const { typeUrl, outstanding } = subscription
@@ -188,7 +189,10 @@ export class Progress {
           this.#goOnWithout(subscription, sent, nowMs, log)
         }
       }
-      if (typeUrl === clusterType) clustersAwaited = awaited
+      if (typeUrl === clusterType) {
+        clustersAwaited = awaited
+        isMute = last !== undefined
+      }
       // Who asks for nothing any more has nothing.
       if (subscription.hasNamed && !subscription.isWildcard && subscription.names === noNames) continue
       // What came before the overdue one counts as replaced.
@@ -196,7 +200,7 @@ export class Progress {
       for (let at = from; at < subscription.mayHold.length; at++) mayHold.push(subscription.mayHold[at] as ResourceSet)
     }
     if (clustersAwaited !== undefined) {
-      clusters = this.#arrivals.seenIn(this.#acceptedClusters(), clustersAwaited, assignments)
+      clusters = this.#arrivals.seenIn(this.#acceptedClusters(), clustersAwaited, assignments, isMute)
     }
     // One that never asks for clusters is not held up by them for ever.
     else if (isResuming) lookAgainAtMs = Math.min(lookAgainAtMs, resumingUntilMs)
