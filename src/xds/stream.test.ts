@@ -515,6 +515,22 @@ describe('a thousand clients', () => {
     expect(told().slice(5)).toEqual([995])
   })
 
+  test.each<[string, string, (client: Client) => void]>([
+    ['warn of the same', 'client warning', (client) => client.ask('virtualHost', ['rc/a'])],
+    ['are refused for the same', 'stream refused', (client) => client.send({ node: { id: '' } })],
+  ])('that %s do so in five lines, and then in one a minute', async (_, message, act) => {
+    const world = new World()
+    await world.serve('cluster a=1')
+    for (let index = 0; index < 1000; index++) act(world.connect())
+    const other = world.connect()
+    other.send({ node: { id: 'n' }, typeUrl: 'foo.Bar' })
+    const told = () => world.logged.filter(({ msg }) => msg === message)
+    expect(told().filter(({ warning }) => !/foo.Bar/.test(String(warning)))).toHaveLength(5)
+    expect(world.logged.filter(({ warning }) => /foo.Bar/.test(String(warning)))).toHaveLength(1)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(told().filter(({ count }) => count !== undefined)).toMatchObject([{ count: 995 }])
+  })
+
   test.each(['sotw', 'delta'] as const)('of %s share the bytes of every answer and push', async (protocol) => {
     const world = new World()
     await world.serve(...old)

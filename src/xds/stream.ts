@@ -470,7 +470,7 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
 
   #fail(code: status, details: string): void {
     if (this.#isClosed) return
-    if (code !== status.UNAVAILABLE) this.log.warn({ reason: details }, 'stream refused')
+    if (code !== status.UNAVAILABLE) this.warnings.seldom({ warning: details }, 'stream refused')
     this.#release(details)
     this.#call.end(code, details)
   }
