@@ -170,7 +170,7 @@ async function openXds(
       api,
       log,
       metrics,
-      originOf: (resource) => world.originOf(resource),
+      originOf: (resource, node) => world.originOf(resource, node),
       extraServices: (server) => health.addTo(server),
       onEvent: (event) => {
         if (event.kind === 'node') pipeline.addStaticNames(event.node.staticNames)
