@@ -22,7 +22,7 @@ import { startWireTap, type WireTap } from '../support/wire-tap.ts'
 const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
 
 /** For each seed. */
-const transitions = Number(process.env['FAIRLEAD_TEST_TRANSITIONS'] ?? (isLong ? 200 : 15))
+const transitions = Number(process.env['FAIRLEAD_TEST_TRANSITIONS'] ?? (isLong ? 250 : 15))
 
 /** Each way: the order of a transition shows only when answers take time. */
 const delayMs = 5
@@ -259,7 +259,7 @@ function protocolsOf(seed: number): readonly Protocol[] {
 }
 
 describeWithEnvoy('a stock Envoy that random changes come upon under load', () => {
-  for (const seed of seedsOf(isLong ? 5 : 2)) {
+  for (const seed of seedsOf(isLong ? 4 : 2)) {
     for (const protocol of protocolsOf(seed)) {
       testBeside(
         `takes ${transitions} of them over ${protocol} without a failed request, and changes nothing else (seed ${seed})`,
