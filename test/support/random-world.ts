@@ -84,20 +84,21 @@ export const constantHost = 'a.test'
 export const hosts: readonly string[] = [constantHost, 'b.test', 'c.test', 'd.test']
 
 export function documentsOf(world: World, ground: Ground): Record<string, Json> {
+  // What is named comes before what names it, for a busy machine may look at the files while they are being written.
   const changes: Changes = Object.assign(
     {},
-    ...Object.entries(world.clusters).map(([name, spec]) => clusterDocument(name, spec, ground)),
     ...Object.entries(world.services).map(([name, backends]) =>
       endpoints(name, ...backends.map((number) => backendsOf(isTlsService(name), ground)[number] as Backend)),
     ),
-    ...Object.entries(world.tables).map(([name, table]) => routeConfiguration(name, routesOf(table))),
-    ...Object.entries(world.listeners).map(([name, spec]) => listenerDocument(name, spec, ground)),
     ...Object.entries(world.secrets).map(([name, number]) =>
       secret(name, { tls_certificate: tlsCertificate(ground.certificates[number] as Certificate) }),
     ),
     ...Object.entries(world.trusts).map(([name, number]) =>
       secret(name, { validation_context: bundle(number, ground) }),
     ),
+    ...Object.entries(world.clusters).map(([name, spec]) => clusterDocument(name, spec, ground)),
+    ...Object.entries(world.tables).map(([name, table]) => routeConfiguration(name, routesOf(table))),
+    ...Object.entries(world.listeners).map(([name, spec]) => listenerDocument(name, spec, ground)),
   )
   return changes as Record<string, Json>
 }
