@@ -26,7 +26,7 @@ import type { StreamDeps, StreamKind } from './stream-deps.ts'
 import type { Protocol } from './stream-event.ts'
 import { maxShownLength, StreamWarnings } from './stream-warning.ts'
 import { Telling } from './telling.ts'
-import type { LiveClient, Remembered } from './transition/client-memory.ts'
+import type { LiveClient, Remembered, Stated } from './transition/client-memory.ts'
 import { followersOf } from './transition/cluster-news.ts'
 import { plan } from './transition/planner.ts'
 import { Progress } from './transition/progress.ts'
@@ -254,9 +254,11 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     }
     const before = known?.subscription
     const rule = known?.rule ?? this.#ruleOf(type)
-    if (this.types.isEmpty) this.#recall(typeUrl, request)
+    const held = known === undefined ? this.#heldOf(typeUrl, request) : undefined
+    if (this.types.isEmpty) this.#recall({ ...request, typeUrl, ...(held && { initialVersions: held }) })
     const { verdict, isChanged, isRepeated, subscription: received } = read.receive(typeUrl, before, rule)
     let subscription = received
+    if (held !== undefined) subscription = { ...received, initialVersions: held.size > 0 ? held : undefined }
     if (this.#pulse !== undefined) subscription = this.#pulse.hear(subscription, request)
     if (isRepeated && !this.#mayRepeat(typeUrl)) subscription = { ...subscription, owed: before?.owed ?? noNames }
     let state = known
@@ -280,12 +282,19 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     return this.#isSettled && verdict?.kind === 'ack' && !isChanged && !isOwing(subscription)
   }
 
+  /** What a delta client has that does not say it rightly, for it rejected something; undefined where it does. */
+  #heldOf(typeUrl: TypeUrl, request: Request): ReadonlyMap<string, string> | undefined {
+    const rejections = this.#verdicts?.rejections
+    if (rejections === undefined || !('initialVersions' in request)) return undefined
+    const held = rejections.held(typeUrl, request.initialVersions)
+    return held === request.initialVersions ? undefined : held
+  }
+
   /** A client that was here before goes on from where it was, not from what it should have: see `planner.ts`. */
-  #recall(typeUrl: TypeUrl, request: Request): void {
+  #recall(stated: Stated): void {
     const { memory, past, clock } = this.deps
     if (memory === undefined || this.#node === undefined || this.#typeOfService !== undefined) return
     const { protocol } = this
-    const stated = { ...request, typeUrl }
     const now = clock.now()
     let left = memory.recall(this.#clientKey, protocol, stated, now)
     memory.enter(this.#clientKey, this)

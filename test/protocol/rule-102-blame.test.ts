@@ -125,6 +125,24 @@ for (const protocol of protocols) {
   )
 
   transcript(
+    `rule 102: an ACK of what the client asks for no more says nothing of it, nor of the others (${protocol})`,
+    protocol,
+    routes,
+    apply(...v2('route', 'p', 'q')),
+    server({ type: 'route', resources: ['p', 'q'] }),
+    client(nack('missing ): (')),
+    server.silent(),
+    server({ type: 'route', resources: v2('route', 'p') }),
+    client(
+      ack(protocol === 'sotw' ? { type: 'route', names: ['q', 'r', 's'] } : { type: 'route', unsubscribe: ['p'] }),
+    ),
+    server({ type: 'route', resources: v2('route', 'q') }),
+    client(ack({ type: 'route' })),
+    server.silent(),
+    found(),
+  )
+
+  transcript(
     `rule 102: of clusters half is held back, as it was accepted (${protocol})`,
     protocol,
     clusters,

@@ -247,6 +247,27 @@ for (const protocol of protocols) {
   )
 }
 
+const [keptListener, lostListener] = [resource('listener', 'kept'), resource('listener', 'lost')]
+transcript(
+  'rule 103: what a client took of a response that it rejected is known when it comes back, though it says what it had before (delta)',
+  'delta',
+  given(keptListener, lostListener),
+  client({ type: 'listener' }),
+  accepted({ type: 'listener', resources: ['kept', 'lost'] }),
+  apply(resource('listener', 'kept', 2), removed('listener', 'lost')),
+  server({ type: 'listener', resources: ['kept'], removed: ['lost'] }),
+  client(nack(listed('listener', 'kept'))),
+  server.silent(),
+  client.resets(),
+  apply(lostListener),
+  client({
+    type: 'listener',
+    initialVersions: { kept: keptListener.version, lost: lostListener.version },
+  }),
+  accepted({ type: 'listener', resources: [lostListener] }),
+  server.silent(),
+)
+
 transcript(
   'rule 103: what a client has of an earlier server and rejects in a new form is not taken away (delta)',
   'delta',

@@ -3,6 +3,7 @@ import { keyOf } from '../../resource/named.ts'
 import type { Node } from '../../resource/node.ts'
 import type { Resource } from '../../resource/resource.ts'
 import type { View } from '../transition/view.ts'
+import { StatedVersions } from './stated-versions.ts'
 
 /** A version of a resource that a node rejected, and what is to be told of it. */
 export interface StandingRejection {
@@ -29,6 +30,7 @@ export class RejectionRecord {
   /** Names above which those are looked for that can go. */
   #looksAbove = maxNames
   #steady: { readonly client: string; readonly view: View } | undefined
+  #stated: { readonly client: string; readonly versions: StatedVersions } | undefined
   /** Open streams that go by it. */
   streams = 0
   goneSinceMs = 0
@@ -68,6 +70,12 @@ export class RejectionRecord {
   /** What that client had when it had last answered all, if it was the last to do so. */
   viewOf(client: string): View | undefined {
     return this.#steady?.client === client ? this.#steady.view : undefined
+  }
+
+  /** What is known of what that client says that it has, as long as no other one of the node rejects anything. */
+  statedBy(client: string): StatedVersions {
+    if (this.#stated?.client !== client) this.#stated = { client, versions: new StatedVersions() }
+    return this.#stated.versions
   }
 
   has(resource: Resource): boolean {

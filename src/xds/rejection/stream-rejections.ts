@@ -123,6 +123,11 @@ export class StreamRejections {
     this.#record.noteView(this.#client, view)
   }
 
+  /** What a delta client has, by what it says at the start of a stream. */
+  held(typeUrl: TypeUrl, stated: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+    return this.#record.statedBy(this.#client).correct(typeUrl, stated)
+  }
+
   /** What the plan may start from: nothing that was rejected. */
   withoutRejected(view: View): View {
     return withoutRejected(view, this.#kept)
@@ -180,14 +185,24 @@ export class StreamRejections {
 
   /** Takes a verdict; returns what was found to be rejected by it, and the subscription as it is then. */
   note(judged: Judged, nowMs: number, at: Date): Finding {
-    const { verdict, subscription } = judged
-    if (verdict.kind === 'nack') return this.#noteNack(judged, verdict.message, nowMs, at)
+    const { verdict, subscription, protocol } = judged
     const { sent } = verdict
+    const stated = protocol === 'delta' ? this.#record.statedBy(this.#client) : undefined
+    if (verdict.kind === 'nack') {
+      const finding = this.#noteNack(judged, verdict.message, nowMs, at)
+      stated?.noteNack(
+        subscription,
+        sent,
+        finding.subscription === subscription ? undefined : finding.subscription.acked,
+      )
+      return finding
+    }
+    if (sent.isComplete && subscription.nacked === undefined) stated?.noteAck(sent.set)
     const search = this.#searches.get(subscription.typeUrl)
     if (search === undefined || !sent.isComplete || subscription.nacked !== undefined) {
       return { found: [], subscription }
     }
-    return { found: this.#judge(search, sent, undefined, nowMs, at), subscription }
+    return { found: this.#judge(search, subscription, sent, undefined, nowMs, at), subscription }
   }
 
   /** Takes what a client told late, after it had accepted `set`: what it names was rejected in the form that it had before. */
@@ -228,7 +243,8 @@ export class StreamRejections {
       const taken = isTaken ? noteTaken(subscription, internSet(sent.set.with(instead))) : subscription
       return { found: rejected, subscription: taken }
     }
-    if (search !== undefined) return { found: this.#judge(search, sent, message, nowMs, at), subscription }
+    if (search !== undefined)
+      return { found: this.#judge(search, subscription, sent, message, nowMs, at), subscription }
     const fallbackOf = (resource: Resource): Resource | undefined => this.#fallback(judged, resource)
     // Where nobody knows what the client has, nothing can be left out to see what it says: then the type stays as it is.
     const isKnown = suspects.every((resource) => fallbackOf(resource)?.isReady !== false)
@@ -241,12 +257,20 @@ export class StreamRejections {
 
   #judge(
     search: Search,
+    subscription: Subscription,
     { set, atMs }: Sent,
     message: string | undefined,
     nowMs: number,
     at: Date,
   ): readonly StandingRejection[] {
-    const step = judge(search.bisection, { set, sentAtMs: atMs + maxAgeMs, message }, nowMs)
+    // What it asks for no more it took no notice of: it says nothing of that, be it guilty or not.
+    const unasked = [...search.bisection.suspects.keys()].filter((name) => !isAsked(subscription, name))
+    const bisection = unasked.length === 0 ? search.bisection : acquit(search.bisection, new Set(unasked), nowMs)
+    if (bisection === undefined) {
+      this.#keep(set.typeUrl, search, undefined)
+      return []
+    }
+    const step = judge(bisection, { set, sentAtMs: atMs + maxAgeMs, message }, nowMs)
     this.#keep(set.typeUrl, search, step.bisection)
     return step.found.flatMap((one) => {
       const reason = nackMessage(set.typeUrl, one.message)

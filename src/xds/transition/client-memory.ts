@@ -22,7 +22,7 @@ export interface Stated {
   readonly typeUrl: TypeUrl
   /** SotW; '' says that it has nothing. */
   readonly versionInfo?: string
-  /** Delta: versions by name; empty says that it has nothing. */
+  /** Delta: versions by name, '' where that is not known; empty says that it has nothing. */
   readonly initialVersions?: ReadonlyMap<string, string>
 }
 
@@ -94,7 +94,7 @@ export function isTrueTo(
     return accepted.get(typeUrl) === versionInfo || sets.some(({ version }) => version === versionInfo)
   }
   for (const [name, version] of initialVersions) {
-    if (!sets.some((set) => set.get(name)?.version === version)) return false
+    if (version !== '' && !sets.some((set) => set.get(name)?.version === version)) return false
   }
   return initialVersions.size > 0
 }
