@@ -14,7 +14,7 @@ import { type ServerProcess, startServer } from '../support/server-process.ts'
 import { openStream, typeUrlOf } from '../support/wire-client.ts'
 
 const protocols = ['sotw', 'delta'] as const
-const drainTimeout = '2s'
+const drainTimeout = '1s'
 /** Envoy's own backoff, and the drain: no longer may it be without a control plane. */
 const longestGapMs = 10_000
 
