@@ -39,7 +39,8 @@ class Client {
     const set = setOf(...clusters)
     const before = this.#of('cluster').sent ?? first
     const sent = this.#send('cluster', set)
-    this.#arrivals.noteClusters(this.#of('cluster'), diffSets(before, set).changed, nameSetOf(this.#asked))
+    const news = diffSets(before, set).changed
+    this.#arrivals.noteClusters(this.#of('cluster'), news, first, nameSetOf(this.#asked))
     return sent
   }
 

@@ -101,8 +101,9 @@ export class Progress {
    * waits for it.
    */
   noteClusters(after: Subscription, news: readonly Resource[], asked: NameSet | undefined): void {
+    const before = this.#clusters
     this.#clusters ??= after.sent
-    this.#arrivals.noteClusters(after, news, asked)
+    if (before !== undefined && before !== after.sent) this.#arrivals.noteClusters(after, news, before, asked)
   }
 
   /** The client was sent these, of a type other than clusters. */
