@@ -54,12 +54,4 @@ describe('what a delta client has by what it says', () => {
     known.noteNack(subscription, responseTo(setOf('a=2', 'b=1')), setOf('a=1', 'b=1'))
     expect(known.correct(typeUrl, new Map())).toEqual(new Map())
   })
-
-  test('is kept of a thousand names, and not of more', () => {
-    const known = new StatedVersions()
-    const many = Array.from({ length: 1200 }, (_, index) => `l${index}`)
-    const fresh: Subscription = { ...newSubscription(typeUrl) }
-    known.noteNack(fresh, responseTo(setOf(...many.map((name) => `${name}=1`))))
-    expect(known.correct(typeUrl, stating('a=1')).size).toBe(1001)
-  })
 })

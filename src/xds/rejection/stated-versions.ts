@@ -1,66 +1,75 @@
 import type { TypeUrl } from '../../resource/type-url.ts'
-import { diffSets, emptySet, type ResourceSet } from '../../snapshot/resource-set.ts'
-import type { Sent, Subscription } from '../protocol/subscription.ts'
+import { diffSets, emptySet, internSet, type ResourceSet } from '../../snapshot/resource-set.ts'
+import { maxHeld, type Sent, type Subscription } from '../protocol/subscription.ts'
 
-/** Of one name: what the client will say that it has, and what it has; undefined: nothing. */
-interface Difference {
-  readonly says: string | undefined
-  /** '' where nobody knows. */
-  readonly has: string | undefined
+/** Of one type, while what the client says may differ from what it has. */
+interface Account {
+  /** What it has noted: it says these versions. */
+  readonly noted: ResourceSet
+  /** What it said when the stream began, of names that are not in `noted`. */
+  readonly said: ReadonlyMap<string, string> | undefined
+  /** What it has, */
+  readonly has: ResourceSet
+  /** save what it took of these, which it rejected without a word of the rest. */
+  readonly doubtful: readonly ResourceSet[]
 }
-
-/** Of one type. More are the mark of one that accepts nothing: the response without what is bad puts the rest right. */
-const maxNames = 1000
 
 /**
  * In delta a client says at the start of a stream what it has (rule 55). Envoy 1.40 notes that when it accepts a response
  * as a whole: of one that it rejected it notes nothing, though it may have taken most of it, removals too. What it says
- * then is put right by what is known here.
+ * then is put right by what is known here. Sets are held, and looked into when it comes back: a rejection costs no walk.
  */
 export class StatedVersions {
-  readonly #differences = new Map<TypeUrl, Map<string, Difference>>()
+  readonly #accounts = new Map<TypeUrl, Account>()
 
   /** It rejected a response. `subscription`: after that; `taken`: what it has then, where it says that. */
   noteNack({ typeUrl, acked, mayHold, initialVersions }: Subscription, { set }: Sent, taken?: ResourceSet): void {
     const before = acked ?? mayHold.find((held) => held !== set) ?? emptySet(typeUrl)
-    const differences = this.#differences.get(typeUrl) ?? new Map<string, Difference>()
-    const { changed, removed } = diffSets(before, set)
-    for (const name of [...changed.map((resource) => resource.name), ...removed]) {
-      const known = differences.get(name)
-      const says = known === undefined ? (initialVersions?.get(name) ?? before.get(name)?.version) : known.says
-      const has = taken === undefined ? '' : taken.get(name)?.version
-      if (has === says) differences.delete(name)
-      else differences.set(name, { says, has })
-    }
-    for (const name of differences.keys()) {
-      if (differences.size <= maxNames) break
-      differences.delete(name)
-    }
-    if (differences.size > 0) this.#differences.set(typeUrl, differences)
+    const known = this.#accounts.get(typeUrl) ?? { noted: before, said: initialVersions, has: before, doubtful: [] }
+    const doubtful = [...known.doubtful.filter((other) => other !== set), set].slice(-maxHeld)
+    this.#accounts.set(typeUrl, taken === undefined ? { ...known, doubtful } : { ...known, has: taken, doubtful: [] })
   }
 
   /** It accepted all that brought it to `set`, and noted what changed with that. */
   noteAck(set: ResourceSet): void {
-    const differences = this.#differences.get(set.typeUrl)
-    if (differences === undefined) return
-    for (const [name, { says, has }] of differences) {
-      if (set.get(name)?.version !== (has === '' ? says : has)) differences.delete(name)
-    }
-    if (differences.size === 0) this.#differences.delete(set.typeUrl)
+    const account = this.#accounts.get(set.typeUrl)
+    if (account === undefined) return
+    const told = [...differing(account.has, [set, ...account.doubtful])]
+    const noted = internSet(account.noted.with(new Map(told.map((name) => [name, set.get(name)]))))
+    if (noted === set || noted.version === set.version) this.#accounts.delete(set.typeUrl)
+    else this.#accounts.set(set.typeUrl, { ...account, noted, has: set, doubtful: [] })
   }
 
   /** What a client has by what it says; a version that nobody knows is ''. */
   correct(typeUrl: TypeUrl, stated: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-    const differences = this.#differences.get(typeUrl)
-    if (differences === undefined) return stated
-    const corrected = new Map(stated)
-    for (const [name, { says, has }] of differences) {
-      // It has restarted, or was with another server meanwhile.
-      if (stated.size === 0 || stated.get(name) !== says) differences.delete(name)
-      else if (has === undefined) corrected.delete(name)
-      else corrected.set(name, has)
+    const account = this.#accounts.get(typeUrl)
+    if (account === undefined) return stated
+    const { noted, said, has, doubtful } = account
+    // It has restarted.
+    if (stated.size === 0) {
+      this.#accounts.delete(typeUrl)
+      return stated
     }
-    if (differences.size === 0) this.#differences.delete(typeUrl)
+    const doubted = differing(has, doubtful)
+    const corrected = new Map(stated)
+    for (const name of new Set([...differing(noted, [has]), ...doubted])) {
+      // It was with another server meanwhile.
+      if (stated.get(name) !== (noted.get(name)?.version ?? said?.get(name))) continue
+      const version = doubted.has(name) ? '' : has.get(name)?.version
+      if (version === undefined) corrected.delete(name)
+      else corrected.set(name, version)
+    }
     return corrected
   }
+}
+
+/** The names of which one of `others` has something else. */
+function differing(set: ResourceSet, others: readonly ResourceSet[]): Set<string> {
+  const names = new Set<string>()
+  for (const other of others) {
+    const { changed, removed } = diffSets(set, other)
+    for (const { name } of changed) names.add(name)
+    for (const name of removed) names.add(name)
+  }
+  return names
 }
