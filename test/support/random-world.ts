@@ -235,28 +235,35 @@ export interface Promised {
 }
 
 /**
- * Undefined: one of the worlds has no answer to a request there, or the address may be without a listener on the way from
- * one to another. Routes, clusters and endpoints come one after the other, so the routes of one world may meet the clusters
- * of another: all that these name may answer.
+ * Undefined: one of the worlds has no answer to a request there. Routes, clusters and endpoints come one after the other, so
+ * the routes of one world may meet the clusters of another: all that these name may answer.
  */
 export function promisedAt(worlds: readonly World[], ground: Ground, port: number, host: string): Promised | undefined {
-  const listeners = worlds.map((world) => Object.entries(world.listeners).find(([, spec]) => spec.port === port))
-  const first = listeners[0]?.[1]
+  const listeners = worlds.map((world) => listenerAt(world, port)?.[1])
+  const [first] = listeners
   const clusters = new Set<string>()
-  for (const [index, found] of listeners.entries()) {
-    if (found === undefined) return undefined
-    const [name, spec] = found
-    const named = clustersAt(worlds[index] as World, spec, host)
-    if (named === undefined || (spec.tls === undefined) !== (first?.tls === undefined)) return undefined
-    // Who comes from elsewhere may have to leave that before.
-    if (worlds.some((world) => (world.listeners[name]?.port ?? port) !== port)) return undefined
-    for (const cluster of named) clusters.add(cluster)
+  for (const [index, spec] of listeners.entries()) {
+    const named = spec && clustersAt(worlds[index] as World, spec, host)
+    if (named === undefined || (spec?.tls === undefined) !== (first?.tls === undefined)) return undefined
+    for (const name of named) clusters.add(name)
   }
   return {
     isTls: first?.tls !== undefined,
-    isTcp: listeners.some((found) => found?.[1].tcp !== undefined),
+    isTcp: listeners.some((spec) => spec?.tcp !== undefined),
     backends: new Set([...clusters].flatMap((name) => backendNames(worlds, ground, name))),
   }
+}
+
+/** On the way from one of these worlds to another, a listener comes there from elsewhere: it may have to leave that before. */
+export function isMovedTo(worlds: readonly World[], port: number): boolean {
+  return worlds.some((world) => {
+    const name = listenerAt(world, port)?.[0]
+    return name !== undefined && worlds.some(({ listeners }) => (listeners[name]?.port ?? port) !== port)
+  })
+}
+
+function listenerAt({ listeners }: World, port: number): [name: string, ListenerSpec] | undefined {
+  return Object.entries(listeners).find(([, spec]) => spec.port === port)
 }
 
 function clustersAt(world: World, { tcp, routes }: ListenerSpec, host: string): readonly string[] | undefined {
