@@ -246,6 +246,7 @@ export function promisedAt(worlds: readonly World[], ground: Ground, port: numbe
     const named = spec && clustersAt(worlds[index] as World, spec, host)
     if (named === undefined || (spec?.tls === undefined) !== (first?.tls === undefined)) return undefined
     for (const name of named) clusters.add(name)
+    for (const name of clustersOfTable(worlds, spec, host)) clusters.add(name)
   }
   return {
     isTls: first?.tls !== undefined,
@@ -270,6 +271,13 @@ function clustersAt(world: World, { tcp, routes }: ListenerSpec, host: string): 
   if (tcp !== undefined) return tcp
   const table = routes.by === 'rds' ? world.tables[routes.name] : routes.table
   return table?.[host]?.clusters
+}
+
+/** A connection that drains keeps its listener's old configuration, but follows what is new in the routes that this names. */
+function clustersOfTable(worlds: readonly World[], spec: ListenerSpec | undefined, host: string): readonly string[] {
+  const routes = spec?.routes
+  if (routes?.by !== 'rds') return []
+  return worlds.flatMap(({ tables }) => tables[routes.name]?.[host]?.clusters ?? [])
 }
 
 function backendNames(worlds: readonly World[], ground: Ground, clusterName: string): string[] {
