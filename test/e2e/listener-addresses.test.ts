@@ -58,6 +58,10 @@ describeWithEnvoy('a stock Envoy whose listeners change their addresses', () => 
       await store.write({ ...shop('three'), ...at({ one: ports.c, three: ports.a }) })
       await load.next(20, { from: 'three' })
       await served(ports.c, 'one')
+      // And one that needs nothing new.
+      await store.write({ ...at({ three: ports.d }), ...listener('four', { port: ports.a, routes: rds('two') }) })
+      await load.next(20, { from: 'two' })
+      await served(ports.d, 'three')
       expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
       expect(await backendOf(ports.b)).toBe('two')
       expect(await envoy.stat('listener_manager.lds.update_rejected')).toBe(0)
