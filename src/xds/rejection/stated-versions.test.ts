@@ -47,6 +47,16 @@ describe('what a delta client has by what it says', () => {
     expect(known.correct(typeUrl, stated)).toBe(stated)
   })
 
+  test('is known of what went unsaid, also when it rejected that again in a response that was sent without it then', () => {
+    const known = new StatedVersions()
+    const taken = setOf('a=1', 'c=1')
+    known.noteNack(subscription, responseTo(setOf('a=2', 'c=1')), taken)
+    const after = { ...subscription, acked: taken, mayHold: [taken] }
+    known.noteNack(after, responseTo(setOf('a=1', 'b=3', 'c=2')))
+    known.noteAck(setOf('a=1', 'c=2'))
+    expect(known.correct(typeUrl, stating('a=1', 'b=1', 'c=2'))).toEqual(stating('a=1', 'c=2'))
+  })
+
   test('is what it says when that is not what it was here', () => {
     const known = new StatedVersions()
     known.noteNack(subscription, responseTo(setOf('a=2', 'b=1')), setOf('a=1', 'b=1'))

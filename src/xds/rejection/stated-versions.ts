@@ -34,7 +34,8 @@ export class StatedVersions {
   noteAck(set: ResourceSet): void {
     const account = this.#accounts.get(set.typeUrl)
     if (account === undefined) return
-    const told = [...differing(account.has, [set, ...account.doubtful])]
+    // What is in doubt and is as it was may have come again, or not: it may say either.
+    const told = [...differing(account.has, [set])]
     const noted = internSet(account.noted.with(new Map(told.map((name) => [name, set.get(name)]))))
     if (noted === set || noted.version === set.version) this.#accounts.delete(set.typeUrl)
     else this.#accounts.set(set.typeUrl, { ...account, noted, has: set, doubtful: [] })
