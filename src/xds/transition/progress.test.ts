@@ -221,3 +221,17 @@ describe('a replaced listener', () => {
     expect(progress.stateOf([], 0, () => pino({ level: 'silent' })).client.drains.names).toEqual([])
   })
 })
+
+test('A client that came back and rejects the first answer goes on with what it had, for as long as it accepts none', () => {
+  const [before, after] = [setOf('route', 'route r=1 > cluster x'), setOf('route', 'route r=2')]
+  const gone = new Client('route')
+  gone.ack(gone.send(before))
+  const client = new Client('route')
+  client.progress.resume(gone.leave(), 0)
+  client.nack(client.send(after), 'no')
+  expect(client.at(0).client.mayHold).toContain(before)
+  expect(client.at(1000).client.mayHold).toContain(before)
+  expect(client.logged).toEqual([])
+  client.ack(client.send(setOf('route', 'route r=3'), 1000), 1000)
+  expect(client.at(1000).client.mayHold).not.toContain(before)
+})

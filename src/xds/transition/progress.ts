@@ -43,6 +43,7 @@ function typesOf(typeUrls: readonly TypeUrl[]): ReadonlySet<TypeUrl> {
 }
 
 export const noTypes: ReadonlySet<TypeUrl> = new Set()
+const none: readonly TypeUrl[] = []
 
 const clusterType = resourceTypes.cluster.typeUrl
 const endpointType = resourceTypes.endpoint.typeUrl
@@ -64,6 +65,8 @@ export class Progress {
   readonly #timedOut = new Map<TypeUrl, number>()
   /** What the client had before this stream began, of types whose first answer here it has not accepted. */
   readonly #earlier = new Map<TypeUrl, readonly ResourceSet[]>()
+  /** Those of these types whose first answer it rejected: it goes on with what it had. */
+  readonly #refused = new Set<TypeUrl>()
   #earlierVersions: ReadonlyMap<TypeUrl, string> = new Map()
   #earlierUntilMs = 0
   /** It took clusters before this stream began. */
@@ -130,6 +133,10 @@ export class Progress {
     }
     if (set.typeUrl === clusterType) this.#arrivals.noteVerdict(after)
     else if (kind === 'ack' && isComplete) this.#arrivals.noteAccepted(before, after)
+    if (kind === 'nack' && part === undefined && set.typeUrl !== clusterType && this.#earlier.has(set.typeUrl)) {
+      this.#refused.add(set.typeUrl)
+      return
+    }
     if (before.mayHold === after.mayHold) return
     if (set.typeUrl === listenerType) {
       const replaced = before.mayHold.filter((old) => !after.mayHold.includes(old))
@@ -159,7 +166,7 @@ export class Progress {
     const unanswered: TypeUrl[] = []
     this.#drains = withoutEnded(this.#drains, nowMs)
     let lookAgainAtMs = this.#drains.nextMs
-    if (this.#earlier.size > 0) {
+    if (this.#overdue().length > 0) {
       if (nowMs >= this.#earlierUntilMs) this.#goOnWithoutEarlier(log)
       else lookAgainAtMs = Math.min(lookAgainAtMs, this.#earlierUntilMs)
     }
@@ -213,15 +220,21 @@ export class Progress {
     return [...accepted, ...(this.#earlier.get(clusterType) ?? [])]
   }
 
+  /** Of what it had earlier, the types that are not waited for without end. */
+  #overdue(): readonly TypeUrl[] {
+    return this.#earlier.size === 0 ? none : [...this.#earlier.keys()].filter((typeUrl) => !this.#refused.has(typeUrl))
+  }
+
   #goOnWithoutEarlier(log: () => Log): void {
-    const types = [...this.#earlier.keys()].filter(canName).map(wordOf)
+    const overdue = this.#overdue()
+    const types = overdue.filter(canName).map(wordOf)
     if (types.length > 0)
       log().warn(
         { types },
         'not asked for or not accepted within the transition timeout after a reconnect: going on without',
       )
     this.#clusters = this.#earlier.get(clusterType)?.at(-1) ?? this.#clusters
-    this.#earlier.clear()
+    for (const typeUrl of overdue) this.#earlier.delete(typeUrl)
   }
 
   #goOnWithout({ typeUrl, mayHold }: Subscription, { nonce, set }: Sent, nowMs: number, log: () => Log): void {
