@@ -152,7 +152,7 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
   }
 
   leave(): Remembered | undefined {
-    return this.#view && this.progress.leave(this.protocol, this.#view, this.types.subscriptions())
+    return this.#view && this.progress.leave(this.protocol, this.#view, this.types.values())
   }
 
   // ---- requests
@@ -266,7 +266,8 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
       const owed = this.#telling?.takeOwed(typeUrl)
       if (owed !== undefined) subscription = { ...subscription, owed: addOwed(subscription.owed, owed) }
       const statedVersion = 'versionInfo' in request ? request.versionInfo : ''
-      state = { type, rule, record: this.record.typeOf(typeUrl), statedVersion, subscription }
+      const earlier = this.progress.earlierOf(typeUrl, this.protocol === 'sotw' ? statedVersion : undefined)
+      state = { type, rule, record: this.record.typeOf(typeUrl), statedVersion, earlier, subscription }
       this.types.add(typeUrl, state)
     } else this.types.put(state, subscription)
     if (verdict !== undefined && before !== undefined) {
@@ -345,6 +346,7 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
       const { version } = set
       const ms = nowMs - atMs
       const isPartial = !isComplete || nacked !== undefined
+      this.types.noteAccepted(state, version)
       state.record.acked(version, ms, isPartial)
       this.deps.onEvent?.({ kind: 'ack', streamId: this.id, typeUrl, version, nonce, ms, isPartial })
       if (this.#verdicts === undefined && verdict.late === undefined) return

@@ -1,5 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { showView, smallResource, smallView } from '../../../test/support/small-view.ts'
+import type { ResourceSet } from '../../snapshot/resource-set.ts'
+import { newSubscription, noteNack, noteSent, type Sent } from '../protocol/subscription.ts'
+import type { Protocol } from '../stream-event.ts'
+import { setIn } from '../transition/view.ts'
 import { RejectionRecord } from './rejection-book.ts'
 import { StreamRejections } from './stream-rejections.ts'
 
@@ -37,5 +41,68 @@ describe('when the snapshot goes back to what was rejected', () => {
     const back = smallView('cluster x=2')
     rejections.follow(back, 3)
     expect(showView(rejections.target(smallView('cluster x=1'), 3) ?? back)).toEqual(['cluster x=1'])
+  })
+})
+
+describe('what a client keeps of a resource that it rejects in the first answer of its stream', () => {
+  const { typeUrl } = smallResource('cluster x')
+  const snapshot = smallView('cluster x=3', 'cluster y=1')
+  const setOf = (...texts: readonly string[]): ResourceSet => setIn(smallView(...texts), typeUrl)
+  const had = setOf('cluster x=1', 'cluster y=1')
+
+  /** `text`: what a delta client says that it has. */
+  function keeps(protocol: Protocol, stated: string, earlier: readonly ResourceSet[], text?: string): string {
+    const rejections = new StreamRejections(new RejectionRecord(), 'client', snapshot)
+    const said = text === undefined ? undefined : new Map([['x', smallResource(text).version]])
+    const sent: Sent = {
+      nonce: '1',
+      lastPart: '1',
+      set: setIn(snapshot, typeUrl),
+      isComplete: true,
+      owed: 'all',
+      atMs: 0,
+    }
+    const message = 'Error adding/updating cluster(s) x: no'
+    const asked = { ...newSubscription(typeUrl), isWildcard: true, initialVersions: said }
+    const subscription = noteNack(noteSent(asked, sent), sent, message)
+    const verdict = { kind: 'nack', sent, message } as const
+    const { found } = rejections.note(
+      { subscription, protocol, statedVersion: stated, earlier, verdict },
+      0,
+      new Date(0),
+    )
+    const [accepted] = found.map((one) => one.accepted)
+    if (accepted === undefined) return 'nothing'
+    const versions = new Map(['cluster x=1', 'cluster x=2'].map((one) => [smallResource(one).version, one]))
+    return versions.get(accepted.version) ?? accepted.version
+  }
+
+  const was = had.version
+  test.each<[string, string, Protocol, string, readonly ResourceSet[], string?]>([
+    ['is what it was remembered to have', 'cluster x=1', 'sotw', was, [had]],
+    ['is what it had accepted, of two that it may have', 'cluster x=1', 'sotw', was, [had, setOf('cluster x=2')]],
+    [
+      'is what it had accepted, though it had been sent the rejected one',
+      'cluster x=1',
+      'sotw',
+      was,
+      [had, setOf('cluster x=3')],
+    ],
+    ['is nothing, when it is remembered to have none', 'nothing', 'sotw', was, [setOf('cluster y=1')]],
+    ['is not known, when nothing is remembered', 'unknown', 'sotw', was, []],
+    ['is not known, when it was the very same', 'unknown', 'sotw', was, [setOf('cluster x=3')]],
+    ['is nothing, when it says so', 'nothing', 'sotw', '', []],
+    [
+      'is what it says, of two that it may have',
+      'cluster x=2',
+      'delta',
+      '',
+      [had, setOf('cluster x=2')],
+      'cluster x=2',
+    ],
+    ['is not known, when it says what is not remembered', 'unknown', 'delta', '', [had], 'cluster x=2'],
+    ['is nothing, when it does not say it', 'nothing', 'delta', '', [had]],
+  ])('%s: %s (%s)', (_, kept, protocol, stated, earlier, text) => {
+    expect(keeps(protocol, stated, earlier, text)).toBe(kept)
   })
 })

@@ -27,8 +27,10 @@ export interface Judged {
   /** After the verdict. */
   readonly subscription: Subscription
   readonly protocol: Protocol
-  /** SotW: the version of this type that it had at the start of the stream, as it said; '' for none. */
+  /** SotW: the version of this type that it states; '' for none. */
   readonly statedVersion: string
+  /** Until its first ACK: the sets that it may have had at the start of the stream, where that is known. */
+  readonly earlier: readonly ResourceSet[]
   readonly verdict: Verdict
 }
 
@@ -290,8 +292,8 @@ export class StreamRejections {
   }
 
   /** What the client has of a rejected resource: what it accepted last, or else what it was sent before and did not reject. */
-  #fallback({ subscription, protocol, statedVersion }: Judged, rejected: Resource): Resource | undefined {
-    const { acked, mayHold, initialVersions } = subscription
+  #fallback(judged: Judged, rejected: Resource): Resource | undefined {
+    const { acked, mayHold } = judged.subscription
     const { name, version } = rejected
     // What it accepted last, it may have let go since, and what that names is gone then: see `noteUnchanged`.
     const last = acked === undefined || mayHold.includes(acked) ? acked : mayHold[0]
@@ -299,8 +301,9 @@ export class StreamRejections {
       const before = set.get(name)
       if (before !== undefined && before.version !== version && !this.#record.has(before)) return before
     }
-    const mayHave =
-      protocol === 'delta' ? initialVersions?.has(name) === true : statedVersion !== '' && acked === undefined
+    const { mayHave, known } = cameWith(judged, name)
+    const kept = known.find((resource) => resource.version !== version && !this.#record.has(resource))
+    if (kept !== undefined) return kept
     // What stands in the set that was accepted and was rejected since was not asked for then.
     if (!mayHave) return this.#record.standIn(last?.get(name)?.version === version ? undefined : last?.get(name))
     // It has one that is not known here: it must keep that, and absence could take it away.
@@ -335,6 +338,20 @@ export class StreamRejections {
     const key = rejections.map((one) => `${one.typeUrl}\0${one.name}\0${one.version}\0${one.accepted?.version ?? ''}\0`)
     return intern(key.sort().join(''), rejections)
   }
+}
+
+/** Of a name, what a client had when its stream began: whether it may have had any, and what it was, the likeliest first. */
+function cameWith(
+  { subscription: { acked, initialVersions }, protocol, statedVersion, earlier }: Judged,
+  name: string,
+): { readonly mayHave: boolean; readonly known: readonly Resource[] } {
+  const known = [...new Set(earlier.flatMap((set) => set.get(name) ?? []))]
+  if (protocol === 'delta') {
+    const version = initialVersions?.get(name)
+    return { mayHave: version !== undefined, known: known.filter((resource) => resource.version === version) }
+  }
+  const mayHave = statedVersion !== '' && acked === undefined && (earlier.length === 0 || known.length > 0)
+  return { mayHave, known }
 }
 
 const intern = createInterner<Quarantine>()

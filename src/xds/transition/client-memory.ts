@@ -10,7 +10,7 @@ export interface Remembered {
   readonly view: View
   /** By type, the sets of which it may have any; the first is what it accepted last. */
   readonly mayHold: ReadonlyMap<TypeUrl, readonly ResourceSet[]>
-  /** By type, the version that it accepted last as a whole. */
+  /** SotW: by type, the version that it accepted last as a whole, and states. */
   readonly accepted: ReadonlyMap<TypeUrl, string>
   /** The clusters that it accepted. */
   readonly clusters: ResourceSet | undefined
@@ -85,7 +85,7 @@ export class ClientMemory {
 
 /** What a client says fits to what it is thought to have. */
 export function isTrueTo(
-  { mayHold, accepted }: Remembered,
+  { mayHold, accepted }: Pick<Remembered, 'mayHold' | 'accepted'>,
   { typeUrl, versionInfo, initialVersions }: Stated,
 ): boolean {
   const sets = mayHold.get(typeUrl) ?? []

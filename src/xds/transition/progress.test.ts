@@ -3,10 +3,18 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { smallView } from '../../../test/support/small-view.ts'
 import { type ResourceWord, resourceTypes } from '../../resource/type-url.ts'
 import { emptySet, type ResourceSet } from '../../snapshot/resource-set.ts'
-import { newSubscription, noteAck, noteNack, noteSent, type Sent, type Subscription } from '../protocol/subscription.ts'
+import {
+  newSubscription,
+  noteAck,
+  noteNack,
+  noteSent,
+  noteTaken,
+  type Sent,
+  type Subscription,
+} from '../protocol/subscription.ts'
 import type { Remembered } from './client-memory.ts'
 import { noDrains } from './drain.ts'
-import { Progress } from './progress.ts'
+import { type AskedType, Progress } from './progress.ts'
 import { setIn } from './view.ts'
 
 const setOf = (word: ResourceWord, ...texts: readonly string[]): ResourceSet =>
@@ -24,6 +32,7 @@ class Client {
   readonly logged: Record<string, unknown>[] = []
   readonly #log = pino({ level: 'warn' }, { write: (line: string) => void this.logged.push(JSON.parse(line)) })
   #subscription: Subscription
+  #statedVersion = ''
   #nonce = 0
 
   constructor(word: ResourceWord) {
@@ -41,6 +50,7 @@ class Client {
   ack(sent: Sent, atMs = 0): void {
     const before = this.#subscription
     this.#subscription = noteAck(before, sent)
+    this.#statedVersion = sent.set.version
     this.progress.noteVerdict(before, this.#subscription, { kind: 'ack', sent }, atMs)
   }
 
@@ -50,16 +60,25 @@ class Client {
     this.progress.noteVerdict(before, this.#subscription, { kind: 'nack', sent, message }, 0)
   }
 
+  /** It says that it took this of a response that it rejected. */
+  take(set: ResourceSet): void {
+    this.#subscription = noteTaken(this.#subscription, set)
+  }
+
   unchanged(set: ResourceSet): void {
     this.progress.noteUnchanged(this.#subscription, set)
   }
 
   leave(): Remembered {
-    return this.progress.leave('delta', smallView(), [this.#subscription])
+    return this.progress.leave('delta', smallView(), [this.#asked])
   }
 
   at(nowMs: number): ReturnType<Progress['stateOf']> {
-    return this.progress.stateOf([{ subscription: this.#subscription, statedVersion: '' }], nowMs, () => this.#log)
+    return this.progress.stateOf([this.#asked], nowMs, () => this.#log)
+  }
+
+  get #asked(): AskedType {
+    return { subscription: this.#subscription, statedVersion: this.#statedVersion }
   }
 
   drained(nowMs: number): readonly string[] {
@@ -173,6 +192,37 @@ describe('a client that comes back', () => {
         [route.typeUrl, [route]],
       ]),
     )
+  })
+})
+
+describe('the sets of a type that a client may have had before this stream', () => {
+  const gone = new Client('cluster')
+  gone.ack(gone.send(x))
+  gone.send(xy)
+  const { typeUrl } = x
+  const { progress } = new Client('cluster')
+  progress.resume(gone.leave(), 0)
+
+  test('are those it was remembered with, that which it states first', () => {
+    expect(progress.earlierOf(typeUrl, x.version)).toEqual([x, xy])
+    expect(progress.earlierOf(typeUrl, xy.version)).toEqual([xy, x])
+    expect(progress.earlierOf(typeUrl, undefined)).toEqual([x, xy])
+  })
+
+  test('are not known of one that states something else, or nothing, or that nothing is remembered of', () => {
+    expect(progress.earlierOf(typeUrl, 'of another server')).toEqual([])
+    expect(progress.earlierOf(typeUrl, '')).toEqual([])
+    expect(progress.earlierOf(first.typeUrl, undefined)).toEqual([])
+  })
+
+  test('are known by the version that it accepted, though it took part of what it rejected since', () => {
+    const partial = setOf('cluster', 'cluster x=1', 'cluster z=1')
+    const taking = new Client('cluster')
+    taking.ack(taking.send(x))
+    taking.take(partial)
+    const back = new Client('cluster')
+    back.progress.resume(taking.leave(), 0)
+    expect(back.progress.earlierOf(typeUrl, x.version)).toEqual([partial])
   })
 })
 

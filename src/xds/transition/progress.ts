@@ -6,7 +6,7 @@ import { type NameSet, noNames } from '../protocol/names.ts'
 import { maxHeld, type Sent, type Subscription, type Verdict } from '../protocol/subscription.ts'
 import type { Protocol } from '../stream-event.ts'
 import { Arrivals } from './arrivals.ts'
-import type { Remembered } from './client-memory.ts'
+import { isTrueTo, type Remembered } from './client-memory.ts'
 import { clustersAfterNack } from './cluster-news.ts'
 import { type Drains, drainEnd, noDrains, withDrain, withoutEnded } from './drain.ts'
 import type { ClientState } from './planner.ts'
@@ -22,7 +22,7 @@ export interface ProgressOptions {
 /** A type that the client asked for on this stream. */
 export interface AskedType {
   readonly subscription: Subscription
-  /** SotW: the version of it that its first request stated; '' for none. */
+  /** SotW: the version of it that the client states, by its first request and its ACKs; '' for none. */
   readonly statedVersion: string
 }
 
@@ -86,14 +86,28 @@ export class Progress {
     this.#earlierUntilMs = nowMs + this.#options.transitionTimeoutMs
   }
 
+  /**
+   * The sets of a type that the client may have had when this stream began, the likeliest first. Empty where that is not
+   * known, or does not fit to what it says. `statedVersion`: SotW.
+   */
+  earlierOf(typeUrl: TypeUrl, statedVersion: string | undefined): readonly ResourceSet[] {
+    const sets = this.#earlier.get(typeUrl) ?? []
+    if (statedVersion === undefined || sets.length === 0) return sets
+    const left = { mayHold: this.#earlier, accepted: this.#earlierVersions }
+    if (!isTrueTo(left, { typeUrl, versionInfo: statedVersion })) return []
+    return sets.toSorted((a, b) => Number(b.version === statedVersion) - Number(a.version === statedVersion))
+  }
+
   /** What is to be remembered of the client, for its next stream. */
-  leave(protocol: Protocol, view: View, subscriptions: Iterable<Subscription>): Remembered {
+  leave(protocol: Protocol, view: View, types: Iterable<AskedType>): Remembered {
     const mayHold = new Map(this.#earlier)
     const accepted = new Map(this.#earlierVersions)
-    for (const { typeUrl, acked, mayHold: sets } of subscriptions) {
+    for (const { subscription, statedVersion } of types) {
+      const { typeUrl, acked, mayHold: sets } = subscription
       // One that is cut off again and again before it answers must not make the list grow.
       mayHold.set(typeUrl, [...new Set([...(mayHold.get(typeUrl) ?? []), ...sets])].slice(-maxHeld))
-      if (acked !== undefined) accepted.set(typeUrl, acked.version)
+      // Of what it rejected it may have taken the rest, and says what it had accepted before.
+      if (acked !== undefined && statedVersion !== '') accepted.set(typeUrl, statedVersion)
     }
     return { protocol, view, mayHold, accepted, clusters: this.#clusters, drains: this.#drains }
   }
