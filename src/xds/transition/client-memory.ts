@@ -10,7 +10,7 @@ export interface Remembered {
   readonly view: View
   /** By type, the sets of which it may have any; the first is what it accepted last. */
   readonly mayHold: ReadonlyMap<TypeUrl, readonly ResourceSet[]>
-  /** SotW: by type, the version that it accepted last as a whole, and states. */
+  /** SotW: by type, the version that it accepted last as a whole, and states; '' where it took parts alone. */
   readonly accepted: ReadonlyMap<TypeUrl, string>
   /** The clusters that it accepted. */
   readonly clusters: ResourceSet | undefined
@@ -20,7 +20,7 @@ export interface Remembered {
 /** What the first request of a stream says that the client has. */
 export interface Stated {
   readonly typeUrl: TypeUrl
-  /** SotW; '' says that it has nothing. */
+  /** SotW; '' says that it has nothing, or took parts of what it rejected alone. */
   readonly versionInfo?: string
   /** Delta: versions by name, '' where that is not known; empty says that it has nothing. */
   readonly initialVersions?: ReadonlyMap<string, string>

@@ -224,6 +224,15 @@ describe('the sets of a type that a client may have had before this stream', () 
     back.progress.resume(taking.leave(), 0)
     expect(back.progress.earlierOf(typeUrl, x.version)).toEqual([partial])
   })
+
+  test('are known of one that has accepted nothing as a whole, and says so', () => {
+    const taking = new Client('cluster')
+    taking.send(xy)
+    taking.take(x)
+    const back = new Client('cluster')
+    back.progress.resume(taking.leave(), 0)
+    expect(back.progress.earlierOf(typeUrl, '')).toEqual([x, xy])
+  })
 })
 
 describe('a replaced listener', () => {

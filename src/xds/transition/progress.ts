@@ -107,7 +107,7 @@ export class Progress {
       // One that is cut off again and again before it answers must not make the list grow.
       mayHold.set(typeUrl, [...new Set([...(mayHold.get(typeUrl) ?? []), ...sets])].slice(-maxHeld))
       // Of what it rejected it may have taken the rest, and says what it had accepted before.
-      if (acked !== undefined && statedVersion !== '') accepted.set(typeUrl, statedVersion)
+      if (acked !== undefined) accepted.set(typeUrl, statedVersion)
     }
     return { protocol, view, mayHold, accepted, clusters: this.#clusters, drains: this.#drains }
   }
