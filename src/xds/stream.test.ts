@@ -1,6 +1,7 @@
 import { create, type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { smallView } from '../../test/support/small-view.ts'
 import type { SnapshotCache } from '../cache/cache.ts'
 import { systemClock } from '../clock.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
@@ -129,7 +130,11 @@ class World {
   }
 
   async serve(...texts: readonly string[]): Promise<void> {
-    this.#snapshot = snapshot(...texts)
+    await this.serveSnapshot(snapshot(...texts))
+  }
+
+  async serveSnapshot(snapshot: Snapshot): Promise<void> {
+    this.#snapshot = snapshot
     for (const watch of this.#watches) watch(this.#snapshot)
     await vi.advanceTimersByTimeAsync(1)
   }
@@ -412,6 +417,33 @@ describe('pushes', () => {
     client.ask('cluster')
     client.ack(client.answers()[0], [], 'no')
     await vi.advanceTimersByTimeAsync(60_000)
+    expect(client.texts()).toEqual([])
+  })
+
+  test('of a listener that was rejected for its address are made a few times, while nothing that is known is there', async () => {
+    const world = new World()
+    await world.serveSnapshot(smallView('listener k=1@90', 'listener m=1@80'))
+    const client = world.connect('delta')
+    client.ask('listener')
+    const reason = "m: error adding listener: 'm' has duplicate address '127.0.0.1:80' as existing listener"
+    const responses: number[] = []
+    for (let minute = 0; minute < 120; minute++) {
+      const answers = client.answers()
+      responses.push(answers.length)
+      for (const answer of answers) client.ack(answer, [], `Error adding/updating listener(s) ${reason}`)
+      await vi.advanceTimersByTimeAsync(9_900)
+      if (minute === 0) expect(client.texts()).toEqual([])
+      await vi.advanceTimersByTimeAsync(200)
+    }
+    // After 10 s, and each time after twice as long.
+    expect(responses.flatMap((count, index) => (count > 0 ? [index] : []))).toHaveLength(7)
+    expect(Math.max(...responses)).toBe(1)
+    expect(world.logged[0]?.msg).toMatch(/it is sent again when the address is free/)
+    await world.serveSnapshot(smallView('listener k=2@90', 'listener m=1@80'))
+    const [answer, ...others] = client.answers()
+    expect(others).toEqual([])
+    client.ack(answer)
+    await vi.advanceTimersByTimeAsync(3_600_000)
     expect(client.texts()).toEqual([])
   })
 })

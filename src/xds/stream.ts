@@ -404,6 +404,7 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     }
     this.#isSettled = this.#view === this.#target && this.#wakeAtMs === Number.POSITIVE_INFINITY
     this.#hadAll = this.#isSettled
+    if (rejections !== undefined) this.#wakeAt(rejections.retryAtMs)
     this.#arm()
     // A client that lacks nothing has nothing to answer.
     if (this.#isEntering && this.#isSettled && this.types.hasAnsweredAll) this.#beIn()

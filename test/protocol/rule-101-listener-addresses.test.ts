@@ -61,4 +61,33 @@ for (const protocol of protocols) {
     accepted({ type: 'listener', resources: [at('l', 81)] }),
     server.silent(),
   )
+
+  transcript(
+    `rule 30: a listener that is rejected for its address is sent again when the other one leaves that, and not before (${protocol})`,
+    protocol,
+    given(at('l', 80)),
+    client(asks('listener')),
+    accepted({ type: 'listener', resources: ['l'] }),
+    apply(at('m', 80)),
+    server({ type: 'listener', resources: [at('m', 80)], orAlso: isSotw ? ['l'] : [] }),
+    client(
+      nack(
+        "Error adding/updating listener(s) m: error adding listener: 'm' has duplicate address '127.0.0.1:80' as existing listener",
+        { type: 'listener' },
+      ),
+    ),
+    server.silent(),
+    apply(at('k', 90)),
+    accepted({ type: 'listener', resources: [at('k', 90)], orAlso: isSotw ? ['l'] : [] }),
+    server.silent(),
+    apply(at('l', 81)),
+    server(
+      isSotw
+        ? { type: 'listener', resources: [at('k', 90), at('m', 80)] }
+        : { type: 'listener', resources: [at('m', 80)], removed: ['l'] },
+    ),
+    client(ack({ type: 'listener' })),
+    accepted({ type: 'listener', resources: [at('l', 81)], orAlso: isSotw ? ['k', 'm'] : [] }),
+    server.silent(),
+  )
 }

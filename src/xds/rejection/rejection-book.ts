@@ -3,6 +3,7 @@ import { keyOf } from '../../resource/named.ts'
 import type { Node } from '../../resource/node.ts'
 import type { Resource } from '../../resource/resource.ts'
 import type { View } from '../transition/view.ts'
+import { AddressRetries } from './address-retries.ts'
 import { StatedVersions } from './stated-versions.ts'
 
 /** A version of a resource that a node rejected, and what is to be told of it. */
@@ -31,6 +32,7 @@ export class RejectionRecord {
   #looksAbove = maxNames
   #steady: { readonly client: string; readonly view: View } | undefined
   #stated: { readonly client: string; readonly versions: StatedVersions } | undefined
+  readonly addressRetries: AddressRetries = new AddressRetries()
   /** Open streams that go by it. */
   streams = 0
   goneSinceMs = 0
@@ -49,6 +51,15 @@ export class RejectionRecord {
     this.#rejections.delete(key)
     this.#rejections.set(key, [...kept, rejection])
     if (this.#rejections.size > this.#looksAbove) this.#forgetSome(stands)
+    this.#all = undefined
+  }
+
+  /** It is to be tried again. */
+  release({ typeUrl, name, version }: Resource): void {
+    const key = keyOf({ typeUrl, name })
+    const others = (this.#rejections.get(key) ?? []).filter(({ resource }) => resource.version !== version)
+    if (others.length === 0) this.#rejections.delete(key)
+    else this.#rejections.set(key, others)
     this.#all = undefined
   }
 

@@ -15,6 +15,7 @@ import {
 } from '../protocol/subscription.ts'
 import type { Protocol } from '../stream-event.ts'
 import { setIn, type View } from '../transition/view.ts'
+import { isAddressTaken } from './address-retries.ts'
 import { acquit, type Bisection, beginBisection, isHeldBack, judge, probe, suspect } from './bisection.ts'
 import { blame, sharedBlame } from './blame.ts'
 import { heldIn, suspicionOf } from './held.ts'
@@ -62,6 +63,7 @@ export class StreamRejections {
   #kept: Quarantine = []
   /** Those that it follows from, if nothing else does. */
   #quarantined: readonly StandingRejection[] | undefined
+  #retryAtMs = Number.POSITIVE_INFINITY
 
   /**
    * `client`: its key. `snapshot`: what it should have, were nothing rejected; undefined while there is nothing to serve.
@@ -71,6 +73,7 @@ export class StreamRejections {
     this.#client = client
     this.#steady = record.viewOf(client)
     this.#snapshot = snapshot
+    record.addressRetries.noteStream()
   }
 
   /** Of the snapshot, what the client rejected. */
@@ -92,6 +95,11 @@ export class StreamRejections {
       if (bisection.tried.size === 0) dueMs = Math.min(dueMs, bisection.dueMs)
     }
     return dueMs
+  }
+
+  /** When something that the client rejected is tried again though nothing changes; it has all else until then. */
+  get retryAtMs(): number {
+    return this.#retryAtMs
   }
 
   /** Takes a newer snapshot. */
@@ -143,6 +151,15 @@ export class StreamRejections {
     for (const [typeUrl, search] of this.#searches) {
       this.#searches.set(typeUrl, { ...search, bisection: probe(search.bisection, nowMs) })
     }
+    const target = this.#targetNow(snapshot, view)
+    const { resources, nextMs } = this.#record.addressRetries.due(this.#record.rejections, snapshot, target, nowMs)
+    this.#retryAtMs = nextMs
+    if (resources.length === 0) return target
+    for (const resource of resources) this.#record.release(resource)
+    return this.#targetNow(snapshot, view)
+  }
+
+  #targetNow(snapshot: View, view: View | undefined): View {
     this.#kept = this.#quarantine()
     return targetFor(snapshot, this.#kept, this.#steady ?? view ?? snapshot, view)
   }
@@ -236,6 +253,10 @@ export class StreamRejections {
         if (resource === undefined) return []
         const accepted = this.#fallback(judged, resource)
         instead.set(name, accepted)
+        if (isAddressTaken(resource, reason)) {
+          const beside = setIn(this.#snapshot ?? { sets: new Map() }, typeUrl)
+          this.#record.addressRetries.note(resource, sent.set, beside, nowMs)
+        }
         return this.#reject(resource, accepted, reason, at)
       })
       if (search !== undefined) {
