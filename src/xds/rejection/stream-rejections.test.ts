@@ -89,6 +89,13 @@ describe('what a client keeps of a resource that it rejects in the first answer 
       [had, setOf('cluster x=3')],
     ],
     ['is nothing, when it is remembered to have none', 'nothing', 'sotw', was, [setOf('cluster y=1')]],
+    [
+      'is nothing, when it had none, and was sent the rejected one',
+      'nothing',
+      'sotw',
+      was,
+      [setOf('cluster y=1'), setOf('cluster x=3')],
+    ],
     ['is not known, when nothing is remembered', 'unknown', 'sotw', was, []],
     ['is not known, when it was the very same', 'unknown', 'sotw', was, [setOf('cluster x=3')]],
     ['is nothing, when it says so', 'nothing', 'sotw', '', []],

@@ -361,7 +361,7 @@ export class StreamRejections {
   }
 }
 
-/** Of a name, what a client had when its stream began: whether it may have had any, and what it was, the likeliest first. */
+/** Of a name, what a client had when its stream began: whether it may have had one that is not known, and what it was, the likeliest first. */
 function cameWith(
   { subscription: { acked, initialVersions }, protocol, statedVersion, earlier }: Judged,
   name: string,
@@ -371,8 +371,8 @@ function cameWith(
     const version = initialVersions?.get(name)
     return { mayHave: version !== undefined, known: known.filter((resource) => resource.version === version) }
   }
-  const mayHave = statedVersion !== '' && acked === undefined && (earlier.length === 0 || known.length > 0)
-  return { mayHave, known }
+  const mayLack = earlier.some((set) => set.get(name) === undefined)
+  return { mayHave: statedVersion !== '' && acked === undefined && !mayLack, known }
 }
 
 const intern = createInterner<Quarantine>()
