@@ -113,3 +113,31 @@ describe('what a client keeps of a resource that it rejects in the first answer 
     expect(keeps(protocol, stated, earlier, text)).toBe(kept)
   })
 })
+
+describe('a listener that is rejected for an address at which nothing else is to be', () => {
+  const snapshot = smallView('listener k=1@90', 'listener m=1@80')
+  const set = setIn(snapshot, smallResource('listener m').typeUrl)
+  const message = "Error adding/updating listener(s) m: error adding listener: 'm' has duplicate address '127.0.0.1:80'"
+
+  test.each<[string, string, number, readonly string[]]>([
+    ['is to be had again after ten seconds', '', 10_000, ['listener k=1@90', 'listener m=1@80']],
+    // The rest of the list is not known: the response stands rejected, and would not be sent.
+    [
+      'is left out until something changes, when the list of the rejected ones was cut off',
+      '...(truncated)',
+      Infinity,
+      ['listener k=1@90'],
+    ],
+  ])('%s', (_, end, retryAtMs, shown) => {
+    const rejections = new StreamRejections(new RejectionRecord(), 'client', snapshot)
+    const sent: Sent = { nonce: '1', lastPart: '1', set, isComplete: true, owed: 'all', atMs: 0 }
+    const said = `${message}${end}`
+    const subscription = noteNack(noteSent({ ...newSubscription(set.typeUrl), isWildcard: true }, sent), sent, said)
+    const verdict = { kind: 'nack', sent, message: said } as const
+    rejections.note({ subscription, protocol: 'delta', statedVersion: '', earlier: [], verdict }, 0, new Date(0))
+    const targetAt = (nowMs: number): readonly string[] => showView(rejections.target(snapshot, nowMs) ?? smallView())
+    expect(targetAt(0)).toEqual(['listener k=1@90'])
+    expect(rejections.retryAtMs).toBe(retryAtMs)
+    expect(targetAt(10_000)).toEqual(shown)
+  })
+})

@@ -247,13 +247,15 @@ export class StreamRejections {
     const { resources: suspects } = suspicion
     const found = sharedBlame(message, suspicion)
     if (found.kind === 'named') {
+      const isTaken = found.isRestApplied && sent.part === undefined && sent.isComplete
       const instead = new Map<string, Resource | undefined>()
       const rejected = [...found.reasons].flatMap(([name, reason]) => {
         const resource = sent.set.get(name)
         if (resource === undefined) return []
         const accepted = this.#fallback(judged, resource)
         instead.set(name, accepted)
-        if (isAddressTaken(resource, reason)) {
+        // Else the whole response stands rejected.
+        if (isTaken && isAddressTaken(resource, reason)) {
           const beside = setIn(this.#snapshot ?? { sets: new Map() }, typeUrl)
           this.#record.addressRetries.note(resource, sent.set, beside, nowMs)
         }
@@ -262,7 +264,6 @@ export class StreamRejections {
       if (search !== undefined) {
         this.#keep(typeUrl, search, acquit(search.bisection, new Set(found.reasons.keys()), nowMs))
       }
-      const isTaken = found.isRestApplied && sent.part === undefined && sent.isComplete
       const taken = isTaken ? noteTaken(subscription, internSet(sent.set.with(instead))) : subscription
       return { found: rejected, subscription: taken }
     }
