@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { showView, smallResource, smallView } from '../../../test/support/small-view.ts'
 import type { ResourceSet } from '../../snapshot/resource-set.ts'
-import { newSubscription, noteNack, noteSent, type Sent } from '../protocol/subscription.ts'
+import { nameSetOf } from '../protocol/names.ts'
+import { newSubscription, noteAck, noteNack, noteSent, type Sent } from '../protocol/subscription.ts'
 import type { Protocol } from '../stream-event.ts'
 import { setIn } from '../transition/view.ts'
 import { RejectionRecord } from './rejection-book.ts'
@@ -140,4 +141,30 @@ describe('a listener that is rejected for an address at which nothing else is to
     expect(rejections.retryAtMs).toBe(retryAtMs)
     expect(targetAt(10_000)).toEqual(shown)
   })
+})
+
+test('What a client accepts while a search is on is cleared, though it asks no more for another one that is suspected', () => {
+  const snapshot = smallView('route a=1', 'route b=1')
+  const set = setIn(snapshot, smallResource('route a').typeUrl)
+  const rejections = new StreamRejections(new RejectionRecord(), 'client', snapshot)
+  const sentOf = (held: ResourceSet, atMs: number): Sent => {
+    return { nonce: String(atMs), lastPart: String(atMs), set: held, isComplete: true, owed: 'all', atMs }
+  }
+  const targetAt = (nowMs: number): readonly string[] => showView(rejections.target(snapshot, nowMs) ?? smallView())
+  const judged = { protocol: 'sotw', statedVersion: '', earlier: [] } as const
+  const both = { ...newSubscription(set.typeUrl), isWildcard: true }
+  const first = sentOf(set, 0)
+  const nacked = noteNack(noteSent(both, first), first, 'no')
+  rejections.note(
+    { ...judged, subscription: nacked, verdict: { kind: 'nack', sent: first, message: 'no' } },
+    1,
+    new Date(0),
+  )
+  expect(targetAt(2)).toEqual([])
+  expect(targetAt(2000)).toEqual(['route a=1'])
+  const second = sentOf(setIn(smallView('route a=1'), set.typeUrl), 2001)
+  const acked = noteAck(noteSent(nacked, second), second)
+  const asked = { ...acked, isWildcard: false, names: nameSetOf(['a']) }
+  rejections.note({ ...judged, subscription: asked, verdict: { kind: 'ack', sent: second } }, 2500, new Date(0))
+  expect(targetAt(2501)).toEqual(['route a=1', 'route b=1'])
 })

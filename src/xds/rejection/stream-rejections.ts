@@ -294,7 +294,9 @@ export class StreamRejections {
       this.#keep(set.typeUrl, search, undefined)
       return []
     }
-    const step = judge(bisection, { set, sentAtMs: atMs + maxAgeMs, message }, nowMs)
+    // Of the others it says as much as before.
+    const { sinceMs } = search.bisection
+    const step = judge({ ...bisection, sinceMs }, { set, sentAtMs: atMs + maxAgeMs, message }, nowMs)
     this.#keep(set.typeUrl, search, step.bisection)
     return step.found.flatMap((one) => {
       const reason = nackMessage(set.typeUrl, one.message)
