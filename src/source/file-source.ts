@@ -27,8 +27,11 @@ export interface FileSourceOptions {
   readonly log: Log
 }
 
-/** Files that never hold still must not hold up all others for longer. */
+/** Files that never hold still must not hold up all others for longer... */
 const maxUnsettledMs = 2_000
+
+/** ...but it takes so many looks to see that: on a busy machine one may take all that time, and show half of a change. */
+const minLooks = 3
 
 /**
  * Every document at or below a path (MODEL.md, "Rules that hold everywhere"). Events only say when to look: a change is the
@@ -75,10 +78,10 @@ async function settledListing(
   const deadline = performance.now() + maxUnsettledMs + settleMs
   const never = createHint()
   let previous = last
-  for (;;) {
+  for (let looks = 1; ; looks++) {
     const listing = await listFiles(path, previous)
     if (signal.aborted || isSameListing(previous, listing)) return listing
-    if (performance.now() > deadline) {
+    if (looks >= minLooks && performance.now() > deadline) {
       log.warn({ path }, 'files below the path change all the time: reading them as they are')
       return listing
     }

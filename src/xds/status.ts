@@ -56,7 +56,8 @@ export interface RejectedStatus {
   readonly message: string
 }
 
-export type OriginOf = (resource: Resource) => Origin | undefined
+/** Where a resource stands that a node has. */
+export type OriginOf = (resource: Resource, node: Node) => Origin | undefined
 
 /** Reads who is connected; `admin/` and the CLI show it. */
 export interface StatusReader {
@@ -239,7 +240,7 @@ export class StreamRecord {
 
   /** Where a resource stands now. */
   placeOf(resource: Resource): Origin {
-    return this.#originOf(resource) ?? resource.origin
+    return (this.#node && this.#originOf(resource, this.#node)) ?? resource.origin
   }
 
   closed(): void {

@@ -28,7 +28,7 @@ export class StreamWarnings {
     if (this.#said.has(message)) return
     this.#said.add(message)
     const type = typeUrl === undefined ? {} : { type: wordOf(typeUrl).slice(0, maxShownLength) }
-    this.#log().warn({ ...type, reason: message }, 'client warning')
+    this.seldom({ ...type, warning: message }, 'client warning')
     this.#record.warned(message)
     this.#deps.onEvent?.({ kind: 'warning', streamId: this.#record.streamId, typeUrl, message })
   }

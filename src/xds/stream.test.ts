@@ -1,6 +1,7 @@
 import { create, type DescMessage, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { smallView } from '../../test/support/small-view.ts'
 import type { SnapshotCache } from '../cache/cache.ts'
 import { systemClock } from '../clock.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
@@ -129,7 +130,11 @@ class World {
   }
 
   async serve(...texts: readonly string[]): Promise<void> {
-    this.#snapshot = snapshot(...texts)
+    await this.serveSnapshot(snapshot(...texts))
+  }
+
+  async serveSnapshot(snapshot: Snapshot): Promise<void> {
+    this.#snapshot = snapshot
     for (const watch of this.#watches) watch(this.#snapshot)
     await vi.advanceTimersByTimeAsync(1)
   }
@@ -414,6 +419,33 @@ describe('pushes', () => {
     await vi.advanceTimersByTimeAsync(60_000)
     expect(client.texts()).toEqual([])
   })
+
+  test('of a listener that was rejected for its address are made a few times, while nothing that is known is there', async () => {
+    const world = new World()
+    await world.serveSnapshot(smallView('listener k=1@90', 'listener m=1@80'))
+    const client = world.connect('delta')
+    client.ask('listener')
+    const reason = "m: error adding listener: 'm' has duplicate address '127.0.0.1:80' as existing listener"
+    const responses: number[] = []
+    for (let minute = 0; minute < 120; minute++) {
+      const answers = client.answers()
+      responses.push(answers.length)
+      for (const answer of answers) client.ack(answer, [], `Error adding/updating listener(s) ${reason}`)
+      await vi.advanceTimersByTimeAsync(9_900)
+      if (minute === 0) expect(client.texts()).toEqual([])
+      await vi.advanceTimersByTimeAsync(200)
+    }
+    // After 10 s, and each time after twice as long.
+    expect(responses.flatMap((count, index) => (count > 0 ? [index] : []))).toHaveLength(7)
+    expect(Math.max(...responses)).toBe(1)
+    expect(world.logged[0]?.msg).toMatch(/it is sent again when the address is free/)
+    await world.serveSnapshot(smallView('listener k=2@90', 'listener m=1@80'))
+    const [answer, ...others] = client.answers()
+    expect(others).toEqual([])
+    client.ack(answer)
+    await vi.advanceTimersByTimeAsync(3_600_000)
+    expect(client.texts()).toEqual([])
+  })
 })
 
 describe('a push in parts', () => {
@@ -513,6 +545,22 @@ describe('a thousand clients', () => {
     expect(told()).toEqual(Array.from({ length: 5 }))
     await vi.advanceTimersByTimeAsync(60_000)
     expect(told().slice(5)).toEqual([995])
+  })
+
+  test.each<[string, string, (client: Client) => void]>([
+    ['warn of the same', 'client warning', (client) => client.ask('virtualHost', ['rc/a'])],
+    ['are refused for the same', 'stream refused', (client) => client.send({ node: { id: '' } })],
+  ])('that %s do so in five lines, and then in one a minute', async (_, message, act) => {
+    const world = new World()
+    await world.serve('cluster a=1')
+    for (let index = 0; index < 1000; index++) act(world.connect())
+    const other = world.connect()
+    other.send({ node: { id: 'n' }, typeUrl: 'foo.Bar' })
+    const told = () => world.logged.filter(({ msg }) => msg === message)
+    expect(told().filter(({ warning }) => !/foo.Bar/.test(String(warning)))).toHaveLength(5)
+    expect(world.logged.filter(({ warning }) => /foo.Bar/.test(String(warning)))).toHaveLength(1)
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(told().filter(({ count }) => count !== undefined)).toMatchObject([{ count: 995 }])
   })
 
   test.each(['sotw', 'delta'] as const)('of %s share the bytes of every answer and push', async (protocol) => {

@@ -26,7 +26,7 @@ import type { StreamDeps, StreamKind } from './stream-deps.ts'
 import type { Protocol } from './stream-event.ts'
 import { maxShownLength, StreamWarnings } from './stream-warning.ts'
 import { Telling } from './telling.ts'
-import type { LiveClient, Remembered } from './transition/client-memory.ts'
+import type { LiveClient, Remembered, Stated } from './transition/client-memory.ts'
 import { followersOf } from './transition/cluster-news.ts'
 import { plan } from './transition/planner.ts'
 import { Progress } from './transition/progress.ts'
@@ -152,7 +152,7 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
   }
 
   leave(): Remembered | undefined {
-    return this.#view && this.progress.leave(this.protocol, this.#view, this.types.subscriptions())
+    return this.#view && this.progress.leave(this.protocol, this.#view, this.types.values())
   }
 
   // ---- requests
@@ -254,9 +254,11 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     }
     const before = known?.subscription
     const rule = known?.rule ?? this.#ruleOf(type)
-    if (this.types.isEmpty) this.#recall(typeUrl, request)
+    const held = known === undefined ? this.#heldOf(typeUrl, request) : undefined
+    if (this.types.isEmpty) this.#recall({ ...request, typeUrl, ...(held && { initialVersions: held }) })
     const { verdict, isChanged, isRepeated, subscription: received } = read.receive(typeUrl, before, rule)
     let subscription = received
+    if (held !== undefined) subscription = { ...received, initialVersions: held.size > 0 ? held : undefined }
     if (this.#pulse !== undefined) subscription = this.#pulse.hear(subscription, request)
     if (isRepeated && !this.#mayRepeat(typeUrl)) subscription = { ...subscription, owed: before?.owed ?? noNames }
     let state = known
@@ -264,7 +266,8 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
       const owed = this.#telling?.takeOwed(typeUrl)
       if (owed !== undefined) subscription = { ...subscription, owed: addOwed(subscription.owed, owed) }
       const statedVersion = 'versionInfo' in request ? request.versionInfo : ''
-      state = { type, rule, record: this.record.typeOf(typeUrl), statedVersion, subscription }
+      const earlier = this.progress.earlierOf(typeUrl, this.protocol === 'sotw' ? statedVersion : undefined)
+      state = { type, rule, record: this.record.typeOf(typeUrl), statedVersion, earlier, subscription }
       this.types.add(typeUrl, state)
     } else this.types.put(state, subscription)
     if (verdict !== undefined && before !== undefined) {
@@ -280,12 +283,19 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     return this.#isSettled && verdict?.kind === 'ack' && !isChanged && !isOwing(subscription)
   }
 
+  /** What a delta client has that does not say it rightly, for it rejected something; undefined where it does. */
+  #heldOf(typeUrl: TypeUrl, request: Request): ReadonlyMap<string, string> | undefined {
+    const rejections = this.#verdicts?.rejections
+    if (rejections === undefined || !('initialVersions' in request)) return undefined
+    const held = rejections.held(typeUrl, request.initialVersions)
+    return held === request.initialVersions ? undefined : held
+  }
+
   /** A client that was here before goes on from where it was, not from what it should have: see `planner.ts`. */
-  #recall(typeUrl: TypeUrl, request: Request): void {
+  #recall(stated: Stated): void {
     const { memory, past, clock } = this.deps
     if (memory === undefined || this.#node === undefined || this.#typeOfService !== undefined) return
     const { protocol } = this
-    const stated = { ...request, typeUrl }
     const now = clock.now()
     let left = memory.recall(this.#clientKey, protocol, stated, now)
     memory.enter(this.#clientKey, this)
@@ -336,6 +346,7 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
       const { version } = set
       const ms = nowMs - atMs
       const isPartial = !isComplete || nacked !== undefined
+      this.types.noteAccepted(state, version)
       state.record.acked(version, ms, isPartial)
       this.deps.onEvent?.({ kind: 'ack', streamId: this.id, typeUrl, version, nonce, ms, isPartial })
       if (this.#verdicts === undefined && verdict.late === undefined) return
@@ -393,6 +404,7 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     }
     this.#isSettled = this.#view === this.#target && this.#wakeAtMs === Number.POSITIVE_INFINITY
     this.#hadAll = this.#isSettled
+    if (rejections !== undefined) this.#wakeAt(rejections.retryAtMs)
     this.#arm()
     // A client that lacks nothing has nothing to answer.
     if (this.#isEntering && this.#isSettled && this.types.hasAnsweredAll) this.#beIn()
@@ -470,7 +482,7 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
 
   #fail(code: status, details: string): void {
     if (this.#isClosed) return
-    if (code !== status.UNAVAILABLE) this.log.warn({ reason: details }, 'stream refused')
+    if (code !== status.UNAVAILABLE) this.warnings.seldom({ warning: details }, 'stream refused')
     this.#release(details)
     this.#call.end(code, details)
   }

@@ -1,4 +1,5 @@
 import type { ResourceType, TypeUrl } from '../resource/type-url.ts'
+import type { ResourceSet } from '../snapshot/resource-set.ts'
 import type { EmptyListRule } from './protocol/sotw.ts'
 import { addOwed, isOwing, type Owed, type Subscription } from './protocol/subscription.ts'
 import type { TypeRecord } from './status.ts'
@@ -8,11 +9,15 @@ export interface TypeState {
   readonly type: ResourceType | undefined
   readonly rule: EmptyListRule
   readonly record: TypeRecord
-  /** SotW: the version of it that the client had when the stream began; '' for none. */
+  /** SotW: the version of it that the client says it has: when the stream began, and after its ACKs; '' for none. */
   readonly statedVersion: string
+  /** Until its first ACK: the sets that it may have had when the stream began, where that is known. */
+  readonly earlier: readonly ResourceSet[]
   /** Changed by the book alone. */
   readonly subscription: Subscription
 }
+
+const none: readonly ResourceSet[] = []
 
 type Draft = { -readonly [Key in keyof TypeState]: TypeState[Key] }
 
@@ -50,10 +55,6 @@ export class TypeBook {
     return this.#states.values()
   }
 
-  *subscriptions(): Generator<Subscription> {
-    for (const { subscription } of this.#states.values()) yield subscription
-  }
-
   /** The names of SotW requests, as the client wrote them. */
   *writtenNames(): Generator<Uint8Array> {
     for (const { subscription } of this.#states.values()) {
@@ -70,6 +71,13 @@ export class TypeBook {
     this.#unanswered += subscription.outstanding.length - state.subscription.outstanding.length
     const draft: Draft = state
     draft.subscription = subscription
+    if (subscription.acked !== undefined) draft.earlier = none
+  }
+
+  /** The client accepted a response of this version: SotW, it states that from now on. */
+  noteAccepted(state: TypeState, version: string): void {
+    const draft: Draft = state
+    draft.statedVersion = version
   }
 
   /** After what it was told, or is to be told. */

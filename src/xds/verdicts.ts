@@ -2,6 +2,7 @@ import { formatOrigin } from '../errors.ts'
 import { wordOf } from '../resource/type-url.ts'
 import type { Conversation } from './conversation.ts'
 import type { LateRejection, Sent, Verdict } from './protocol/subscription.ts'
+import { isAddressTaken } from './rejection/address-retries.ts'
 import { nackMessage } from './rejection/nack-message.ts'
 import type { StandingRejection } from './rejection/rejection-book.ts'
 import type { StreamRejections } from './rejection/stream-rejections.ts'
@@ -75,11 +76,16 @@ export class Verdicts {
       const keeps = accepted === undefined ? 'nothing' : accepted.isReady ? accepted.version : 'unknown'
       warnings.seldom(
         { type: wordOf(typeUrl), name, version, origin: formatOrigin(origin), keeps, reason: message },
-        'client rejected a resource: it is not sent to this node again until it changes',
+        isAddressTaken(resource, message) ? rejectedForAddress : rejectedForContent,
       )
     }
   }
 }
+
+const rejectedForContent = 'client rejected a resource: it is not sent to this node again until it changes'
+
+const rejectedForAddress =
+  'client rejected a listener, for it has another one at its address: it is sent again when the address is free'
 
 /** Nobody knows yet what it is about. */
 const rejectedSomething = 'client rejected a response'

@@ -1,4 +1,5 @@
 /** The resources that cases speak of in a few letters, and what they are in Envoy's own JSON. */
+import { messageNames } from '../support/xds-names.ts'
 
 export type Json = Readonly<Record<string, unknown>>
 
@@ -23,30 +24,17 @@ interface Kind {
   readonly fields: (spec: ResourceSpec) => Json
 }
 
-/** Short words for the types of resources. */
-export const types: Readonly<Record<string, string>> = {
-  cluster: 'envoy.config.cluster.v3.Cluster',
-  endpoint: 'envoy.config.endpoint.v3.ClusterLoadAssignment',
-  secret: 'envoy.extensions.transport_sockets.tls.v3.Secret',
-  extension: 'envoy.config.core.v3.TypedExtensionConfig',
-  runtime: 'envoy.service.runtime.v3.Runtime',
-  listener: 'envoy.config.listener.v3.Listener',
-  scopedRoute: 'envoy.config.route.v3.ScopedRouteConfiguration',
-  route: 'envoy.config.route.v3.RouteConfiguration',
-  virtualHost: 'envoy.config.route.v3.VirtualHost',
-}
-
 const prefix = 'type.googleapis.com/'
 
 /** `type.googleapis.com/envoy.config.cluster.v3.Cluster` of `cluster`; any message name stands for itself. */
 export function typeUrlOf(type: string): string {
-  return `${prefix}${types[type] ?? type}`
+  return `${prefix}${messageNames[type] ?? type}`
 }
 
 /** The short word of a type URL, or the message's name. */
 export function wordOf(typeUrl: string): string {
   const message = typeUrl.startsWith(prefix) ? typeUrl.slice(prefix.length) : typeUrl
-  return Object.keys(types).find((word) => types[word] === message) ?? message
+  return Object.keys(messageNames).find((word) => messageNames[word] === message) ?? message
 }
 
 /** SotW responses of these types are the whole state of the subscription, in the specification's words. */

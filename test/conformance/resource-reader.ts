@@ -1,11 +1,12 @@
 /** The resources that a case speaks of: what is given, and what is expected. */
 import { isMap, isScalar } from 'yaml'
 import { nearestName } from '../../src/resource/json/near-name.ts'
+import { messageNames } from '../support/xds-names.ts'
 import type { Expected, ExpectedByType, ExpectedOfType, World } from './case.ts'
-import { kinds, type ResourceSpec, types } from './kinds.ts'
+import { kinds, type ResourceSpec } from './kinds.ts'
 import { type Entry, expandRange, isPresent, plainText, YamlReader } from './yaml-reader.ts'
 
-const typeWords = Object.keys(types)
+const typeWords = Object.keys(messageNames)
 
 export class ResourceReader extends YamlReader {
   protected type(node: unknown): string {

@@ -13,6 +13,7 @@ import {
 } from '@bufbuild/protobuf'
 import { Client, type ClientDuplexStream, credentials, status } from '@grpc/grpc-js'
 import { type EnvoyApi, loadEnvoyApi } from '../../src/resource/envoy-api.ts'
+import { nameIn, services } from '../support/xds-names.ts'
 import type { Protocol } from './case.ts'
 import { type Json, wordOf } from './kinds.ts'
 
@@ -71,37 +72,6 @@ export interface StreamTarget {
   readonly limitBytes?: number
 }
 
-interface Methods {
-  readonly service: string
-  readonly sotw?: string
-  readonly delta: string
-}
-
-const methods: Readonly<Record<string, Methods>> = {
-  ads: {
-    service: 'discovery.v3.AggregatedDiscoveryService',
-    sotw: 'StreamAggregatedResources',
-    delta: 'DeltaAggregatedResources',
-  },
-  cluster: { service: 'cluster.v3.ClusterDiscoveryService', sotw: 'StreamClusters', delta: 'DeltaClusters' },
-  endpoint: { service: 'endpoint.v3.EndpointDiscoveryService', sotw: 'StreamEndpoints', delta: 'DeltaEndpoints' },
-  listener: { service: 'listener.v3.ListenerDiscoveryService', sotw: 'StreamListeners', delta: 'DeltaListeners' },
-  route: { service: 'route.v3.RouteDiscoveryService', sotw: 'StreamRoutes', delta: 'DeltaRoutes' },
-  scopedRoute: {
-    service: 'route.v3.ScopedRoutesDiscoveryService',
-    sotw: 'StreamScopedRoutes',
-    delta: 'DeltaScopedRoutes',
-  },
-  virtualHost: { service: 'route.v3.VirtualHostDiscoveryService', delta: 'DeltaVirtualHosts' },
-  secret: { service: 'secret.v3.SecretDiscoveryService', sotw: 'StreamSecrets', delta: 'DeltaSecrets' },
-  runtime: { service: 'runtime.v3.RuntimeDiscoveryService', sotw: 'StreamRuntime', delta: 'DeltaRuntime' },
-  extension: {
-    service: 'extension.v3.ExtensionConfigDiscoveryService',
-    sotw: 'StreamExtensionConfigs',
-    delta: 'DeltaExtensionConfigs',
-  },
-}
-
 /** Loads the descriptors. */
 export function loadWire(): Wire {
   const api = loadEnvoyApi()
@@ -141,7 +111,7 @@ interface Coding {
 
 function openStream(target: StreamTarget, listener: StreamListener, coding: Coding): WireStream {
   const { address, protocol, service, limitBytes = -1 } = target
-  const known = methods[service]
+  const known = services[service]
   const method = known?.[protocol]
   if (known === undefined || method === undefined) throw new Error(`${service} has no ${protocol} method`)
   const client = new Client(address, credentials.createInsecure(), {
@@ -150,7 +120,7 @@ function openStream(target: StreamTarget, listener: StreamListener, coding: Codi
     'grpc.enable_http_proxy': 0,
   })
   const call: ClientDuplexStream<Json, Response> = client.makeBidiStreamRequest(
-    `/envoy.service.${known.service}/${method}`,
+    `/${known.service}/${method}`,
     coding.write,
     coding.read,
   )
@@ -228,17 +198,4 @@ function readerOf(api: EnvoyApi): (protocol: Protocol, bytes: Uint8Array) => Res
       removed: message.removedResources ?? [],
     }
   }
-}
-
-/** Every resource of Envoy's has its name in field 1: tag 0x0a, length, text. What has none, has the name ''. */
-function nameIn(bytes: Uint8Array): string {
-  if (bytes[0] !== 0x0a) return ''
-  let length = 0
-  let at = 1
-  for (let shift = 0; ; shift += 7) {
-    const byte = bytes[at++] ?? 0
-    length |= (byte & 0x7f) << shift
-    if (byte < 0x80) break
-  }
-  return Buffer.from(bytes.subarray(at, at + length)).toString('utf8')
 }

@@ -3,11 +3,12 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect } from 'vitest'
 import { atTestEnd } from '../support/at-test-end.ts'
 import { builtMain, ensureBuilt } from '../support/built-command.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
 import { eventually } from '../support/poll.ts'
+import { testBeside } from '../support/side-by-side.ts'
 import { tempDir } from '../support/temp.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -71,7 +72,7 @@ async function processesOf(directory: string): Promise<string> {
 beforeAll(async () => await ensureBuilt(), 120_000)
 
 describeWithEnvoy('the demo', (envoy) => {
-  test('moves the split while requests flow, without a failed one, and cleans up', async () => {
+  testBeside('moves the split while requests flow, without a failed one, and cleans up', async () => {
     const { code, text, left } = await runDemo({ ENVOY_BIN: envoy })
     expect(text).toMatch(/✓ stock Envoy +\d+\.\d+\.\d+ /)
     expect(text).toMatch(/✓ control plane +\$ fairlead serve --config /)
@@ -86,7 +87,7 @@ describeWithEnvoy('the demo', (envoy) => {
     expect([code, left]).toEqual([0, []])
   })
 
-  test('interrupted, ends what it started and leaves nothing behind', async () => {
+  testBeside('interrupted, ends what it started and leaves nothing behind', async () => {
     let directory = ''
     const { code, text, left } = await runDemo(
       { ENVOY_BIN: envoy, FAIRLEAD_DEMO_SECONDS: '60' },
@@ -104,7 +105,7 @@ describeWithEnvoy('the demo', (envoy) => {
 })
 
 describeWithEnvoy('the demo of the shop', (envoy) => {
-  test('moves a canary, loses a zone and lets out only what may, without a failed request', async () => {
+  testBeside('moves a canary, loses a zone and lets out only what may, without a failed request', async () => {
     const { code, text, left } = await runDemo({ ENVOY_BIN: envoy }, undefined, 'shop')
     expect(text).toMatch(/✓ the shop +12 services, 26 endpoints in the zones a and b/)
     expect(text).toMatch(/- {2}- \{service: catalog, version: v2, weight: 10\}\n.*\+ {2}- .*weight: 50\}/)
@@ -114,12 +115,12 @@ describeWithEnvoy('the demo of the shop', (envoy) => {
     expect([code, left]).toEqual([0, []])
   })
 
-  test('knows its demos', async () => {
+  testBeside('knows its demos', async () => {
     const { code, text } = await runDemo({ ENVOY_BIN: envoy }, undefined, 'shopp')
     expect([code, text]).toEqual([2, 'there is no demo shopp: npm run demo, or npm run demo -- shop\n'])
   })
 
-  test('is written in at most 150 lines', () => {
+  testBeside('is written in at most 150 lines', async () => {
     const directory = join(root, 'examples/shop/config')
     const files = readdirSync(directory).map((file) => readFileSync(join(directory, file), 'utf8'))
     expect(files.join('').split('\n').length).toBeLessThanOrEqual(150)
@@ -128,7 +129,7 @@ describeWithEnvoy('the demo of the shop', (envoy) => {
 })
 
 describe('the demo without an Envoy', () => {
-  test('says what is missing, shows what would be streamed, and fails', async () => {
+  testBeside('says what is missing, shows what would be streamed, and fails', async () => {
     const { code, text, left } = await runDemo({ ENVOY_BIN: '/nothere/envoy' })
     expect(text).toContain('# routes, version ')
     expect(text).toContain('weight: 90')
@@ -167,7 +168,7 @@ describe('the built command', () => {
   const example = join(root, 'examples/envoy/config')
   const serve = ['serve', '--config', example, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0']
 
-  test.each<[readonly string[], Partial<Record<keyof Result, unknown>>]>([
+  const exits: readonly (readonly [readonly string[], Partial<Record<keyof Result, unknown>>])[] = [
     [['version'], { code: 0, err: '', out: expect.stringMatching(/^fairlead +\d/) }],
     [['validate', example], { code: 0, err: '' }],
     [['validate', join(root, 'package.json')], { code: 1, err: '', out: expect.stringContaining('error: ') }],
@@ -177,17 +178,20 @@ describe('the built command', () => {
     ],
     [['servee'], { code: 2, out: '', err: expect.stringContaining('Did you mean serve?') }],
     [['nodes', '--server', 'http://127.0.0.1:9'], { code: 3, out: '' }],
-  ])('%j exits as documented', async (args, expected) => {
-    expect(await run(args)).toMatchObject(expected)
-  })
+  ]
+  for (const [args, expected] of exits) {
+    testBeside(`${JSON.stringify(args)} exits as documented`, async () => {
+      expect(await run(args)).toMatchObject(expected)
+    })
+  }
 
-  test('runs through a link, as npm installs it', async () => {
+  testBeside('runs through a link, as npm installs it', async () => {
     const link = join(tempDir(), 'fairlead')
     symlinkSync(builtMain, link)
     expect(await run(['--version'], undefined, link)).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\./) })
   })
 
-  test('is content with a reader that has seen enough', async () => {
+  testBeside('is content with a reader that has seen enough', async () => {
     const line = `"${process.execPath}" "${builtMain}" validate "${join(root, 'package.json')}" --json | head -c 1`
     const child = spawn('bash', ['-o', 'pipefail', '-c', line], { stdio: ['ignore', 'pipe', 'pipe'] })
     let err = ''
@@ -199,19 +203,21 @@ describe('the built command', () => {
     expect([child.exitCode === 0 || child.exitCode === 1, err]).toEqual([true, ''])
   })
 
-  test.each(['SIGTERM', 'SIGINT'] as const)('serves until %s, drains, and exits 0', async (signal) => {
-    let isSent = false
-    const { code, out, err } = await run(serve, (text, kill) => {
-      if (isSent || !text.includes('"configuration in force"')) return
-      isSent = true
-      kill(signal)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    testBeside(`serves until ${signal}, drains, and exits 0`, async () => {
+      let isSent = false
+      const { code, out, err } = await run(serve, (text, kill) => {
+        if (isSent || !text.includes('"configuration in force"')) return
+        isSent = true
+        kill(signal)
+      })
+      expect([code, out]).toEqual([0, ''])
+      const messages = err
+        .trimEnd()
+        .split('\n')
+        .map((line) => (JSON.parse(line) as { msg: string }).msg)
+      expect(messages[0]).toBe('fairlead is up')
+      expect(messages.slice(-2)).toEqual([expect.stringContaining('draining'), 'stopped'])
     })
-    expect([code, out]).toEqual([0, ''])
-    const messages = err
-      .trimEnd()
-      .split('\n')
-      .map((line) => (JSON.parse(line) as { msg: string }).msg)
-    expect(messages[0]).toBe('fairlead is up')
-    expect(messages.slice(-2)).toEqual([expect.stringContaining('draining'), 'stopped'])
-  })
+  }
 })

@@ -2,11 +2,11 @@ import { Agent, request } from 'node:http'
 import { expect } from 'vitest'
 import { atTestEnd } from '../support/at-test-end.ts'
 import { startBackend } from '../support/backend.ts'
-import { testBothProtocols } from '../support/both-protocols.ts'
 import { type Changes, cluster, endpoints, listener, removed, routesTo } from '../support/documents.ts'
 import { backendOf, type Edge, startEdge } from '../support/edge.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
 import { eventually } from '../support/poll.ts'
+import { testBothProtocols } from '../support/side-by-side.ts'
 import type { Protocol } from '../support/wire-client.ts'
 
 const listenerTo = (name: string): Changes =>

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { startBackend } from '../support/backend.ts'
 import { createAuthority } from '../support/certificates.ts'
 import { problemsOf, rejections } from '../support/control-plane.ts'
@@ -24,6 +24,7 @@ import { backendOf, get, startEdge } from '../support/edge.ts'
 import { startLoad } from '../support/load.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
 import { eventually } from '../support/poll.ts'
+import { testBeside, testBothProtocols } from '../support/side-by-side.ts'
 
 /** Far below the 15 s after which Envoy gives up waiting, and enough for a busy machine. */
 const soonMs = 3_000
@@ -73,102 +74,103 @@ function rollout(percent: number): Changes {
 }
 
 describeWithEnvoy('through a stock Envoy, written as raw resources,', () => {
-  describe.each(['sotw', 'delta'] as const)('over %s', (protocol) => {
-    test('weights split the requests', async () => {
-      const weights = [
-        { name: 'one', weight: 80 },
-        { name: 'two', weight: 20 },
-      ]
-      const { envoy } = await startEdge({
-        protocol,
-        documents: {
-          ...(await service('one')),
-          ...(await service('two')),
-          ...listener('http', { routes: rds('routes') }),
-          ...routeConfiguration('routes', routesTo({ weighted_clusters: { clusters: weights } })),
-        },
-      })
-      const load = startLoad({ port: await envoy.listenerPort('http'), rate: 500 })
-      await load.next(500)
-      const { failed, ok, byBackend } = await load.stop()
-      expect(failed).toBe(0)
-      // Five standard deviations of such a draw.
-      expect(Math.abs((byBackend['two'] ?? 0) / ok - 0.2)).toBeLessThan(0.09)
+  testBothProtocols('over %s weights split the requests', async (protocol) => {
+    const weights = [
+      { name: 'one', weight: 80 },
+      { name: 'two', weight: 20 },
+    ]
+    const { envoy } = await startEdge({
+      protocol,
+      documents: {
+        ...(await service('one')),
+        ...(await service('two')),
+        ...listener('http', { routes: rds('routes') }),
+        ...routeConfiguration('routes', routesTo({ weighted_clusters: { clusters: weights } })),
+      },
     })
+    const load = startLoad({ port: await envoy.listenerPort('http'), rate: 500 })
+    await load.next(500)
+    const { failed, ok, byBackend } = await load.stop()
+    expect(failed).toBe(0)
+    // Five standard deviations of such a draw.
+    expect(Math.abs((byBackend['two'] ?? 0) / ok - 0.2)).toBeLessThan(0.09)
+  })
 
-    test('mutual TLS on both sides takes certificates and authorities by SDS', async () => {
-      const [inside, outside, stranger] = [await createAuthority(), await createAuthority(), await createAuthority()]
-      const [upstream, proxy] = [await inside.issue({ name: 'shop' }), await inside.issue({ name: 'proxy' })]
-      const [server, client] = [await outside.issue({ name: 'edge' }), await outside.issue({ name: 'client' })]
-      const backend = await startBackend({ name: 'shop', tls: { ...upstream, clientCa: inside.certificate } })
-      const authority = (pem: string): Json => ({ validation_context: { trusted_ca: { inline_string: pem } } })
-      const validatedBy = (name: string): Json => ({
-        validation_context_sds_secret_config: { name, sds_config: ads },
-      })
-      const transport_socket = tlsSocket('Upstream', {
-        sni: 'localhost',
-        common_tls_context: { ...tlsBySecret('proxy'), ...validatedBy('inside') },
-      })
-      const { envoy, store, controlPlane } = await startEdge({
-        protocol,
-        documents: {
-          ...cluster('shop', { transport_socket, ...oneRequestPerConnection }),
-          ...endpoints('shop', backend),
-          ...routeConfiguration('routes', routesTo('shop')),
-          ...listener('https', { routes: rds('routes'), tls: { ...tlsBySecret('edge'), ...validatedBy('outside') } }),
-          ...secret('proxy', { tls_certificate: tlsCertificate(proxy) }),
-          ...secret('edge', { tls_certificate: tlsCertificate(server) }),
-          ...secret('inside', authority(inside.certificate)),
-          ...secret('outside', authority(outside.certificate)),
-        },
-      })
-      const tls = { ca: outside.certificate, certificate: client.certificate, key: client.key }
-      const load = startLoad({ port: await envoy.listenerPort('https'), rate: 20, connections: 0, tls })
-      await load.next(20, { from: 'shop' })
-      expect(load.report()).toMatchObject({ failed: 0, failures: [] })
-
-      // Nobody that Envoy trusts vouches for the backend any more: so it was asked for.
-      await store.write(secret('inside', authority(stranger.certificate)))
-      await envoy.waitForStat('cluster.shop.ssl.fail_verify_error', (count) => count > 0)
-      await load.stop()
-      expect(await rejections(controlPlane)).toBe(0)
-      expect(problemsOf(controlPlane)).toEqual([])
+  testBothProtocols('over %s mutual TLS on both sides takes certificates and authorities by SDS', async (protocol) => {
+    const [inside, outside, stranger] = [await createAuthority(), await createAuthority(), await createAuthority()]
+    const [upstream, proxy] = [await inside.issue({ name: 'shop' }), await inside.issue({ name: 'proxy' })]
+    const [server, client] = [await outside.issue({ name: 'edge' }), await outside.issue({ name: 'client' })]
+    const backend = await startBackend({ name: 'shop', tls: { ...upstream, clientCa: inside.certificate } })
+    const authority = (pem: string): Json => ({ validation_context: { trusted_ca: { inline_string: pem } } })
+    const validatedBy = (name: string): Json => ({
+      validation_context_sds_secret_config: { name, sds_config: ads },
     })
-
-    test('a scope chooses the routes, and may take over those of another', async () => {
-      const element = { key: 'id', separator: ':' }
-      const fragments = [{ header_value_extractor: { name: 'x-tenant', element_separator: ';', element } }]
-      const scoped_routes = {
-        name: 'tenants',
-        scope_key_builder: { fragments },
-        rds_config_source: ads,
-        scoped_rds: { scoped_rds_config_source: ads },
-      }
-      const { envoy, store, controlPlane } = await startEdge({
-        protocol,
-        documents: {
-          ...(await service('one')),
-          ...(await service('two')),
-          ...listener('http', { routes: { scoped_routes } }),
-          ...routeConfiguration('of-one', routesTo('one')),
-          ...routeConfiguration('of-two', routesTo('two')),
-          ...scope('a', 'of-one'),
-          ...scope('b', 'of-two'),
-        },
-      })
-      const port = await envoy.listenerPort('http')
-      const tenant = (id: string) => ({ headers: { 'x-tenant': `id:${id}` } })
-      await eventually(async () => (await backendOf(port, tenant('a'))) === 'one')
-      await eventually(async () => (await backendOf(port, tenant('b'))) === 'two')
-      expect((await get(port, tenant('c'))).status).toBe(404)
-
-      await store.write({ ...scope('a', 'of-two'), ...removed('scope/b', 'route/of-one') })
-      await eventually(async () => (await backendOf(port, tenant('a'))) === 'two', { timeoutMs: soonMs })
-      await eventually(async () => (await get(port, tenant('b'))).status === 404, { timeoutMs: soonMs })
-      expect(await rejections(controlPlane)).toBe(0)
+    const transport_socket = tlsSocket('Upstream', {
+      sni: 'localhost',
+      common_tls_context: { ...tlsBySecret('proxy'), ...validatedBy('inside') },
     })
+    const { envoy, store, controlPlane } = await startEdge({
+      protocol,
+      documents: {
+        ...cluster('shop', { transport_socket, ...oneRequestPerConnection }),
+        ...endpoints('shop', backend),
+        ...routeConfiguration('routes', routesTo('shop')),
+        ...listener('https', { routes: rds('routes'), tls: { ...tlsBySecret('edge'), ...validatedBy('outside') } }),
+        ...secret('proxy', { tls_certificate: tlsCertificate(proxy) }),
+        ...secret('edge', { tls_certificate: tlsCertificate(server) }),
+        ...secret('inside', authority(inside.certificate)),
+        ...secret('outside', authority(outside.certificate)),
+      },
+    })
+    const tls = { ca: outside.certificate, certificate: client.certificate, key: client.key }
+    const load = startLoad({ port: await envoy.listenerPort('https'), rate: 20, connections: 0, tls })
+    await load.next(20, { from: 'shop' })
+    expect(load.report()).toMatchObject({ failed: 0, failures: [] })
 
-    test('a filter by ECDS and a runtime layer by RTDS change without a touch of the listener', async () => {
+    // Nobody that Envoy trusts vouches for the backend any more: so it was asked for.
+    await store.write(secret('inside', authority(stranger.certificate)))
+    await envoy.waitForStat('cluster.shop.ssl.fail_verify_error', (count) => count > 0)
+    await load.stop()
+    expect(await rejections(controlPlane)).toBe(0)
+    expect(problemsOf(controlPlane)).toEqual([])
+  })
+
+  testBothProtocols('over %s a scope chooses the routes, and may take over those of another', async (protocol) => {
+    const element = { key: 'id', separator: ':' }
+    const fragments = [{ header_value_extractor: { name: 'x-tenant', element_separator: ';', element } }]
+    const scoped_routes = {
+      name: 'tenants',
+      scope_key_builder: { fragments },
+      rds_config_source: ads,
+      scoped_rds: { scoped_rds_config_source: ads },
+    }
+    const { envoy, store, controlPlane } = await startEdge({
+      protocol,
+      documents: {
+        ...(await service('one')),
+        ...(await service('two')),
+        ...listener('http', { routes: { scoped_routes } }),
+        ...routeConfiguration('of-one', routesTo('one')),
+        ...routeConfiguration('of-two', routesTo('two')),
+        ...scope('a', 'of-one'),
+        ...scope('b', 'of-two'),
+      },
+    })
+    const port = await envoy.listenerPort('http')
+    const tenant = (id: string) => ({ headers: { 'x-tenant': `id:${id}` } })
+    await eventually(async () => (await backendOf(port, tenant('a'))) === 'one')
+    await eventually(async () => (await backendOf(port, tenant('b'))) === 'two')
+    expect((await get(port, tenant('c'))).status).toBe(404)
+
+    await store.write({ ...scope('a', 'of-two'), ...removed('scope/b', 'route/of-one') })
+    await eventually(async () => (await backendOf(port, tenant('a'))) === 'two', { timeoutMs: soonMs })
+    await eventually(async () => (await get(port, tenant('b'))).status === 404, { timeoutMs: soonMs })
+    expect(await rejections(controlPlane)).toBe(0)
+  })
+
+  testBothProtocols(
+    'over %s a filter by ECDS and a runtime layer by RTDS change without a touch of the listener',
+    async (protocol) => {
       const discovered = {
         name: 'fault',
         config_discovery: {
@@ -218,30 +220,35 @@ describeWithEnvoy('through a stock Envoy, written as raw resources,', () => {
       expect(await envoy.stat('listener_manager.lds.update_success')).toBe(updates)
       expect(await envoy.stat('listener_manager.listener_modified')).toBe(0)
       expect(await rejections(controlPlane)).toBe(0)
-    })
-  })
+    },
+  )
 
-  test('virtual hosts come on demand by VHDS over delta, and an unknown host is told so at once (rule 50)', async () => {
-    const on_demand = { name: 'envoy.filters.http.on_demand', typed_config: httpFilter('on_demand.v3.OnDemand') }
-    const { envoy, store, controlPlane } = await startEdge({
-      documents: {
-        ...(await service('one')),
-        ...(await service('two')),
-        ...listener('http', { routes: rds('routes'), filters: [on_demand] }),
-        ...routeConfiguration('routes', { vhds: { config_source: ads } }),
-        ...virtualHost('known.example', 'one'),
-      },
-      liveMs: soonMs,
-    })
-    const port = await envoy.listenerPort('http', soonMs)
-    expect(await backendOf(port, { host: 'known.example', timeoutMs: soonMs })).toBe('one')
-    expect((await get(port, { host: 'unknown.example', timeoutMs: soonMs })).status).toBe(404)
+  testBeside(
+    'virtual hosts come on demand by VHDS over delta, and an unknown host is told so at once (rule 50)',
+    async () => {
+      const on_demand = { name: 'envoy.filters.http.on_demand', typed_config: httpFilter('on_demand.v3.OnDemand') }
+      const { envoy, store, controlPlane } = await startEdge({
+        documents: {
+          ...(await service('one')),
+          ...(await service('two')),
+          ...listener('http', { routes: rds('routes'), filters: [on_demand] }),
+          ...routeConfiguration('routes', { vhds: { config_source: ads } }),
+          ...virtualHost('known.example', 'one'),
+        },
+        liveMs: soonMs,
+      })
+      const port = await envoy.listenerPort('http', soonMs)
+      expect(await backendOf(port, { host: 'known.example', timeoutMs: soonMs })).toBe('one')
+      expect((await get(port, { host: 'unknown.example', timeoutMs: soonMs })).status).toBe(404)
 
-    await store.write(virtualHost('unknown.example', 'two'))
-    await eventually(async () => (await backendOf(port, { host: 'unknown.example' })) === 'two', { timeoutMs: soonMs })
-    await store.write(removed('host/routes/known.example'))
-    await eventually(async () => (await get(port, { host: 'known.example' })).status === 404, { timeoutMs: soonMs })
-    expect(await rejections(controlPlane)).toBe(0)
-    expect(problemsOf(controlPlane)).toEqual([])
-  })
+      await store.write(virtualHost('unknown.example', 'two'))
+      await eventually(async () => (await backendOf(port, { host: 'unknown.example' })) === 'two', {
+        timeoutMs: soonMs,
+      })
+      await store.write(removed('host/routes/known.example'))
+      await eventually(async () => (await get(port, { host: 'known.example' })).status === 404, { timeoutMs: soonMs })
+      expect(await rejections(controlPlane)).toBe(0)
+      expect(problemsOf(controlPlane)).toEqual([])
+    },
+  )
 })

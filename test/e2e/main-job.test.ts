@@ -1,10 +1,10 @@
 import { describe, expect } from 'vitest'
 import { atTestEnd } from '../support/at-test-end.ts'
-import { testBothProtocols } from '../support/both-protocols.ts'
 import { createEtcdStore, createFileStore, type DocumentStore } from '../support/document-store.ts'
 import { startEtcd } from '../support/etcd.ts'
 import { runMainJob } from '../support/main-job.ts'
 import { describeWithEnvoy, describeWithEtcd } from '../support/needs.ts'
+import { testBothProtocols } from '../support/side-by-side.ts'
 
 const rounds = process.env['FAIRLEAD_TEST_LONG'] === '1' ? 15 : 2
 

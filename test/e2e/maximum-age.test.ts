@@ -1,6 +1,5 @@
 import { expect } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
-import { testBothProtocols } from '../support/both-protocols.ts'
 import { problemsOf, rejections, startControlPlane } from '../support/control-plane.ts'
 import { isLong } from '../support/conversation.ts'
 import { createFileStore } from '../support/document-store.ts'
@@ -9,6 +8,7 @@ import { startEnvoy } from '../support/envoy.ts'
 import { startLoad } from '../support/load.ts'
 import { startMovingShop } from '../support/moving-shop.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
+import { testBothProtocols } from '../support/side-by-side.ts'
 
 const ageS = isLong ? 5 : 2
 const soakS = isLong ? 120 : 9

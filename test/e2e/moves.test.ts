@@ -1,6 +1,6 @@
-import { beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
-import { asOneOfSeveral, atTestEnd } from '../support/at-test-end.ts'
+import { atTestEnd } from '../support/at-test-end.ts'
 import { problemsOf, rejections, startControlPlane } from '../support/control-plane.ts'
 import { createEtcdStore, createFileStore, type DocumentStore } from '../support/document-store.ts'
 import { type Changes, listener, rds, routeConfiguration, routesTo } from '../support/documents.ts'
@@ -9,6 +9,7 @@ import { startEtcd, type TestEtcd } from '../support/etcd.ts'
 import { startLoad } from '../support/load.ts'
 import { type MovingShop, startMovingShop } from '../support/moving-shop.ts'
 import { describeWithEnvoy, describeWithEtcd } from '../support/needs.ts'
+import { testBeside } from '../support/side-by-side.ts'
 import { type Protocol, type WireResponse, wordOf } from '../support/wire-client.ts'
 import { startWireTap } from '../support/wire-tap.ts'
 
@@ -110,8 +111,9 @@ function transition(shop: MovingShop, round: number, protocol: Protocol, user: U
 describeWithEnvoy('what names a cluster moves to a new one, while the old one is deleted in the same write', () => {
   const testAll = (openStore: () => DocumentStore, chosen: readonly Case[]): void => {
     for (const { protocol, user } of chosen) {
-      test.concurrent(`${user.moves} times over ${protocol} without a failed request: ${user.name}`, (context) =>
-        asOneOfSeveral(context, () => moveUnderLoad(openStore(), protocol, user)))
+      testBeside(`${user.moves} times over ${protocol} without a failed request: ${user.name}`, () =>
+        moveUnderLoad(openStore(), protocol, user),
+      )
     }
   }
 

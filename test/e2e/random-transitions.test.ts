@@ -1,7 +1,6 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
-import { asOneOfSeveral } from '../support/at-test-end.ts'
 import { startBackend } from '../support/backend.ts'
 import { createAuthority } from '../support/certificates.ts'
 import { problemsOf, rejections, startControlPlane } from '../support/control-plane.ts'
@@ -15,14 +14,23 @@ import { eventually } from '../support/poll.ts'
 import { type Claim, startPromisedLoad } from '../support/promised-load.ts'
 import { createRandom, type Random, seedsOf } from '../support/random.ts'
 import { firstWorld, nextWorld } from '../support/random-transition.ts'
-import { changesBetween, documentsOf, type Ground, hosts, promisedAt, type World } from '../support/random-world.ts'
+import {
+  changesBetween,
+  documentsOf,
+  type Ground,
+  hosts,
+  isMovedTo,
+  promisedAt,
+  type World,
+} from '../support/random-world.ts'
+import { testBeside } from '../support/side-by-side.ts'
 import { type Protocol, type WireResponse, wordOf } from '../support/wire-client.ts'
 import { startWireTap, type WireTap } from '../support/wire-tap.ts'
 
 const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
 
 /** For each seed. */
-const transitions = Number(process.env['FAIRLEAD_TEST_TRANSITIONS'] ?? (isLong ? 200 : 15))
+const transitions = Number(process.env['FAIRLEAD_TEST_TRANSITIONS'] ?? (isLong ? 250 : 15))
 
 /** Each way: the order of a transition shows only when answers take time. */
 const delayMs = 5
@@ -63,7 +71,8 @@ interface Reign {
 /** What every one of these worlds answers, and may: requests that must not fail while any of them may be in force. */
 function claimsOf(reigns: readonly Reign[], ground: Ground): Claim[] {
   const worlds = reigns.map(({ world }) => world)
-  return ground.ports.flatMap((port) =>
+  const ports = ground.ports.filter((port) => !isMovedTo(worlds, port))
+  return ports.flatMap((port) =>
     hosts.flatMap((host) => {
       const promised = promisedAt(worlds, ground, port, host)
       return promised === undefined ? [] : [{ port, host, isTls: promised.isTls, mayKeepAlive: !promised.isTcp }]
@@ -93,7 +102,27 @@ function neededFor(
     const name = `${word}_manager.${word}_${what}`
     if (name in needed) needed[name] = (needed[name] ?? 0) + 1
   }
+  // A listener that leaves its port to another is taken away, and comes back.
+  const gone = displacedListeners(before, after)
+  for (const [what, count] of [
+    ['added', gone],
+    ['modified', -gone],
+    ['removed', gone],
+  ] as const) {
+    const name = `listener_manager.listener_${what}`
+    needed[name] = (needed[name] ?? 0) + count
+  }
   return needed
+}
+
+function displacedListeners(before: Readonly<Record<string, Json>>, after: Readonly<Record<string, Json>>): number {
+  const addressOf = (json: Json): string => JSON.stringify(json['address'])
+  const listeners = Object.entries(after).filter(([key]) => key.startsWith('listener/'))
+  return listeners.filter(([key, json]) => {
+    const old = before[key]
+    if (old === undefined || addressOf(old) === addressOf(json)) return false
+    return listeners.some(([other, taker]) => other !== key && addressOf(taker) === addressOf(old))
+  }).length
 }
 
 function sumOf(counts: Readonly<Record<string, number>>, word: string): number {
@@ -140,9 +169,12 @@ async function playTransitions(protocol: Protocol, seed: number): Promise<void> 
       ...tap.responses.slice(from.tapped).map(lineOf),
     ].join('\n')
   const failures = (): number => {
-    // Envoy cuts what is not answered when its drain time is over: this machine may be too busy to answer in time.
+    // Envoy cuts what is not answered when its drain time is over: this machine may be too busy to answer in time, or to ask
+    // often enough on a kept-alive connection to be told of its end.
     const isBusy = stalls.max > 300e6 || load.slowestMs > 500
-    const cut = load.broken.filter(({ ms, reason }) => ms > 500 && reason.startsWith('ECONNRESET'))
+    const cut = load.broken.filter(
+      ({ ms, isKeptAlive, reason }) => (isKeptAlive || ms > 500) && reason.startsWith('ECONNRESET'),
+    )
     return load.broken.length - (isBusy ? cut.length : 0)
   }
   const check = (from: Reign): void => {
@@ -193,10 +225,14 @@ async function playTransitions(protocol: Protocol, seed: number): Promise<void> 
     const after = await countersOf(envoy)
     const counted = Object.fromEntries(counters.map((name) => [name, (after[name] ?? 0) - (before[name] ?? 0)]))
     if (live.length === 2) expect(counted, tell(oldest)).toEqual(needed)
-    // What was to go and is wanted again is changed instead of removed and added.
-    else
-      for (const word of ['cluster', 'listener'])
-        expect(sumOf(counted, word), `${word}s: ${tell(oldest)}`).toBeLessThanOrEqual(sumOf(needed, word))
+    // What was to go and is wanted again is changed instead of removed and added; and of two moves one may be seen, in which
+    // a listener leaves its port to another.
+    else {
+      const displaced = live.flatMap((a) => live.map((b) => displacedListeners(a.documents, b.documents)))
+      const more = { cluster: 0, listener: displaced.reduce((sum, count) => sum + count, 0) }
+      for (const word of ['cluster', 'listener'] as const)
+        expect(sumOf(counted, word), `${word}s: ${tell(oldest)}`).toBeLessThanOrEqual(sumOf(needed, word) + more[word])
+    }
     for (const old of live.slice(0, -1)) old.untilMs = load.now()
     live = [reign]
     await load.claim(claimsOf(live, ground))
@@ -235,12 +271,12 @@ function protocolsOf(seed: number): readonly Protocol[] {
 }
 
 describeWithEnvoy('a stock Envoy that random changes come upon under load', () => {
-  for (const seed of seedsOf(isLong ? 5 : 2)) {
+  for (const seed of seedsOf(isLong ? 4 : 2)) {
     for (const protocol of protocolsOf(seed)) {
-      test.concurrent(
+      testBeside(
         `takes ${transitions} of them over ${protocol} without a failed request, and changes nothing else (seed ${seed})`,
+        () => playTransitions(protocol, seed),
         { timeout: 60_000 + transitions * 5_000 },
-        (context) => asOneOfSeveral(context, () => playTransitions(protocol, seed)),
       )
     }
   }

@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { nodes, problems } from '../support/admin-client.ts'
 import { startBackend } from '../support/backend.ts'
-import { testBothProtocols } from '../support/both-protocols.ts'
 import { runCommand } from '../support/command.ts'
 import { metric, rejections } from '../support/control-plane.ts'
 import {
@@ -22,6 +21,7 @@ import { startLoad } from '../support/load.ts'
 import { lowPort } from '../support/low-port.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
 import { eventually } from '../support/poll.ts'
+import { testBothProtocols } from '../support/side-by-side.ts'
 
 /** What the API's rules allow and Envoy does not take. */
 const noFile: Json = {

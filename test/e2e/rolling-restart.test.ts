@@ -14,7 +14,7 @@ import { type ServerProcess, startServer } from '../support/server-process.ts'
 import { openStream, typeUrlOf } from '../support/wire-client.ts'
 
 const protocols = ['sotw', 'delta'] as const
-const drainTimeout = '2s'
+const drainTimeout = '1s'
 /** Envoy's own backoff, and the drain: no longer may it be without a control plane. */
 const longestGapMs = 10_000
 
@@ -67,11 +67,12 @@ describeWithEnvoy('three replicas on the same documents, restarted one after ano
     const shop = await startMovingShop()
     const store = createFileStore()
     await store.write({ ...listener('http', { routes: rds('routes') }), ...shop.documentsOf(0) })
-    const replicas: ServerProcess[] = []
-    for (let replica = 0; replica < 3; replica++) {
-      replicas.push(await startServer({ ...store.flags, drainTimeout, drainTime: '0s' }))
+    const start = async (): Promise<ServerProcess> => {
+      const replica = await startServer({ ...store.flags, drainTimeout, drainTime: '0s' })
+      await joinFleet(replica)
+      return replica
     }
-    for (const replica of replicas) await joinFleet(replica)
+    const replicas = await Promise.all([start(), start(), start()])
     const server = await startBalancer(replicas.map((replica) => replica.server))
     const edges = await Promise.all(
       protocols.map(async (protocol) => {

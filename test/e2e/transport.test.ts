@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:tls'
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { startBackend } from '../support/backend.ts'
 import { createAuthority, writeAuthorities, writeCertificate } from '../support/certificates.ts'
@@ -20,6 +20,7 @@ import { startEnvoy } from '../support/envoy.ts'
 import { startLoad } from '../support/load.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
 import { eventually } from '../support/poll.ts'
+import { testBeside, testBothProtocols } from '../support/side-by-side.ts'
 import { tempDir } from '../support/temp.ts'
 
 /** A cluster, its endpoints, a listener and its routes, each from that source of configuration. */
@@ -42,10 +43,8 @@ const bootstrapOf = (server: string, more: object = {}) =>
 const withoutAds = (source: Json): Json => ({ dynamic_resources: { cds_config: source, lds_config: source } })
 
 describeWithEnvoy('a stock Envoy', () => {
-  test.each([
-    ['SotW', 'GRPC'],
-    ['delta', 'DELTA_GRPC'],
-  ])('takes every type from its own gRPC service, over %s', async (_, api_type) => {
+  testBothProtocols('takes every type from its own gRPC service, over %s', async (protocol) => {
+    const api_type = protocol === 'sotw' ? 'GRPC' : 'DELTA_GRPC'
     const [one, two] = [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })]
     const grpc_services = [{ envoy_grpc: { cluster_name: serverCluster } }]
     const source = {
@@ -74,7 +73,7 @@ describeWithEnvoy('a stock Envoy', () => {
     expect(problemsOf(controlPlane)).toEqual([])
   })
 
-  test('polls every type by REST, and is told when nothing changed (rule 94)', async () => {
+  testBeside('polls every type by REST, and is told when nothing changed (rule 94)', async () => {
     const [one, two] = [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })]
     const source = {
       api_config_source: {
@@ -82,7 +81,7 @@ describeWithEnvoy('a stock Envoy', () => {
         transport_api_version: 'V3',
         cluster_names: [serverCluster],
         refresh_delay: '0.05s',
-        request_timeout: '1s',
+        request_timeout: '5s',
       },
       resource_api_version: 'V3',
     }
@@ -112,54 +111,57 @@ describeWithEnvoy('a stock Envoy', () => {
     expect(problemsOf(controlPlane)).toEqual([])
   })
 
-  test('keeps its stream while the certificates of a mutual TLS server are renewed, and the next uses the new ones', async () => {
-    const [old, next] = [await createAuthority('old CA'), await createAuthority('next CA')]
-    const dir = tempDir()
-    const server = writeCertificate(dir, 'server', await old.issue({ name: 'server' }))
-    const client = writeCertificate(dir, 'client', await old.issue({ name: 'client' }))
-    const ca = writeAuthorities(dir, 'ca', [old])
-    const [one, two] = [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })]
-    const ads = { ads: {}, resource_api_version: 'V3' }
-    const store = createFileStore()
-    await store.write(shop(ads, one))
-    const controlPlane = await startControlPlane({
-      ...store.flags,
-      tlsCert: server.certificate,
-      tlsKey: server.key,
-      tlsClientCa: ca,
-    })
-    const first = await startEnvoy({
-      bootstrap: bootstrapOf(controlPlane.server, { tlsCa: ca, tlsCert: client.certificate, tlsKey: client.key }),
-    })
-    await first.waitLive()
-    const load = startLoad({ port: await first.listenerPort('http') })
-    await load.next(20, { from: 'one' })
+  testBeside(
+    'keeps its stream while the certificates of a mutual TLS server are renewed, and the next uses the new ones',
+    async () => {
+      const [old, next] = [await createAuthority('old CA'), await createAuthority('next CA')]
+      const dir = tempDir()
+      const server = writeCertificate(dir, 'server', await old.issue({ name: 'server' }))
+      const client = writeCertificate(dir, 'client', await old.issue({ name: 'client' }))
+      const ca = writeAuthorities(dir, 'ca', [old])
+      const [one, two] = [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })]
+      const ads = { ads: {}, resource_api_version: 'V3' }
+      const store = createFileStore()
+      await store.write(shop(ads, one))
+      const controlPlane = await startControlPlane({
+        ...store.flags,
+        tlsCert: server.certificate,
+        tlsKey: server.key,
+        tlsClientCa: ca,
+      })
+      const first = await startEnvoy({
+        bootstrap: bootstrapOf(controlPlane.server, { tlsCa: ca, tlsCert: client.certificate, tlsKey: client.key }),
+      })
+      await first.waitLive()
+      const load = startLoad({ port: await first.listenerPort('http') })
+      await load.next(20, { from: 'one' })
 
-    const renewed = await next.issue({ name: 'server' })
-    writeAuthorities(dir, 'ca', [next])
-    writeCertificate(dir, 'server', renewed)
-    const port = controlPlane.xdsPort
-    await eventually(async () => (await serverSerialNumber(port)) === renewed.serialNumber, { timeoutMs: 10_000 })
+      const renewed = await next.issue({ name: 'server' })
+      writeAuthorities(dir, 'ca', [next])
+      writeCertificate(dir, 'server', renewed)
+      const port = controlPlane.xdsPort
+      await eventually(async () => (await serverSerialNumber(port)) === renewed.serialNumber, { timeoutMs: 10_000 })
 
-    // The one that is connected has nothing to do with it.
-    await store.write(endpoints('shop', two))
-    await load.next(20, { from: 'two' })
-    expect(await first.stat(`cluster.${serverCluster}.upstream_cx_total`)).toBe(1)
-    expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+      // The one that is connected has nothing to do with it.
+      await store.write(endpoints('shop', two))
+      await load.next(20, { from: 'two' })
+      expect(await first.stat(`cluster.${serverCluster}.upstream_cx_total`)).toBe(1)
+      expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
 
-    // Another needs a certificate of the new authority.
-    const nextCa = writeAuthorities(dir, 'next-ca', [next])
-    const late = { id: 'edge-2', tlsCa: nextCa, tlsCert: client.certificate, tlsKey: client.key }
-    const refused = await startEnvoy({ bootstrap: bootstrapOf(controlPlane.server, late) })
-    await refused.waitForStat(`cluster.${serverCluster}.upstream_cx_connect_fail`, (count) => count > 0)
-    await refused.close()
-    const taken = writeCertificate(dir, 'late', await next.issue({ name: 'late' }))
-    const second = await startEnvoy({
-      bootstrap: bootstrapOf(controlPlane.server, { ...late, tlsCert: taken.certificate, tlsKey: taken.key }),
-    })
-    await second.waitLive()
-    expect(await first.stat('control_plane.connected_state')).toBe(1)
-  })
+      // Another needs a certificate of the new authority.
+      const nextCa = writeAuthorities(dir, 'next-ca', [next])
+      const late = { id: 'edge-2', tlsCa: nextCa, tlsCert: client.certificate, tlsKey: client.key }
+      const refused = await startEnvoy({ bootstrap: bootstrapOf(controlPlane.server, late) })
+      await refused.waitForStat(`cluster.${serverCluster}.upstream_cx_connect_fail`, (count) => count > 0)
+      await refused.close()
+      const taken = writeCertificate(dir, 'late', await next.issue({ name: 'late' }))
+      const second = await startEnvoy({
+        bootstrap: bootstrapOf(controlPlane.server, { ...late, tlsCert: taken.certificate, tlsKey: taken.key }),
+      })
+      await second.waitLive()
+      expect(await first.stat('control_plane.connected_state')).toBe(1)
+    },
+  )
 })
 
 /** Of the certificate that the server shows, with or without being let in. */

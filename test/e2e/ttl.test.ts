@@ -1,7 +1,6 @@
 import { expect } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { startBackend } from '../support/backend.ts'
-import { testBothProtocols } from '../support/both-protocols.ts'
 import { createFileStore } from '../support/document-store.ts'
 import {
   ads,
@@ -19,6 +18,7 @@ import { startLoad } from '../support/load.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
 import { eventually } from '../support/poll.ts'
 import { startServer } from '../support/server-process.ts'
+import { testBothProtocols } from '../support/side-by-side.ts'
 import type { Protocol } from '../support/wire-client.ts'
 
 const ttlMs = 1_500

@@ -75,22 +75,34 @@ for (const protocol of protocols) {
     found({ name: 'b', message: 'Invalid duration: Expected positive duration:' }),
   )
 
+  const twice = 'Only unique values for domains are permitted. Duplicate entry of domain a in route q'
+  transcript(
+    `rule 102: of whose domains Envoy complains is blamed at once (${protocol})`,
+    protocol,
+    routes,
+    apply(...v2('route', 'p', 'q', 'r', 's')),
+    server({ type: 'route', resources: ['p', 'q', 'r', 's'] }),
+    client(nack(twice)),
+    server({ type: 'route', resources: v2('route', 'p', 'r', 's') }),
+    server.silent(),
+    found({ name: 'q', message: twice }),
+    client(ack({ type: 'route' })),
+    server.silent(),
+  )
+
   transcript(
     `rule 102: whom the message mentions is blamed when the others are accepted without it (${protocol})`,
     protocol,
     routes,
     apply(...v2('route', 'p', 'q', 'r', 's')),
     server({ type: 'route', resources: ['p', 'q', 'r', 's'] }),
-    client(nack('Only unique values for domains are permitted. Duplicate entry of domain a in route q')),
+    client(nack('q is odd')),
     server({ type: 'route', resources: v2('route', 'p', 'r', 's') }),
     server.silent(),
     found(),
     client(ack({ type: 'route' })),
     server.silent(),
-    found({
-      name: 'q',
-      message: 'Only unique values for domains are permitted. Duplicate entry of domain a in route q',
-    }),
+    found({ name: 'q', message: 'q is odd' }),
   )
 
   transcript(
@@ -110,6 +122,24 @@ for (const protocol of protocols) {
     server.silent(),
     found({ name: 'r', message: 'missing ): (' }),
     verdicts('ack route', 'nack route', 'ack route', 'nack route', 'ack route'),
+  )
+
+  transcript(
+    `rule 102: an ACK of what the client asks for no more says nothing of it, nor of the others (${protocol})`,
+    protocol,
+    routes,
+    apply(...v2('route', 'p', 'q')),
+    server({ type: 'route', resources: ['p', 'q'] }),
+    client(nack('missing ): (')),
+    server.silent(),
+    server({ type: 'route', resources: v2('route', 'p') }),
+    client(
+      ack(protocol === 'sotw' ? { type: 'route', names: ['q', 'r', 's'] } : { type: 'route', unsubscribe: ['p'] }),
+    ),
+    server({ type: 'route', resources: v2('route', 'q') }),
+    client(ack({ type: 'route' })),
+    server.silent(),
+    found(),
   )
 
   transcript(

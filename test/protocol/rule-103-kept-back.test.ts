@@ -101,6 +101,38 @@ for (const protocol of protocols) {
     )
 
     transcript(
+      `rule 103: a client that comes back keeps what it had of a ${type} that it rejects in its first answer, and the others go on (${protocol})`,
+      protocol,
+      given(good, bad),
+      client({ type }),
+      accepted({ type, resources: ['good', 'bad'] }),
+      client.resets(),
+      apply(bad2, resource(type, 'new')),
+      client(resumes(type)),
+      server({ type, resources: [bad2, 'new', ...beside('good')] }),
+      client(nack(`${listed(type, 'bad')}${type === 'cluster' ? ', ' : '\n'}new: no such thing`)),
+      server.silent(),
+      apply(good2),
+      accepted({ type, resources: [good2, ...full(bad)] }),
+      server.silent(),
+    )
+
+    transcript(
+      `rule 103: a client that rejected one ${type} and, when it is back, another one keeps what it had of both (${protocol})`,
+      protocol,
+      rejected,
+      client.resets(),
+      apply(good2),
+      client(resumes(type)),
+      server({ type, resources: [good2, ...full(bad)] }),
+      client(nack(listed(type, 'good'))),
+      server.silent(),
+      apply(resource(type, 'new')),
+      accepted({ type, resources: ['new', ...full(good, bad)] }),
+      server.silent(),
+    )
+
+    transcript(
       `rule 103: other nodes get the ${type} that one has rejected (${protocol})`,
       protocol,
       rejected,
@@ -246,6 +278,27 @@ for (const protocol of protocols) {
     server.silent(),
   )
 }
+
+const [keptListener, lostListener] = [resource('listener', 'kept'), resource('listener', 'lost')]
+transcript(
+  'rule 103: what a client took of a response that it rejected is known when it comes back, though it says what it had before (delta)',
+  'delta',
+  given(keptListener, lostListener),
+  client({ type: 'listener' }),
+  accepted({ type: 'listener', resources: ['kept', 'lost'] }),
+  apply(resource('listener', 'kept', 2), removed('listener', 'lost')),
+  server({ type: 'listener', resources: ['kept'], removed: ['lost'] }),
+  client(nack(listed('listener', 'kept'))),
+  server.silent(),
+  client.resets(),
+  apply(lostListener),
+  client({
+    type: 'listener',
+    initialVersions: { kept: keptListener.version, lost: lostListener.version },
+  }),
+  accepted({ type: 'listener', resources: [lostListener] }),
+  server.silent(),
+)
 
 transcript(
   'rule 103: what a client has of an earlier server and rejects in a new form is not taken away (delta)',

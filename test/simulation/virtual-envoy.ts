@@ -126,7 +126,11 @@ export class VirtualEnvoy {
       const culprits = resources.filter((meaning) => this.#rejection(meaning) !== undefined)
       // Of clusters and listeners all are named, else the first alone.
       const named =
-        refused !== undefined ? [refused] : message.startsWith('Error adding') ? culprits : culprits.slice(0, 1)
+        refused !== undefined
+          ? [refused]
+          : message.startsWith('Error adding')
+            ? culprits
+            : culprits.slice(0, message === anonymousMessage ? 0 : 1)
       if (named.length > 0) this.#observer.refused(word, named, message)
     }
     this.#refresh()
@@ -424,8 +428,12 @@ function constraintMessage({ word, name }: Meaning): string {
   return `Proto constraint validation failed (${type}ValidationError.Field: value is required): ${dump}\n`
 }
 
-function semanticMessage({ word, name }: Meaning): string {
-  return word === 'route'
-    ? `Only unique values for domains are permitted. Duplicate entry of domain * in route ${name}`
-    : `${name} is refused`
+/** What Envoy says of a regular expression, wherever that is: the server must search for it. */
+const anonymousMessage = 'missing ): ('
+
+function semanticMessage({ word, name, revision }: Meaning): string {
+  if (word !== 'route') return `${name} is refused`
+  return revision % 2 === 0
+    ? anonymousMessage
+    : `Only unique values for domains are permitted. Duplicate entry of domain * in route ${name}`
 }

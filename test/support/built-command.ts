@@ -14,7 +14,7 @@ export const builtMain: string = join(root, 'dist/cli/main.js')
  * @throws Error with what the compiler says
  */
 export async function ensureBuilt(): Promise<void> {
-  if (builtAt() > newestSource()) return
+  if (isBuilt()) return
   const compiler = fileURLToPath(import.meta.resolve('typescript/bin/tsc'))
   await new Promise<void>((resolve, reject) => {
     execFile(process.execPath, [compiler, '-p', 'tsconfig.build.json'], { cwd: root }, (error, stdout) => {
@@ -22,6 +22,11 @@ export async function ensureBuilt(): Promise<void> {
       else reject(new Error(stdout, { cause: error }))
     })
   })
+}
+
+/** dist/ is of the sources as they are. */
+export function isBuilt(): boolean {
+  return builtAt() > newestSource()
 }
 
 function builtAt(): number {

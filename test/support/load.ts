@@ -2,6 +2,7 @@ import { type ClientRequest, Agent as HttpAgent, request as httpRequest } from '
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { atTestEnd } from './at-test-end.ts'
 import { type Answer, outcomeOf } from './outcome.ts'
+import { startPace } from './pace.ts'
 
 export interface LoadOptions {
   /** On 127.0.0.1. */
@@ -15,7 +16,7 @@ export interface LoadOptions {
   readonly headers?: Readonly<Record<string, string>>
   /** Over how many kept-alive connections at least; 8 by default. 0: a new connection for each request. */
   readonly connections?: number
-  /** After how long without an answer a request has failed; 5 s by default. */
+  /** After how long without an answer a request has failed; 10 s by default: this process, which asks and answers, may have to wait itself. */
   readonly timeoutMs?: number
   readonly tls?: LoadTls
 }
@@ -80,7 +81,7 @@ interface Waiter {
 
 /** `startLoad` without the lifetime of a test: whoever calls it stops it. */
 export function launchLoad(options: LoadOptions): Load {
-  const { rate = 200, timeoutMs = 5_000 } = options
+  const { rate = 200, timeoutMs = 10_000 } = options
   const client = createClient(options)
   const began = performance.now()
   const failures: LoadFailure[] = []
@@ -120,16 +121,12 @@ export function launchLoad(options: LoadOptions): Load {
     })
   }
 
-  // By elapsed time, not by ticks: a tick that comes late sends what is due, so the rate holds on a busy machine.
-  const ticker = setInterval(() => {
-    const due = Math.floor(((performance.now() - began) / 1000) * rate)
-    for (let missing = due - sent; missing > 0; missing -= 1) sendOne()
-  }, 5)
+  const endPace = startPace(rate, sendOne)
 
   const report = (): LoadReport => ({ sent, ok, failed, failures: [...failures], byBackend: { ...byBackend } })
   let stopped: Promise<LoadReport> | undefined
   const stop = async (): Promise<LoadReport> => {
-    clearInterval(ticker)
+    endPace()
     if (ok + failed < sent) {
       await new Promise<void>((resolve) => {
         onIdle = resolve

@@ -41,19 +41,12 @@ const names = {
   tables: numbered('t', 6),
   secrets: numbered('cert-', 5),
   trusts: numbered('ca-', 4),
+  listeners: numbered('l', 6),
 } as const
 
 const maxClusters = 8
 const maxListeners = 4
 const triesOfAnAct = 20
-
-/**
- * Two names for each address. A listener that takes the address which another leaves in the same change is refused by Envoy:
- * a name has an address of its own.
- */
-function listenerNames({ ports }: Ground, port: number): readonly string[] {
-  return ['l', 'm'].map((letter) => `${letter}${ports.indexOf(port)}`)
-}
 
 /** A world to begin with: both constant listeners, a few clusters. */
 export function firstWorld(random: Random, ground: Ground): World {
@@ -354,7 +347,7 @@ const addListener: Act = (step) => {
   const { world, random, ground } = step
   const taken = Object.values(world.listeners).map(({ port }) => port)
   const port = ground.ports.find((candidate) => !taken.includes(candidate))
-  const name = port && freeName(world.listeners, listenerNames(ground, port), random)
+  const name = freeName(world.listeners, names.listeners, random)
   if (name === undefined || port === undefined || taken.length >= maxListeners) return undefined
   world.listeners[name] = {
     ...newListener(port),
@@ -372,12 +365,41 @@ const removeListener: Act = ({ world, random, ground }) => {
   return `remove listener ${found[0]}`
 }
 
-const renameListener: Act = ({ world, random, ground }) => {
-  const [from, { port }] = pickEntry(world.listeners, random, () => true) as [string, ListenerSpec]
-  const to = freeName(world.listeners, listenerNames(ground, port), random)
+const renameListener: Act = ({ world, random }) => {
+  const [from] = pickEntry(world.listeners, random, () => true) as [string, ListenerSpec]
+  const to = freeName(world.listeners, names.listeners, random)
   if (to === undefined) return undefined
   rename(world.listeners, from, to)
   return `rename listener ${from} ${to}`
+}
+
+function freePort({ world, random, ground }: Step): number | undefined {
+  const taken = Object.values(world.listeners).map(({ port }) => port)
+  const free = ground.ports.filter((port) => !taken.includes(port))
+  return free.length === 0 ? undefined : random.pick(free)
+}
+
+/** To another port; a new one of its kind takes its place now and then, and always where there must be one. */
+const relocateListener: Act = (step) => {
+  const { world, random, ground } = step
+  const [name, spec] = pickEntry(world.listeners, random, () => true) as [string, ListenerSpec]
+  const port = freePort(step)
+  const heir = freeName(world.listeners, names.listeners, random)
+  const hasHeir = isConstant(spec, ground) || random.chance(0.5)
+  if (port === undefined || (hasHeir && (heir === undefined || Object.keys(world.listeners).length >= maxListeners))) {
+    return undefined
+  }
+  if (hasHeir && heir !== undefined) world.listeners[heir] = { ...structuredClone(spec), routes: newRoutes(step) }
+  spec.port = port
+  return `move listener ${name} to ${port}${hasHeir ? ` and put ${heir} in its place` : ''}`
+}
+
+const exchangePorts: Act = ({ world, random }) => {
+  const [a, b] = random.some(Object.keys(world.listeners), 2)
+  const [ofA, ofB] = [world.listeners[a ?? ''], world.listeners[b ?? '']]
+  if (ofA === undefined || ofB === undefined) return undefined
+  ;[ofA.port, ofB.port] = [ofB.port, ofA.port]
+  return `exchange the ports of listeners ${a} and ${b}`
 }
 
 const changeListener: Act = ({ world, random }) => {
@@ -475,6 +497,9 @@ const everyAct: readonly Act[] = [
   addListener,
   removeListener,
   renameListener,
+  relocateListener,
+  relocateListener,
+  exchangePorts,
   changeListener,
   changeChain,
   moveListener,

@@ -43,7 +43,7 @@ export type Table = Record<string, Target>
 export type Routes = { readonly by: 'rds'; name: string } | { readonly by: 'inline'; table: Table }
 
 export interface ListenerSpec {
-  readonly port: number
+  port: number
   /** A TCP proxy to these clusters instead of `routes`. */
   tcp: string[] | undefined
   routes: Routes
@@ -84,20 +84,21 @@ export const constantHost = 'a.test'
 export const hosts: readonly string[] = [constantHost, 'b.test', 'c.test', 'd.test']
 
 export function documentsOf(world: World, ground: Ground): Record<string, Json> {
+  // What is named comes before what names it, for a busy machine may look at the files while they are being written.
   const changes: Changes = Object.assign(
     {},
-    ...Object.entries(world.clusters).map(([name, spec]) => clusterDocument(name, spec, ground)),
     ...Object.entries(world.services).map(([name, backends]) =>
       endpoints(name, ...backends.map((number) => backendsOf(isTlsService(name), ground)[number] as Backend)),
     ),
-    ...Object.entries(world.tables).map(([name, table]) => routeConfiguration(name, routesOf(table))),
-    ...Object.entries(world.listeners).map(([name, spec]) => listenerDocument(name, spec, ground)),
     ...Object.entries(world.secrets).map(([name, number]) =>
       secret(name, { tls_certificate: tlsCertificate(ground.certificates[number] as Certificate) }),
     ),
     ...Object.entries(world.trusts).map(([name, number]) =>
       secret(name, { validation_context: bundle(number, ground) }),
     ),
+    ...Object.entries(world.clusters).map(([name, spec]) => clusterDocument(name, spec, ground)),
+    ...Object.entries(world.tables).map(([name, table]) => routeConfiguration(name, routesOf(table))),
+    ...Object.entries(world.listeners).map(([name, spec]) => listenerDocument(name, spec, ground)),
   )
   return changes as Record<string, Json>
 }
@@ -238,13 +239,14 @@ export interface Promised {
  * the routes of one world may meet the clusters of another: all that these name may answer.
  */
 export function promisedAt(worlds: readonly World[], ground: Ground, port: number, host: string): Promised | undefined {
-  const listeners = worlds.map((world) => Object.values(world.listeners).find((spec) => spec.port === port))
+  const listeners = worlds.map((world) => listenerAt(world, port)?.[1])
   const [first] = listeners
   const clusters = new Set<string>()
   for (const [index, spec] of listeners.entries()) {
     const named = spec && clustersAt(worlds[index] as World, spec, host)
     if (named === undefined || (spec?.tls === undefined) !== (first?.tls === undefined)) return undefined
     for (const name of named) clusters.add(name)
+    for (const name of clustersOfTable(worlds, spec, host)) clusters.add(name)
   }
   return {
     isTls: first?.tls !== undefined,
@@ -253,10 +255,29 @@ export function promisedAt(worlds: readonly World[], ground: Ground, port: numbe
   }
 }
 
+/** On the way from one of these worlds to another, a listener comes there from elsewhere: it may have to leave that before. */
+export function isMovedTo(worlds: readonly World[], port: number): boolean {
+  return worlds.some((world) => {
+    const name = listenerAt(world, port)?.[0]
+    return name !== undefined && worlds.some(({ listeners }) => (listeners[name]?.port ?? port) !== port)
+  })
+}
+
+function listenerAt({ listeners }: World, port: number): [name: string, ListenerSpec] | undefined {
+  return Object.entries(listeners).find(([, spec]) => spec.port === port)
+}
+
 function clustersAt(world: World, { tcp, routes }: ListenerSpec, host: string): readonly string[] | undefined {
   if (tcp !== undefined) return tcp
   const table = routes.by === 'rds' ? world.tables[routes.name] : routes.table
   return table?.[host]?.clusters
+}
+
+/** A connection that drains keeps its listener's old configuration, but follows what is new in the routes that this names. */
+function clustersOfTable(worlds: readonly World[], spec: ListenerSpec | undefined, host: string): readonly string[] {
+  const routes = spec?.routes
+  if (routes?.by !== 'rds') return []
+  return worlds.flatMap(({ tables }) => tables[routes.name]?.[host]?.clusters ?? [])
 }
 
 function backendNames(worlds: readonly World[], ground: Ground, clusterName: string): string[] {

@@ -26,19 +26,22 @@ export interface ServerProcess {
 export type Flags = Readonly<Record<string, unknown>>
 
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+const built = process.env['FAIRLEAD_TEST_BUILT']
+/** From the sources, so that no build can be forgotten; from dist/ where it is the same, for that starts in half the time. */
+const command = built ? [built] : ['--import', import.meta.resolve('tsx'), main]
 
 /** It needs half a second, and much more while the machine is busy. */
 const startMs = 20_000
 
 /**
- * Runs the command from its sources, so that no build can be forgotten: killed at the test's end; a failing test shows the
+ * Runs the command as a process: killed at the test's end; a failing test shows the
  * end of its log. On free ports and with a history of its own by default.
  * @throws Error with the end of its log when it does not come up
  */
 export async function startServer(flags: Flags): Promise<ServerProcess> {
   const own = { listen: '127.0.0.1:0', admin: '127.0.0.1:0', snapshots: tempDir(), logFormat: 'json' }
   const given = { ...own, ...flags }
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main, 'serve', ...argsOf(given)], {
+  const child = spawn(process.execPath, [...command, 'serve', ...argsOf(given)], {
     // Where no options file lies.
     cwd: tempDir(),
     env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FAIRLEAD_'))),

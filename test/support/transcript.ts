@@ -19,7 +19,7 @@
  * over, nothing more must have come than it says.
  */
 import { pino } from 'pino'
-import { expect, test } from 'vitest'
+import { expect } from 'vitest'
 import type { SnapshotCache } from '../../src/cache/cache.ts'
 import { createSnapshotCache } from '../../src/cache/snapshot-cache.ts'
 import { type NodeSelector, selectorKey } from '../../src/resource/node-selector.ts'
@@ -31,6 +31,7 @@ import type { StreamEvent } from '../../src/xds/stream-event.ts'
 import { atTestEnd } from './at-test-end.ts'
 import { eventually } from './poll.ts'
 import { envoyApi } from './resource.ts'
+import { testBeside } from './side-by-side.ts'
 import {
   openStream,
   type Protocol,
@@ -65,7 +66,7 @@ export function transcript(
   setting: Protocol | Setting,
   ...steps: readonly (Step | readonly Step[])[]
 ): void {
-  test(title, () => playTranscript(setting, ...steps))
+  testBeside(title, () => playTranscript(setting, ...steps))
 }
 
 /** The test itself: rejects at the first step that does not go as written, with the transcript up to there. */

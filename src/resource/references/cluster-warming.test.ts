@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { resource } from '../../../test/support/resource.ts'
-import { awaitedByWarming, isInParts } from './cluster-warming.ts'
+import { awaitedByWarming, isInParts, isReadyAtOnce } from './cluster-warming.ts'
 
 const ads = { ads: {}, resource_api_version: 'V3' }
 const eds = { type: 'EDS', eds_cluster_config: { eds_config: ads } }
@@ -86,8 +86,9 @@ describe('a cluster waits for just', () => {
   })
 })
 
+const check = { timeout: '1s', interval: '1s', unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {} }
+
 describe('nothing says what a cluster waits for', () => {
-  const check = { timeout: '1s', interval: '1s', unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {} }
   test.each<[string, object]>([
     ['that is static', { type: 'STATIC' }],
     ['whose names are to be resolved', { type: 'STRICT_DNS' }],
@@ -119,4 +120,25 @@ test('An assignment is in parts where it leaves a locality to others', () => {
   const leds_cluster_locality_config = { leds_config: ads, leds_collection_name: 'xdstp://a/b/c/*' }
   expect(isInParts(resource('endpoint', 'e', { endpoints: [locality] }))).toBe(false)
   expect(isInParts(resource('endpoint', 'e', { endpoints: [locality, { leds_cluster_locality_config }] }))).toBe(true)
+})
+
+test.each<[string, object, boolean]>([
+  ['is static', { type: 'STATIC', transport_socket: tls({ validation_context: {} }) }, true],
+  ['is static by default', { load_assignment: { cluster_name: 'c' } }, true],
+  ['has its hosts from connections', { type: 'ORIGINAL_DST', lb_policy: 'CLUSTER_PROVIDED' }, true],
+  ['resolves names', { type: 'STRICT_DNS' }, false],
+  ['resolves a name', { type: 'LOGICAL_DNS' }, false],
+  ['has an assignment', eds, false],
+  ['is of a type of its own', { cluster_type: { name: 'envoy.clusters.aggregate' } }, false],
+  ['checks the health of its hosts', { type: 'STATIC', health_checks: [check] }, false],
+  [
+    'has a secret, wherever from',
+    {
+      type: 'STATIC',
+      transport_socket: tls({ validation_context_sds_secret_config: { name: 'ca', sds_config: file } }),
+    },
+    false,
+  ],
+])('Of a cluster it is known whether it is ready at once: one that %s', (_, fields, expected) => {
+  expect(isReadyAtOnce(resource('cluster', 'c', fields as never))).toBe(expected)
 })

@@ -7,7 +7,7 @@ const endpointType = resourceTypes.endpoint.typeUrl
 const secretType = resourceTypes.secret.typeUrl
 
 /** The fields of `Cluster` by their numbers, those in which it may name secrets or filters. */
-const field = { typedOptions: 36, transportSocket: 24, socketMatches: 43, socketOfMatch: 3, typedConfig: 3 }
+const field = { type: 2, typedOptions: 36, transportSocket: 24, socketMatches: 43, socketOfMatch: 3, typedConfig: 3 }
 
 /** Up to which the fields are known: what a newer API has besides may be anything. */
 const lastKnown = 58
@@ -44,6 +44,25 @@ function read({ bytes, references }: Resource): readonly Named[] | undefined {
   if (assignments !== 1) return undefined
   // A secret that is no reference comes from elsewhere.
   return secretsOfCluster(fieldsOf(bytes)) === secrets ? [...awaited.values()] : undefined
+}
+
+/** Of `DiscoveryType`, those that resolve nothing and ask for nothing: STATIC, which it is by default, and ORIGINAL_DST. */
+const readyTypes: readonly (number | undefined)[] = [0, 4]
+
+const ready = new WeakMap<Resource, boolean>()
+
+/** It takes requests as soon as Envoy has it. */
+export function isReadyAtOnce(cluster: Resource): boolean {
+  let isReady = ready.get(cluster)
+  if (isReady === undefined) {
+    const fields = fieldsOf(cluster.bytes)
+    isReady =
+      cluster.references.length === 0 &&
+      fields.every(({ number, varint }) => number !== field.type || readyTypes.includes(varint)) &&
+      secretsOfCluster(fields) === 0
+    ready.set(cluster, isReady)
+  }
+  return isReady
 }
 
 /** How many secrets it subscribes to, wherever they come from. NaN where it may wait for something else. */

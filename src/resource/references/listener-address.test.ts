@@ -18,6 +18,7 @@ test.each([
   ['another port', at('127.0.0.1', 81)],
   ['another address', at('127.0.0.2', 80)],
   ['a pipe', { address: { pipe: { path: '/run/a' } } }],
+  ['the same port of UDP', { address: { socket_address: { address: '127.0.0.1', port_value: 80, protocol: 'UDP' } } }],
 ])('A listener at %s has nothing in common', (_, fields) => {
   expect(listener('b', fields)).not.toEqual(listener('a', at('127.0.0.1', 80)))
 })
@@ -26,4 +27,9 @@ test('Additional addresses count, and an API listener binds none', () => {
   const both = listener('a', { ...at('127.0.0.1', 80), additional_addresses: [at('::1', 80)] })
   expect(both).toEqual([...listener('b', at('127.0.0.1', 80)), ...listener('c', at('::1', 80))])
   expect(listener('d', {})).toEqual([])
+  expect(listener('e', { ...at('127.0.0.1', 80), bind_to_port: false })).toEqual(listener('b', at('127.0.0.1', 80)))
+})
+
+test('Listeners at port 0 have nothing in common', () => {
+  expect(listener('a', at('127.0.0.1', 0))).toEqual([])
 })

@@ -44,6 +44,23 @@ test('Of one warning on many streams five are written, and the others once a min
   expect(own).toHaveLength(6)
 })
 
+test('Warnings of our own words are told apart by them, and what clients say is not', () => {
+  const { seldom, own } = openLog()
+  for (let stream = 0; stream < 20; stream++) {
+    seldom.warn(
+      () => ({ warn: (fields, message) => void own.push({ fields, message }) }),
+      { warning: `w${stream % 2}` },
+      'no',
+    )
+    seldom.warn(
+      () => ({ warn: (fields, message) => void own.push({ fields, message }) }),
+      { reason: `r${stream}` },
+      'no',
+    )
+  }
+  expect(own).toHaveLength(3 * 5)
+})
+
 test('After a minute without it a warning is news again, and nothing waits', () => {
   const { own, counted, warn } = openLog()
   for (let stream = 0; stream < 6; stream++) warn('a')

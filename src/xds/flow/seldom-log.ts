@@ -11,6 +11,8 @@ interface About {
   readonly types?: readonly string[] | undefined
   readonly name?: string | undefined
   readonly version?: string | undefined
+  /** In our own words: a client's would make each line another. */
+  readonly warning?: string | undefined
 }
 
 interface Repeated {
@@ -47,8 +49,8 @@ export class SeldomLog {
 
   /** `log`: the stream's own, asked for only if the line is written. */
   warn(log: () => Warner, fields: object, message: string): void {
-    const { type, types, name, version } = fields as About
-    const key = JSON.stringify([message, type, types, name, version])
+    const { type, types, name, version, warning } = fields as About
+    const key = JSON.stringify([message, type, types, name, version, warning])
     let repeated = this.#known.get(key)
     if (repeated === undefined) {
       this.#countLater()
@@ -56,7 +58,7 @@ export class SeldomLog {
         this.#others++
         return
       }
-      repeated = { about: { type, types, name, version }, message, written: 0, unwritten: 0 }
+      repeated = { about: { type, types, name, version, warning }, message, written: 0, unwritten: 0 }
       this.#known.set(key, repeated)
     }
     if (repeated.written < maxLines) {

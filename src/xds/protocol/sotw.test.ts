@@ -115,6 +115,14 @@ const stories: Readonly<Record<string, readonly Step[]>> = {
     'answer 1',
     [{ nonce: '1', version: set.version, error: 'bad' }, 'asks *, nack'],
   ],
+  'A rejection that states the version of two answers is of the newer one: the older brought the client there': [
+    [{ names: ['a'] }, 'asks a, owed a'],
+    'answer 1',
+    [{ names: ['a', 'b'] }, 'asks a b, owed b'],
+    'answer 2',
+    [{ names: ['a', 'b'], nonce: '1', version: set.version }, 'asks a b'],
+    [{ names: ['a', 'b'], nonce: '2', version: set.version, error: 'bad' }, 'asks a b, nack'],
+  ],
   'An old version without an error is no rejection (rule 29)': [
     [{}, 'asks *, owed all, must'],
     'answer 1',

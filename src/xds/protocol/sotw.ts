@@ -76,7 +76,7 @@ export function receiveSotw(before: Subscription | undefined, request: SotwReque
 
 /**
  * Envoy answers nothing while its clusters warm, and then all at once: with the nonce of the newest response, the error of
- * an older one, and the version that it accepted last. Where that is the version of the newest, it took that one.
+ * an older one, and the version that it accepted last. Where that is the version of the newest alone, it took that one.
  */
 function lateRejection(
   { acked, outstanding }: Subscription,
@@ -86,7 +86,10 @@ function lateRejection(
 ): LateRejection | undefined {
   if (errorDetail === undefined || newest.length === outstanding.length) return undefined
   if (versionInfo !== set.version || acked?.version === set.version) return undefined
-  return { message: errorDetail.message, older: outstanding.filter((sent) => !newest.includes(sent)) }
+  const older = outstanding.filter((sent) => !newest.includes(sent))
+  // Of one that has this version, too, it may have taken that.
+  if (older.some((sent) => sent.set.version === versionInfo)) return undefined
+  return { message: errorDetail.message, older }
 }
 
 function withAskedNames(before: Subscription, request: SotwRequest, rule: EmptyListRule): Subscription {

@@ -2,9 +2,10 @@ import { expect, test } from 'vitest'
 import { type ResourceWord, resourceTypes } from '../../resource/type-url.ts'
 import { type Blame, blame } from './blame.ts'
 
-// The messages are those of Envoy 1.40, word for word; only the dumps are cut.
+// The long messages are those of Envoy 1.40, word for word; only the dumps are cut.
 const ringHash = 'ring hash: minimum_ring_size (100) > maximum_ring_size (10)'
 const duplicateDomain = 'Only unique values for domains are permitted. Duplicate entry of domain a in route r1'
+const twoWildcards = 'Only a single wildcard domain is permitted in route r1'
 const invalidDuration = 'Invalid duration: Expected positive duration: goo.gle/debugproto   \nseconds: -1\n'
 const timeout =
   'Proto constraint validation failed (ClusterValidationError.ConnectTimeout: value must be greater than 0s)'
@@ -99,10 +100,13 @@ test.each<Row>([
   ['a response with one resource', 'route', 'missing ): (', 'r1', named({ r1: 'missing ): (' })],
   ['its only dump is of something in it', 'route', faultDump, 'r1', named({ r1: abort })],
   ['a dump of something in one of many', 'route', faultDump, 'r1 r2', unknown],
-  ['a name in the words', 'route', duplicateDomain, 'r0 r1 r2', { kind: 'suspected', names: ['r1'] }],
-  ['two names in the words', 'route', duplicateDomain, 'a r1 r2 r11', { kind: 'suspected', names: ['a', 'r1'] }],
+  ['a domain that is there twice', 'route', duplicateDomain, 'a r1 r2 r11', named({ r1: duplicateDomain })],
+  ['two wildcards', 'route', twoWildcards, 'r0 r r1 1', named({ r1: twoWildcards })],
+  ['the same of another type', 'listener', twoWildcards, 'r0 r1', { kind: 'suspected', names: ['r1'] }],
+  ['a name in the words', 'route', 'r1 is odd', 'r0 r1 r2', { kind: 'suspected', names: ['r1'] }],
+  ['two names in the words', 'route', 'r1 names a', 'a r1 r2 r11', { kind: 'suspected', names: ['a', 'r1'] }],
   ['names that are parts of others', 'route', 'Duplicate entry in route r1.b', 'r1 r b', unknown],
-  ['all names in the words', 'route', duplicateDomain, 'a r1', unknown],
+  ['all names in the words', 'route', 'r1 names a', 'a r1', unknown],
   ['no name at all', 'cluster', invalidDuration, 'a b', unknown],
   ['no name of those that were sent', 'cluster', `Error adding/updating cluster(s) other: x`, 'a b', unknown],
 ])('%s', (_why, word, message, sent, expected) => {

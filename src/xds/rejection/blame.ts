@@ -1,4 +1,4 @@
-import { messageNameOf, type TypeUrl } from '../../resource/type-url.ts'
+import { messageNameOf, resourceTypes, type TypeUrl } from '../../resource/type-url.ts'
 import { dumpsIn, nackMessage, withoutDumps } from './nack-message.ts'
 
 /** Whose fault a rejection is. */
@@ -23,7 +23,8 @@ export interface Rejected {
 
 /**
  * Finds the resources that a client rejected, by what it says (rule 102): those that Envoy lists as not added or updated;
- * the one that it dumps; the only one that was new; or one that it mentions.
+ * the one that it dumps; the route configuration whose domains it complains of; the only one that was new; or one that it
+ * mentions.
  */
 export function blame(message: string, { typeUrl, sent, suspects }: Rejected): Blame {
   // Of a list that was cut the rest is unknown.
@@ -35,7 +36,7 @@ export function blame(message: string, { typeUrl, sent, suspects }: Rejected): B
   const [only, ...others] = suspects
   const dumped = dumpedNames(message).filter((name) => sent.has(name))
   const named = isDumpedWhole(typeUrl, message) && dumped.length === 1 ? dumped[0] : undefined
-  const name = named ?? (others.length === 0 ? only : undefined)
+  const name = named ?? routeWithBadDomains(typeUrl, message, sent) ?? (others.length === 0 ? only : undefined)
   if (name !== undefined) {
     return { kind: 'named', reasons: new Map([[name, nackMessage(typeUrl, message)]]), isRestApplied: false }
   }
@@ -43,6 +44,32 @@ export function blame(message: string, { typeUrl, sent, suspects }: Rejected): B
   const names = suspects.filter((suspect) => dumped.includes(suspect) || mentions(text, suspect))
   // What all are suspected of is suspected of none.
   return names.length === 0 || names.length === suspects.length ? { kind: 'unknown' } : { kind: 'suspected', names }
+}
+
+/** By what clients said, word for word. */
+const known = new WeakMap<Rejected, Map<string, Blame>>()
+
+/** Of one response: a fleet is of one kind, and rejects for one reason. */
+const maxKnown = 16
+
+/** Envoy's messages are shorter. */
+const maxKnownLength = 8192
+
+/** The same as `blame`, found out once for all clients that say the same of the same `rejected`. */
+export function sharedBlame(message: string, rejected: Rejected): Blame {
+  if (message.length > maxKnownLength) return blame(message, rejected)
+  let byMessage = known.get(rejected)
+  if (byMessage === undefined) {
+    byMessage = new Map()
+    known.set(rejected, byMessage)
+  }
+  let found = byMessage.get(message)
+  if (found === undefined) {
+    if (byMessage.size >= maxKnown) byMessage.clear()
+    found = blame(message, rejected)
+    byMessage.set(message, found)
+  }
+  return found
 }
 
 /** What Envoy puts at the end of a message of more than 4,096 characters. */
@@ -73,6 +100,20 @@ function listedReasons(typeUrl: TypeUrl, message: string, names: ReadonlySet<str
     if (!reasons.has(name)) reasons.set(name, nackMessage(typeUrl, reason.trim()))
   }
   return reasons
+}
+
+const badDomains = /^Only (?:unique values for domains are|a single wildcard domain is) permitted/
+
+/** `Only unique values for domains are permitted. Duplicate entry of domain a in route r`: with that the message ends. */
+function routeWithBadDomains(typeUrl: TypeUrl, message: string, names: ReadonlySet<string>): string | undefined {
+  if (typeUrl !== resourceTypes.route.typeUrl || !badDomains.test(message)) return undefined
+  const mark = ' in route '
+  // A name may hold the mark itself: the longest that fits.
+  for (let at = message.indexOf(mark); at !== -1; at = message.indexOf(mark, at + 1)) {
+    const name = message.slice(at + mark.length)
+    if (names.has(name)) return name
+  }
+  return undefined
 }
 
 /** The longest of `names` that stands at `index` with a colon behind it: a name may hold colons itself. */

@@ -55,7 +55,7 @@ describe('the target of a node that rejected something', () => {
       'has an empty assignment where the first one was rejected (rule 24)',
       smallView('cluster y=1 > endpoint y', 'endpoint y=1', 'route r=2 > cluster y'),
       [rejection('endpoint y=1')],
-      ['cluster y=1', 'endpoint y=\n\u0001y', 'route r=2'],
+      ['cluster y=1', 'endpoint y=y', 'route r=2'],
     ],
     [
       'does without a cluster whose secret was never accepted, and with it its routes',

@@ -3,6 +3,8 @@ import { keyOf } from '../../resource/named.ts'
 import type { Node } from '../../resource/node.ts'
 import type { Resource } from '../../resource/resource.ts'
 import type { View } from '../transition/view.ts'
+import { AddressRetries } from './address-retries.ts'
+import { StatedVersions } from './stated-versions.ts'
 
 /** A version of a resource that a node rejected, and what is to be told of it. */
 export interface StandingRejection {
@@ -29,6 +31,8 @@ export class RejectionRecord {
   /** Names above which those are looked for that can go. */
   #looksAbove = maxNames
   #steady: { readonly client: string; readonly view: View } | undefined
+  #stated: { readonly client: string; readonly versions: StatedVersions } | undefined
+  readonly addressRetries: AddressRetries = new AddressRetries()
   /** Open streams that go by it. */
   streams = 0
   goneSinceMs = 0
@@ -50,6 +54,15 @@ export class RejectionRecord {
     this.#all = undefined
   }
 
+  /** It is to be tried again. */
+  release({ typeUrl, name, version }: Resource): void {
+    const key = keyOf({ typeUrl, name })
+    const others = (this.#rejections.get(key) ?? []).filter(({ resource }) => resource.version !== version)
+    if (others.length === 0) this.#rejections.delete(key)
+    else this.#rejections.set(key, others)
+    this.#all = undefined
+  }
+
   #forgetSome(stands: (resource: Resource) => boolean): void {
     for (const [key, versions] of this.#rejections) {
       if (this.#rejections.size <= maxNames) break
@@ -68,6 +81,12 @@ export class RejectionRecord {
   /** What that client had when it had last answered all, if it was the last to do so. */
   viewOf(client: string): View | undefined {
     return this.#steady?.client === client ? this.#steady.view : undefined
+  }
+
+  /** What is known of what that client says that it has, as long as no other one of the node rejects anything. */
+  statedBy(client: string): StatedVersions {
+    if (this.#stated?.client !== client) this.#stated = { client, versions: new StatedVersions() }
+    return this.#stated.versions
   }
 
   has(resource: Resource): boolean {

@@ -51,6 +51,15 @@ test('What several nodes rejected is one problem, at the place where it stands',
   ])
 })
 
+test('Equal resources of two documents are two problems', () => {
+  const other = { name: 'config/other.yaml', line: 3, column: 1 }
+  const nodes = [node('a', { rejected: [bad] }), node('b', { rejected: [{ ...bad, origin: other }] })]
+  expect(rejectionProblems(nodes)).toMatchObject([
+    { origin, nodes: ['a'] },
+    { origin: other, nodes: ['b'] },
+  ])
+})
+
 test.each([
   ['v1', 'mend it; until it changes they keep what they accepted before, and get everything else'],
   [

@@ -1,4 +1,4 @@
-import type { Problem } from '../../errors.ts'
+import { formatOrigin, type Problem } from '../../errors.ts'
 import type { NodeStatus, RejectedStatus } from '../status.ts'
 
 /** Something that was in force for its nodes, and that they do not take. */
@@ -7,13 +7,15 @@ export interface RejectionProblem extends Problem {
   readonly nodes: readonly string[]
 }
 
-/** What connected nodes rejected and still would be sent: one for each resource, however many nodes rejected it (rule 102). */
+/** What connected nodes rejected and still would be sent: one for each place of a resource, however many nodes rejected it (rule 102). */
 export function rejectionProblems(nodes: readonly NodeStatus[]): readonly RejectionProblem[] {
   const groups = new Map<string, { readonly first: RejectedStatus; readonly ids: Set<string> }>()
   const unnamed: RejectionProblem[] = []
   for (const node of nodes) {
     for (const rejected of node.rejected) {
-      const key = `${rejected.type}\0${rejected.name}\0${rejected.version}`
+      const { type, name, version, origin } = rejected
+      // Others may have an equal one from another document, which is to be mended, too.
+      const key = [type, name, version, formatOrigin(origin)].join('\0')
       const group = groups.get(key) ?? { first: rejected, ids: new Set() }
       groups.set(key, group)
       group.ids.add(node.id)

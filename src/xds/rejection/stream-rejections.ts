@@ -15,8 +15,10 @@ import {
 } from '../protocol/subscription.ts'
 import type { Protocol } from '../stream-event.ts'
 import { setIn, type View } from '../transition/view.ts'
+import { isAddressTaken } from './address-retries.ts'
 import { acquit, type Bisection, beginBisection, isHeldBack, judge, probe, suspect } from './bisection.ts'
-import { blame } from './blame.ts'
+import { blame, sharedBlame } from './blame.ts'
+import { heldIn, suspicionOf } from './held.ts'
 import { nackMessage } from './nack-message.ts'
 import { type Quarantine, type Rejection, targetFor, withoutRejected } from './quarantine.ts'
 import type { RejectionRecord, StandingRejection } from './rejection-book.ts'
@@ -26,8 +28,10 @@ export interface Judged {
   /** After the verdict. */
   readonly subscription: Subscription
   readonly protocol: Protocol
-  /** SotW: the version of this type that it had at the start of the stream, as it said; '' for none. */
+  /** SotW: the version of this type that it states; '' for none. */
   readonly statedVersion: string
+  /** Until its first ACK: the sets that it may have had at the start of the stream, where that is known. */
+  readonly earlier: readonly ResourceSet[]
   readonly verdict: Verdict
 }
 
@@ -57,6 +61,9 @@ export class StreamRejections {
   #before: View | undefined
   /** What is kept from the client now. */
   #kept: Quarantine = []
+  /** Those that it follows from, if nothing else does. */
+  #quarantined: readonly StandingRejection[] | undefined
+  #retryAtMs = Number.POSITIVE_INFINITY
 
   /**
    * `client`: its key. `snapshot`: what it should have, were nothing rejected; undefined while there is nothing to serve.
@@ -66,6 +73,7 @@ export class StreamRejections {
     this.#client = client
     this.#steady = record.viewOf(client)
     this.#snapshot = snapshot
+    record.addressRetries.noteStream()
   }
 
   /** Of the snapshot, what the client rejected. */
@@ -87,6 +95,11 @@ export class StreamRejections {
       if (bisection.tried.size === 0) dueMs = Math.min(dueMs, bisection.dueMs)
     }
     return dueMs
+  }
+
+  /** When something that the client rejected is tried again though nothing changes; it has all else until then. */
+  get retryAtMs(): number {
+    return this.#retryAtMs
   }
 
   /** Takes a newer snapshot. */
@@ -120,6 +133,11 @@ export class StreamRejections {
     this.#record.noteView(this.#client, view)
   }
 
+  /** What a delta client has, by what it says at the start of a stream. */
+  held(typeUrl: TypeUrl, stated: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+    return this.#record.statedBy(this.#client).correct(typeUrl, stated)
+  }
+
   /** What the plan may start from: nothing that was rejected. */
   withoutRejected(view: View): View {
     return withoutRejected(view, this.#kept)
@@ -133,6 +151,15 @@ export class StreamRejections {
     for (const [typeUrl, search] of this.#searches) {
       this.#searches.set(typeUrl, { ...search, bisection: probe(search.bisection, nowMs) })
     }
+    const target = this.#targetNow(snapshot, view)
+    const { resources, nextMs } = this.#record.addressRetries.due(this.#record.rejections, snapshot, target, nowMs)
+    this.#retryAtMs = nextMs
+    if (resources.length === 0) return target
+    for (const resource of resources) this.#record.release(resource)
+    return this.#targetNow(snapshot, view)
+  }
+
+  #targetNow(snapshot: View, view: View | undefined): View {
     this.#kept = this.#quarantine()
     return targetFor(snapshot, this.#kept, this.#steady ?? view ?? snapshot, view)
   }
@@ -177,14 +204,24 @@ export class StreamRejections {
 
   /** Takes a verdict; returns what was found to be rejected by it, and the subscription as it is then. */
   note(judged: Judged, nowMs: number, at: Date): Finding {
-    const { verdict, subscription } = judged
-    if (verdict.kind === 'nack') return this.#noteNack(judged, verdict.message, nowMs, at)
+    const { verdict, subscription, protocol } = judged
     const { sent } = verdict
+    const stated = protocol === 'delta' ? this.#record.statedBy(this.#client) : undefined
+    if (verdict.kind === 'nack') {
+      const finding = this.#noteNack(judged, verdict.message, nowMs, at)
+      stated?.noteNack(
+        subscription,
+        sent,
+        finding.subscription === subscription ? undefined : finding.subscription.acked,
+      )
+      return finding
+    }
+    if (sent.isComplete && subscription.nacked === undefined) stated?.noteAck(sent.set)
     const search = this.#searches.get(subscription.typeUrl)
     if (search === undefined || !sent.isComplete || subscription.nacked !== undefined) {
       return { found: [], subscription }
     }
-    return { found: this.#judge(search, sent, undefined, nowMs, at), subscription }
+    return { found: this.#judge(search, subscription, sent, undefined, nowMs, at), subscription }
   }
 
   /** Takes what a client told late, after it had accepted `set`: what it names was rejected in the form that it had before. */
@@ -205,27 +242,33 @@ export class StreamRejections {
     const { subscription, verdict } = judged
     const { typeUrl } = subscription
     const { sent } = verdict
-    const held = heldIn(judged)
     const search = this.#searches.get(typeUrl)
-    const suspects = held.new.filter((resource) => !this.#record.has(resource))
-    const found = blame(message, { typeUrl, sent: held.names, suspects: suspects.map(({ name }) => name) })
+    const suspicion = suspicionOf(heldIn(subscription, sent), this.#record.rejections)
+    const { resources: suspects } = suspicion
+    const found = sharedBlame(message, suspicion)
     if (found.kind === 'named') {
+      const isTaken = found.isRestApplied && sent.part === undefined && sent.isComplete
       const instead = new Map<string, Resource | undefined>()
       const rejected = [...found.reasons].flatMap(([name, reason]) => {
         const resource = sent.set.get(name)
         if (resource === undefined) return []
         const accepted = this.#fallback(judged, resource)
         instead.set(name, accepted)
+        // Else the whole response stands rejected.
+        if (isTaken && isAddressTaken(resource, reason)) {
+          const beside = setIn(this.#snapshot ?? { sets: new Map() }, typeUrl)
+          this.#record.addressRetries.note(resource, sent.set, beside, nowMs)
+        }
         return this.#reject(resource, accepted, reason, at)
       })
       if (search !== undefined) {
         this.#keep(typeUrl, search, acquit(search.bisection, new Set(found.reasons.keys()), nowMs))
       }
-      const isTaken = found.isRestApplied && sent.part === undefined && sent.isComplete
       const taken = isTaken ? noteTaken(subscription, internSet(sent.set.with(instead))) : subscription
       return { found: rejected, subscription: taken }
     }
-    if (search !== undefined) return { found: this.#judge(search, sent, message, nowMs, at), subscription }
+    if (search !== undefined)
+      return { found: this.#judge(search, subscription, sent, message, nowMs, at), subscription }
     const fallbackOf = (resource: Resource): Resource | undefined => this.#fallback(judged, resource)
     // Where nobody knows what the client has, nothing can be left out to see what it says: then the type stays as it is.
     const isKnown = suspects.every((resource) => fallbackOf(resource)?.isReady !== false)
@@ -238,12 +281,22 @@ export class StreamRejections {
 
   #judge(
     search: Search,
+    subscription: Subscription,
     { set, atMs }: Sent,
     message: string | undefined,
     nowMs: number,
     at: Date,
   ): readonly StandingRejection[] {
-    const step = judge(search.bisection, { set, sentAtMs: atMs + maxAgeMs, message }, nowMs)
+    // What it asks for no more it took no notice of: it says nothing of that, be it guilty or not.
+    const unasked = [...search.bisection.suspects.keys()].filter((name) => !isAsked(subscription, name))
+    const bisection = unasked.length === 0 ? search.bisection : acquit(search.bisection, new Set(unasked), nowMs)
+    if (bisection === undefined) {
+      this.#keep(set.typeUrl, search, undefined)
+      return []
+    }
+    // Of the others it says as much as before.
+    const { sinceMs } = search.bisection
+    const step = judge({ ...bisection, sinceMs }, { set, sentAtMs: atMs + maxAgeMs, message }, nowMs)
     this.#keep(set.typeUrl, search, step.bisection)
     return step.found.flatMap((one) => {
       const reason = nackMessage(set.typeUrl, one.message)
@@ -263,8 +316,8 @@ export class StreamRejections {
   }
 
   /** What the client has of a rejected resource: what it accepted last, or else what it was sent before and did not reject. */
-  #fallback({ subscription, protocol, statedVersion }: Judged, rejected: Resource): Resource | undefined {
-    const { acked, mayHold, initialVersions } = subscription
+  #fallback(judged: Judged, rejected: Resource): Resource | undefined {
+    const { acked, mayHold } = judged.subscription
     const { name, version } = rejected
     // What it accepted last, it may have let go since, and what that names is gone then: see `noteUnchanged`.
     const last = acked === undefined || mayHold.includes(acked) ? acked : mayHold[0]
@@ -272,8 +325,9 @@ export class StreamRejections {
       const before = set.get(name)
       if (before !== undefined && before.version !== version && !this.#record.has(before)) return before
     }
-    const mayHave =
-      protocol === 'delta' ? initialVersions?.has(name) === true : statedVersion !== '' && acked === undefined
+    const { mayHave, known } = cameWith(judged, name)
+    const kept = known.find((resource) => resource.version !== version && !this.#record.has(resource))
+    if (kept !== undefined) return kept
     // What stands in the set that was accepted and was rejected since was not asked for then.
     if (!mayHave) return this.#record.standIn(last?.get(name)?.version === version ? undefined : last?.get(name))
     // It has one that is not known here: it must keep that, and absence could take it away.
@@ -295,9 +349,11 @@ export class StreamRejections {
   }
 
   #quarantine(): Quarantine {
-    const rejections = this.#record.rejections.map(({ resource, accepted }) =>
-      asRejection(resource, this.#record.standIn(accepted)),
-    )
+    const known = this.#record.rejections
+    // Without searches nothing else can have changed it.
+    if (this.#quarantined === known && this.#searches.size === 0) return this.#kept
+    this.#quarantined = this.#searches.size === 0 ? known : undefined
+    const rejections = known.map(({ resource, accepted }) => asRejection(resource, this.#record.standIn(accepted)))
     for (const { bisection, fallbackOf } of this.#searches.values()) {
       for (const resource of bisection.suspects.values()) {
         if (isHeldBack(bisection, resource.name)) rejections.push(asRejection(resource, fallbackOf(resource)))
@@ -308,46 +364,22 @@ export class StreamRejections {
   }
 }
 
+/** Of a name, what a client had when its stream began: whether it may have had one that is not known, and what it was, the likeliest first. */
+function cameWith(
+  { subscription: { acked, initialVersions }, protocol, statedVersion, earlier }: Judged,
+  name: string,
+): { readonly mayHave: boolean; readonly known: readonly Resource[] } {
+  const known = [...new Set(earlier.flatMap((set) => set.get(name) ?? []))]
+  if (protocol === 'delta') {
+    const version = initialVersions?.get(name)
+    return { mayHave: version !== undefined, known: known.filter((resource) => resource.version === version) }
+  }
+  const mayLack = earlier.some((set) => set.get(name) === undefined)
+  return { mayHave: statedVersion !== '' && acked === undefined && !mayLack, known }
+}
+
 const intern = createInterner<Quarantine>()
 
 function asRejection({ typeUrl, name, version }: Resource, accepted: Resource | undefined): Rejection {
   return { typeUrl, name, version, accepted }
-}
-
-interface Held {
-  /** Of all that it may have held: a client may have unsubscribed from what it rejects since. */
-  readonly names: ReadonlySet<string>
-  /** Those that the client had not accepted before. */
-  readonly new: readonly Resource[]
-}
-
-/** What a rejected response held. */
-function heldIn({ subscription, verdict }: Judged): Held {
-  const { set, owed, part, isComplete } = verdict.sent
-  // Before the first ACK: what it had when it came, where that is known.
-  const [oldest] = subscription.mayHold
-  const acked = subscription.acked ?? (oldest === set ? undefined : oldest)
-  const only = part === undefined ? undefined : new Set(part)
-  const isThere = ({ name }: Resource): boolean => isAsked(subscription, name) && (only?.has(name) ?? true)
-  const wasOwed = (name: string): boolean => owed === 'all' || owed.matches(name)
-  const members = [...set.values()]
-  const all = members.filter(isThere)
-  // Beside an older rejection only names newly asked for are sent.
-  const isOnlyOwed = part === undefined && !isComplete
-  const fresh = isOnlyOwed || acked === undefined ? all : [...changedIn(acked, set, all, wasOwed)]
-  const news = isOnlyOwed ? fresh.filter(({ name }) => wasOwed(name)) : fresh
-  return {
-    names: new Set(part ?? members.map(({ name }) => name)),
-    new: news.filter(({ isReady }) => isReady),
-  }
-}
-
-function* changedIn(
-  acked: ResourceSet,
-  set: ResourceSet,
-  all: readonly Resource[],
-  wasOwed: (name: string) => boolean,
-): Generator<Resource> {
-  const changed = new Set(diffSets(acked, set).changed.map(({ name }) => name))
-  for (const resource of all) if (changed.has(resource.name) || wasOwed(resource.name)) yield resource
 }

@@ -39,7 +39,8 @@ class Client {
     const set = setOf(...clusters)
     const before = this.#of('cluster').sent ?? first
     const sent = this.#send('cluster', set)
-    this.#arrivals.noteClusters(this.#of('cluster'), diffSets(before, set).changed, nameSetOf(this.#asked))
+    const news = diffSets(before, set).changed
+    this.#arrivals.noteClusters(this.#of('cluster'), news, first, nameSetOf(this.#asked))
     return sent
   }
 
@@ -68,8 +69,8 @@ class Client {
   }
 
   /** The names of the clusters that it has for sure. */
-  has(): readonly string[] {
-    const sets = this.#arrivals.seenIn([first], this.#of('cluster').outstanding, nameSetOf(this.#asked))
+  has(isMute = false): readonly string[] {
+    const sets = this.#arrivals.seenIn([first], this.#of('cluster').outstanding, nameSetOf(this.#asked), isMute)
     const [some, ...others] = sets
     const names = [...(some ?? first).values()].map(({ name }) => name)
     return names.filter((name) => others.every((set) => set.get(name) !== undefined))
@@ -191,11 +192,12 @@ describe('nothing tells that a client has', () => {
     expect(client.has()).toEqual(['x'])
   })
 
-  test('a static cluster', () => {
+  test('a static cluster, before it was silent for long', () => {
     const client = new Client()
-    client.clusters(x, resource('cluster', 'y', { type: 'STATIC' }))
+    client.clusters(x, resource('cluster', 'y', { type: 'STATIC' }), resource('cluster', 'z', { type: 'STRICT_DNS' }))
     client.accept('endpoint', client.send('endpoint', resource('endpoint', 'x')))
     expect(client.has()).toEqual(['x'])
+    expect(client.has(true)).toEqual(['x', 'y'])
   })
 })
 
@@ -208,5 +210,7 @@ test('After the verdict on the clusters nothing is kept', () => {
 })
 
 test('What an empty set lacks is asked for anew', () => {
-  expect(new Arrivals().seenIn([emptySet(first.typeUrl)], [], nameSetOf(['x']))).toEqual([emptySet(first.typeUrl)])
+  expect(new Arrivals().seenIn([emptySet(first.typeUrl)], [], nameSetOf(['x']), false)).toEqual([
+    emptySet(first.typeUrl),
+  ])
 })

@@ -38,6 +38,8 @@ describe('a client that comes back', () => {
     expect(memoryOf(sotw).recall('n', 'sotw', { typeUrl, versionInfo: clusters.version }, 1)).toBe(sotw)
     expect(memoryOf(sotw).recall('n', 'sotw', { typeUrl, versionInfo: 'of another server' }, 1)).toBeUndefined()
     expect(memoryOf(sotw).recall('n', 'sotw', { typeUrl, versionInfo: '' }, 1)).toBeUndefined()
+    const partial = { ...sotw, accepted: new Map([[typeUrl, '']]) }
+    expect(memoryOf(partial).recall('n', 'sotw', { typeUrl, versionInfo: '' }, 1)).toBe(partial)
   })
 
   test('over delta is known by the versions that it states, of some names too', () => {

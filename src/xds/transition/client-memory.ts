@@ -10,7 +10,7 @@ export interface Remembered {
   readonly view: View
   /** By type, the sets of which it may have any; the first is what it accepted last. */
   readonly mayHold: ReadonlyMap<TypeUrl, readonly ResourceSet[]>
-  /** By type, the version that it accepted last as a whole. */
+  /** SotW: by type, the version that it accepted last as a whole, and states; '' where it took parts alone. */
   readonly accepted: ReadonlyMap<TypeUrl, string>
   /** The clusters that it accepted. */
   readonly clusters: ResourceSet | undefined
@@ -20,9 +20,9 @@ export interface Remembered {
 /** What the first request of a stream says that the client has. */
 export interface Stated {
   readonly typeUrl: TypeUrl
-  /** SotW; '' says that it has nothing. */
+  /** SotW; '' says that it has nothing, or took parts of what it rejected alone. */
   readonly versionInfo?: string
-  /** Delta: versions by name; empty says that it has nothing. */
+  /** Delta: versions by name, '' where that is not known; empty says that it has nothing. */
   readonly initialVersions?: ReadonlyMap<string, string>
 }
 
@@ -85,7 +85,7 @@ export class ClientMemory {
 
 /** What a client says fits to what it is thought to have. */
 export function isTrueTo(
-  { mayHold, accepted }: Remembered,
+  { mayHold, accepted }: Pick<Remembered, 'mayHold' | 'accepted'>,
   { typeUrl, versionInfo, initialVersions }: Stated,
 ): boolean {
   const sets = mayHold.get(typeUrl) ?? []
@@ -94,7 +94,7 @@ export function isTrueTo(
     return accepted.get(typeUrl) === versionInfo || sets.some(({ version }) => version === versionInfo)
   }
   for (const [name, version] of initialVersions) {
-    if (!sets.some((set) => set.get(name)?.version === version)) return false
+    if (version !== '' && !sets.some((set) => set.get(name)?.version === version)) return false
   }
   return initialVersions.size > 0
 }

@@ -1,18 +1,30 @@
 import type { Resource } from '../../resource/resource.ts'
 import { resourceTypes, type TypeUrl } from '../../resource/type-url.ts'
-import { diffSets, internSet, type ResourceSet } from '../../snapshot/resource-set.ts'
+import { diffSets, internSet, type ResourceSet, type SetDiff } from '../../snapshot/resource-set.ts'
 import { type NameSet, nameSetOf } from '../protocol/names.ts'
-import { blame } from '../rejection/blame.ts'
+import { type Rejected, sharedBlame } from '../rejection/blame.ts'
 
 /**
  * What routes may name after a rejection of `sent`: all of it, save what Envoy says it refused; when nothing says that the
  * rest was taken, what was accepted before (rule 71).
  */
 export function clustersAfterNack(before: ResourceSet, sent: ResourceSet, message: string): ResourceSet {
-  const suspects = diffSets(before, sent).changed.map(({ name }) => name)
-  const found = blame(message, { typeUrl: sent.typeUrl, sent: new Set(suspects), suspects })
+  const found = sharedBlame(message, changedIn(diffSets(before, sent), sent.typeUrl))
   if (found.kind !== 'named' || !found.isRestApplied) return before
   return internSet(sent.with(new Map([...found.reasons.keys()].map((name) => [name, before.get(name)]))))
+}
+
+const changes = new WeakMap<SetDiff, Rejected>()
+
+/** One object for one difference, so that what is said of it is read once. */
+function changedIn(diff: SetDiff, typeUrl: TypeUrl): Rejected {
+  let rejected = changes.get(diff)
+  if (rejected === undefined) {
+    const names = diff.changed.map(({ name }) => name)
+    rejected = { typeUrl, sent: new Set(names), suspects: names }
+    changes.set(diff, rejected)
+  }
+  return rejected
 }
 
 /** What listeners need again when they were sent. */

@@ -4,6 +4,7 @@ import type { Resource } from '../../resource/resource.ts'
 import { resourceTypes, type TypeUrl } from '../../resource/type-url.ts'
 import { diffSets, type ResourceSet } from '../../snapshot/resource-set.ts'
 import { buildSnapshot } from '../../snapshot/snapshot.ts'
+import { heldForAddresses } from './address-hold.ts'
 import { type Drains, noDrains } from './drain.ts'
 import { IdentityMemo } from './identity-memo.ts'
 import { outdatedIn, reachedBy } from './removal.ts'
@@ -31,7 +32,7 @@ export interface ClientState {
 export interface Step {
   /** What the client is to have now. The same object for every client that is in the same step. */
   readonly view: View
-  /** Of the target, what waits for a cluster's ACK. */
+  /** Of the target, what waits for a cluster's ACK, or for an address. */
   readonly held: readonly Resource[]
   /** Beyond the target, what stays for those that may still name it. */
   readonly kept: readonly Resource[]
@@ -54,8 +55,8 @@ let last: Asked | undefined
 
 /**
  * The next step from what a client has to what it should have (rules 68–71, 74, 76, 101): all of `to`, save the listeners
- * and routes that name a cluster which the client may lack yet, which stay as they are; and beside it whatever the client
- * may still use. Nothing is awaited as a whole: each resource comes and goes by its own names. Once the client has answered
+ * and routes that name a cluster which the client may lack yet, which stay as they are, and the listeners that change
+ * places; and beside it whatever the client may still use. Nothing is awaited as a whole: each resource comes and goes by its own names. Once the client has answered
  * everything and nothing drains, the view is `to` itself.
  */
 export function plan(from: View, to: View, client: ClientState): Step {
@@ -88,7 +89,8 @@ function isSameList(a: readonly object[], b: readonly object[]): boolean {
 
 function computeStep(view: View, to: View, { clusters, mayHold, drains, unanswered }: ClientState): Step {
   const from = withClustersNotYetTaken(view, clusters?.at(-1))
-  const waiting = clusters === undefined ? [] : heldBack(from, to, clusters, unanswered)
+  const users = clusters === undefined ? [] : heldBack(from, to, clusters, unanswered)
+  const waiting = [...users, ...heldForAddresses(from, to, mayHold, users)]
   const held = waiting.map(({ resource }) => resource)
   const stays = waiting.flatMap(({ instead }) => instead ?? [])
   const replaced = listenersAwaitingSuccessors(held, from, to)

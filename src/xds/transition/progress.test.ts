@@ -3,10 +3,18 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { smallView } from '../../../test/support/small-view.ts'
 import { type ResourceWord, resourceTypes } from '../../resource/type-url.ts'
 import { emptySet, type ResourceSet } from '../../snapshot/resource-set.ts'
-import { newSubscription, noteAck, noteNack, noteSent, type Sent, type Subscription } from '../protocol/subscription.ts'
+import {
+  newSubscription,
+  noteAck,
+  noteNack,
+  noteSent,
+  noteTaken,
+  type Sent,
+  type Subscription,
+} from '../protocol/subscription.ts'
 import type { Remembered } from './client-memory.ts'
 import { noDrains } from './drain.ts'
-import { Progress } from './progress.ts'
+import { type AskedType, Progress } from './progress.ts'
 import { setIn } from './view.ts'
 
 const setOf = (word: ResourceWord, ...texts: readonly string[]): ResourceSet =>
@@ -24,6 +32,7 @@ class Client {
   readonly logged: Record<string, unknown>[] = []
   readonly #log = pino({ level: 'warn' }, { write: (line: string) => void this.logged.push(JSON.parse(line)) })
   #subscription: Subscription
+  #statedVersion = ''
   #nonce = 0
 
   constructor(word: ResourceWord) {
@@ -41,6 +50,7 @@ class Client {
   ack(sent: Sent, atMs = 0): void {
     const before = this.#subscription
     this.#subscription = noteAck(before, sent)
+    this.#statedVersion = sent.set.version
     this.progress.noteVerdict(before, this.#subscription, { kind: 'ack', sent }, atMs)
   }
 
@@ -50,16 +60,25 @@ class Client {
     this.progress.noteVerdict(before, this.#subscription, { kind: 'nack', sent, message }, 0)
   }
 
+  /** It says that it took this of a response that it rejected. */
+  take(set: ResourceSet): void {
+    this.#subscription = noteTaken(this.#subscription, set)
+  }
+
   unchanged(set: ResourceSet): void {
     this.progress.noteUnchanged(this.#subscription, set)
   }
 
   leave(): Remembered {
-    return this.progress.leave('delta', smallView(), [this.#subscription])
+    return this.progress.leave('delta', smallView(), [this.#asked])
   }
 
   at(nowMs: number): ReturnType<Progress['stateOf']> {
-    return this.progress.stateOf([{ subscription: this.#subscription, statedVersion: '' }], nowMs, () => this.#log)
+    return this.progress.stateOf([this.#asked], nowMs, () => this.#log)
+  }
+
+  get #asked(): AskedType {
+    return { subscription: this.#subscription, statedVersion: this.#statedVersion }
   }
 
   drained(nowMs: number): readonly string[] {
@@ -91,6 +110,15 @@ describe('the clusters that routes may name', () => {
     expect(client.at(105).client).toMatchObject({ clusters: [xy], mayHold: [xy] })
     client.at(106)
     expect(client.logged).toMatchObject([{ type: 'cluster', names: ['y'] }])
+  })
+
+  test('are at once those that are ready at once, too, after an answer that is overdue (rule 71)', () => {
+    const all = setOf('cluster', 'cluster x=1', 'cluster y=1', 'cluster z=1')
+    client.ack(client.send(x))
+    client.send(xy, 5)
+    client.send(all, 6)
+    expect(client.at(104).client.clusters).toEqual([x, xy, all])
+    expect(client.at(105).client.clusters).toEqual([all, all])
   })
 
   test('are all but the rejected ones after a rejection', () => {
@@ -167,6 +195,46 @@ describe('a client that comes back', () => {
   })
 })
 
+describe('the sets of a type that a client may have had before this stream', () => {
+  const gone = new Client('cluster')
+  gone.ack(gone.send(x))
+  gone.send(xy)
+  const { typeUrl } = x
+  const { progress } = new Client('cluster')
+  progress.resume(gone.leave(), 0)
+
+  test('are those it was remembered with, that which it states first', () => {
+    expect(progress.earlierOf(typeUrl, x.version)).toEqual([x, xy])
+    expect(progress.earlierOf(typeUrl, xy.version)).toEqual([xy, x])
+    expect(progress.earlierOf(typeUrl, undefined)).toEqual([x, xy])
+  })
+
+  test('are not known of one that states something else, or nothing, or that nothing is remembered of', () => {
+    expect(progress.earlierOf(typeUrl, 'of another server')).toEqual([])
+    expect(progress.earlierOf(typeUrl, '')).toEqual([])
+    expect(progress.earlierOf(first.typeUrl, undefined)).toEqual([])
+  })
+
+  test('are known by the version that it accepted, though it took part of what it rejected since', () => {
+    const partial = setOf('cluster', 'cluster x=1', 'cluster z=1')
+    const taking = new Client('cluster')
+    taking.ack(taking.send(x))
+    taking.take(partial)
+    const back = new Client('cluster')
+    back.progress.resume(taking.leave(), 0)
+    expect(back.progress.earlierOf(typeUrl, x.version)).toEqual([partial])
+  })
+
+  test('are known of one that has accepted nothing as a whole, and says so', () => {
+    const taking = new Client('cluster')
+    taking.send(xy)
+    taking.take(x)
+    const back = new Client('cluster')
+    back.progress.resume(taking.leave(), 0)
+    expect(back.progress.earlierOf(typeUrl, '')).toEqual([x, xy])
+  })
+})
+
 describe('a replaced listener', () => {
   let client: Client
   beforeEach(() => {
@@ -211,4 +279,18 @@ describe('a replaced listener', () => {
     progress.noteVerdict(had, noteAck(had, sent), { kind: 'ack', sent }, 0)
     expect(progress.stateOf([], 0, () => pino({ level: 'silent' })).client.drains.names).toEqual([])
   })
+})
+
+test('A client that came back and rejects the first answer goes on with what it had, for as long as it accepts none', () => {
+  const [before, after] = [setOf('route', 'route r=1 > cluster x'), setOf('route', 'route r=2')]
+  const gone = new Client('route')
+  gone.ack(gone.send(before))
+  const client = new Client('route')
+  client.progress.resume(gone.leave(), 0)
+  client.nack(client.send(after), 'no')
+  expect(client.at(0).client.mayHold).toContain(before)
+  expect(client.at(1000).client.mayHold).toContain(before)
+  expect(client.logged).toEqual([])
+  client.ack(client.send(setOf('route', 'route r=3'), 1000), 1000)
+  expect(client.at(1000).client.mayHold).not.toContain(before)
 })

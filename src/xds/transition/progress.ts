@@ -6,7 +6,7 @@ import { type NameSet, noNames } from '../protocol/names.ts'
 import { maxHeld, type Sent, type Subscription, type Verdict } from '../protocol/subscription.ts'
 import type { Protocol } from '../stream-event.ts'
 import { Arrivals } from './arrivals.ts'
-import type { Remembered } from './client-memory.ts'
+import { isTrueTo, type Remembered } from './client-memory.ts'
 import { clustersAfterNack } from './cluster-news.ts'
 import { type Drains, drainEnd, noDrains, withDrain, withoutEnded } from './drain.ts'
 import type { ClientState } from './planner.ts'
@@ -22,7 +22,7 @@ export interface ProgressOptions {
 /** A type that the client asked for on this stream. */
 export interface AskedType {
   readonly subscription: Subscription
-  /** SotW: the version of it that its first request stated; '' for none. */
+  /** SotW: the version of it that the client states, by its first request and its ACKs; '' for none. */
   readonly statedVersion: string
 }
 
@@ -43,6 +43,7 @@ function typesOf(typeUrls: readonly TypeUrl[]): ReadonlySet<TypeUrl> {
 }
 
 export const noTypes: ReadonlySet<TypeUrl> = new Set()
+const none: readonly TypeUrl[] = []
 
 const clusterType = resourceTypes.cluster.typeUrl
 const endpointType = resourceTypes.endpoint.typeUrl
@@ -64,6 +65,8 @@ export class Progress {
   readonly #timedOut = new Map<TypeUrl, number>()
   /** What the client had before this stream began, of types whose first answer here it has not accepted. */
   readonly #earlier = new Map<TypeUrl, readonly ResourceSet[]>()
+  /** Those of these types whose first answer it rejected: it goes on with what it had. */
+  readonly #refused = new Set<TypeUrl>()
   #earlierVersions: ReadonlyMap<TypeUrl, string> = new Map()
   #earlierUntilMs = 0
   /** It took clusters before this stream began. */
@@ -83,14 +86,28 @@ export class Progress {
     this.#earlierUntilMs = nowMs + this.#options.transitionTimeoutMs
   }
 
+  /**
+   * The sets of a type that the client may have had when this stream began, the likeliest first. Empty where that is not
+   * known, or does not fit to what it says. `statedVersion`: SotW.
+   */
+  earlierOf(typeUrl: TypeUrl, statedVersion: string | undefined): readonly ResourceSet[] {
+    const sets = this.#earlier.get(typeUrl) ?? []
+    if (statedVersion === undefined || sets.length === 0) return sets
+    const left = { mayHold: this.#earlier, accepted: this.#earlierVersions }
+    if (!isTrueTo(left, { typeUrl, versionInfo: statedVersion })) return []
+    return sets.toSorted((a, b) => Number(b.version === statedVersion) - Number(a.version === statedVersion))
+  }
+
   /** What is to be remembered of the client, for its next stream. */
-  leave(protocol: Protocol, view: View, subscriptions: Iterable<Subscription>): Remembered {
+  leave(protocol: Protocol, view: View, types: Iterable<AskedType>): Remembered {
     const mayHold = new Map(this.#earlier)
     const accepted = new Map(this.#earlierVersions)
-    for (const { typeUrl, acked, mayHold: sets } of subscriptions) {
+    for (const { subscription, statedVersion } of types) {
+      const { typeUrl, acked, mayHold: sets } = subscription
       // One that is cut off again and again before it answers must not make the list grow.
       mayHold.set(typeUrl, [...new Set([...(mayHold.get(typeUrl) ?? []), ...sets])].slice(-maxHeld))
-      if (acked !== undefined) accepted.set(typeUrl, acked.version)
+      // Of what it rejected it may have taken the rest, and says what it had accepted before.
+      if (acked !== undefined) accepted.set(typeUrl, statedVersion)
     }
     return { protocol, view, mayHold, accepted, clusters: this.#clusters, drains: this.#drains }
   }
@@ -101,8 +118,9 @@ export class Progress {
    * waits for it.
    */
   noteClusters(after: Subscription, news: readonly Resource[], asked: NameSet | undefined): void {
+    const before = this.#clusters
     this.#clusters ??= after.sent
-    this.#arrivals.noteClusters(after, news, asked)
+    if (before !== undefined && before !== after.sent) this.#arrivals.noteClusters(after, news, before, asked)
   }
 
   /** The client was sent these, of a type other than clusters. */
@@ -129,6 +147,10 @@ export class Progress {
     }
     if (set.typeUrl === clusterType) this.#arrivals.noteVerdict(after)
     else if (kind === 'ack' && isComplete) this.#arrivals.noteAccepted(before, after)
+    if (kind === 'nack' && part === undefined && set.typeUrl !== clusterType && this.#earlier.has(set.typeUrl)) {
+      this.#refused.add(set.typeUrl)
+      return
+    }
     if (before.mayHold === after.mayHold) return
     if (set.typeUrl === listenerType) {
       const replaced = before.mayHold.filter((old) => !after.mayHold.includes(old))
@@ -158,7 +180,7 @@ export class Progress {
     const unanswered: TypeUrl[] = []
     this.#drains = withoutEnded(this.#drains, nowMs)
     let lookAgainAtMs = this.#drains.nextMs
-    if (this.#earlier.size > 0) {
+    if (this.#overdue().length > 0) {
       if (nowMs >= this.#earlierUntilMs) this.#goOnWithoutEarlier(log)
       else lookAgainAtMs = Math.min(lookAgainAtMs, this.#earlierUntilMs)
     }
@@ -168,6 +190,7 @@ export class Progress {
     let clusters = isResuming ? this.#acceptedClusters() : undefined
     let clustersAwaited: readonly Sent[] | undefined
     let assignments: NameSet | undefined
+    let isMute = false
     for (const [typeUrl, sets] of this.#earlier) if (canName(typeUrl)) mayHold.push(...sets)
     for (const { subscription, statedVersion } of types) {
       const { typeUrl, outstanding } = subscription
@@ -188,7 +211,10 @@ export class Progress {
           this.#goOnWithout(subscription, sent, nowMs, log)
         }
       }
-      if (typeUrl === clusterType) clustersAwaited = awaited
+      if (typeUrl === clusterType) {
+        clustersAwaited = awaited
+        isMute = last !== undefined
+      }
       // Who asks for nothing any more has nothing.
       if (subscription.hasNamed && !subscription.isWildcard && subscription.names === noNames) continue
       // What came before the overdue one counts as replaced.
@@ -196,7 +222,7 @@ export class Progress {
       for (let at = from; at < subscription.mayHold.length; at++) mayHold.push(subscription.mayHold[at] as ResourceSet)
     }
     if (clustersAwaited !== undefined) {
-      clusters = this.#arrivals.seenIn(this.#acceptedClusters(), clustersAwaited, assignments)
+      clusters = this.#arrivals.seenIn(this.#acceptedClusters(), clustersAwaited, assignments, isMute)
     }
     // One that never asks for clusters is not held up by them for ever.
     else if (isResuming) lookAgainAtMs = Math.min(lookAgainAtMs, resumingUntilMs)
@@ -208,15 +234,21 @@ export class Progress {
     return [...accepted, ...(this.#earlier.get(clusterType) ?? [])]
   }
 
+  /** Of what it had earlier, the types that are not waited for without end. */
+  #overdue(): readonly TypeUrl[] {
+    return this.#earlier.size === 0 ? none : [...this.#earlier.keys()].filter((typeUrl) => !this.#refused.has(typeUrl))
+  }
+
   #goOnWithoutEarlier(log: () => Log): void {
-    const types = [...this.#earlier.keys()].filter(canName).map(wordOf)
+    const overdue = this.#overdue()
+    const types = overdue.filter(canName).map(wordOf)
     if (types.length > 0)
       log().warn(
         { types },
         'not asked for or not accepted within the transition timeout after a reconnect: going on without',
       )
     this.#clusters = this.#earlier.get(clusterType)?.at(-1) ?? this.#clusters
-    this.#earlier.clear()
+    for (const typeUrl of overdue) this.#earlier.delete(typeUrl)
   }
 
   #goOnWithout({ typeUrl, mayHold }: Subscription, { nonce, set }: Sent, nowMs: number, log: () => Log): void {

@@ -4,12 +4,12 @@ import { expect, test } from 'vitest'
 import { buildBootstrap } from '../../../src/cli/bootstrap-config.ts'
 import { problems, settledNode, waitForProblems } from '../../support/admin-client.ts'
 import { type Backend, startBackend } from '../../support/backend.ts'
-import { testBothProtocols } from '../../support/both-protocols.ts'
 import { rejections, startControlPlane } from '../../support/control-plane.ts'
 import { startEnvoy } from '../../support/envoy.ts'
 import { freePorts } from '../../support/free-ports.ts'
 import { startLoad } from '../../support/load.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
+import { testBothProtocols } from '../../support/side-by-side.ts'
 import { tempDir } from '../../support/temp.ts'
 
 const types = ['cluster', 'endpoint', 'listener', 'route']
