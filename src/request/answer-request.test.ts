@@ -201,6 +201,19 @@ describe('of several routes', () => {
     ])
   })
 
+  it('chance is drawn once for all of them', () => {
+    const share = (numerator: number): RouteMatchForm => ({
+      prefix: '/',
+      runtime_fraction: { default_value: { numerator } },
+    })
+    const list = [to('a', share(30)), to('same', share(30)), to('more', share(50)), to('rest', { prefix: '/' })]
+    expect(ask(oneHttp(list), get('http://x/')).outcomes).toMatchObject([
+      { route: 'a', share: 30 },
+      { route: 'more', share: 20 },
+      { route: 'rest', share: 50 },
+    ])
+  })
+
   it('one without a name is called by its place', () => {
     const list = [to('a', { path: '/a' }), { match: { prefix: '/' }, direct_response: { status: 418 } }]
     expect(ask(oneHttp(list), get('http://x/')).outcomes).toMatchObject([{ route: 'routes[1]', status: 418 }])

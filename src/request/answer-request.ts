@@ -174,7 +174,10 @@ function answerOfRoutes(
   return { ...named, ...askRoutes(resources, virtualHost, request) }
 }
 
-/** Routes are asked in their order; one that takes a share of what it matches leaves the rest to those that follow. */
+/**
+ * Routes are asked in their order. Chance is drawn once for a request, so of two routes that take a share the second gets
+ * what its share has more than that of the first (measured).
+ */
 function askRoutes(
   resources: ProxyResources,
   virtualHost: VirtualHostForm,
@@ -182,7 +185,7 @@ function askRoutes(
 ): Pick<RequestAnswer, 'outcomes' | 'nearest'> {
   const outcomes: RequestOutcome[] = []
   let nearest: { readonly route: string; readonly lacks: readonly Lack[] } | undefined
-  let left = 100
+  let taken = 0
   for (const [index, route] of (virtualHost.routes ?? []).entries()) {
     const { lacks, chance } = matchRoute(route.match ?? {}, request)
     const name = nameOf(route, index)
@@ -190,11 +193,12 @@ function askRoutes(
       if (nearest === undefined || lacks.length < nearest.lacks.length) nearest = { route: name, lacks }
       continue
     }
-    if (chance > 0) outcomes.push(routeOutcome(resources, virtualHost, route, name, request, (left * chance) / 100))
-    left = (left * (100 - chance)) / 100
-    if (left === 0) break
+    if (chance <= taken) continue
+    outcomes.push(routeOutcome(resources, virtualHost, route, name, request, chance - taken))
+    taken = chance
+    if (taken === 100) break
   }
-  if (left > 0) outcomes.push(notFound('no route of the host matches', left))
+  if (taken < 100) outcomes.push(notFound('no route of the host matches', 100 - taken))
   return { outcomes, ...(nearest !== undefined && { nearest }) }
 }
 

@@ -13,12 +13,15 @@ export function expectedOf(table: RouteTable, request: TableRequest): readonly E
   const pattern = mostSpecific(servedPatterns(table), host)
   const path = tidied(request.path)
   const expected: Expected[] = []
+  // Chance is drawn once for a request: a share is of all that matches, not of what others left.
+  let taken = 0
   if (pattern !== undefined) {
     for (const { rule, name } of rulesInOrder(table, pattern)) {
       const matched = rule.match.length === 0 ? [{}] : rule.match.filter((match) => matches(match, request, path))
       for (const match of matched) {
         const { percent = 100 } = match as MatchSpec
-        if (percent === 0) continue
+        if (percent <= taken) continue
+        taken = percent
         expected.push(outcomeOf(rule, name, match, request, path))
         if (percent === 100) return expected
       }

@@ -81,6 +81,31 @@ export const routingCases: readonly MeshCase[] = [
     },
   },
   {
+    rows: ['F24'],
+    name: 'a share is drawn once for a request, however many paths and rules match it',
+    needs: ['http'],
+    async run(bed) {
+      for (const app of ['share', 'more', 'rest']) await bed.app(app)
+      const shares = `
+- {match: {path: [/x, {prefix: /}], percent: 30}, backends: {service: cart, version: share}}
+- {match: {path: {prefix: /}, percent: 50}, backends: {service: cart, version: more}}
+- {backends: {service: cart, version: rest}}
+`
+      const cart = service('cart', ['share', 'more', 'rest'])
+      await bed.write({ cart, edge: gateway, shop: route('shop', shares) })
+      const proxy = await bed.proxy('edge')
+      const byApp = await bed.send(await proxy.port('edge/http'), 3_000, { path: '/x' })
+      // Five standard deviations.
+      for (const [app, percent] of [
+        ['share', 30],
+        ['more', 20],
+        ['rest', 50],
+      ] as const) {
+        expect(Math.abs((byApp[app] ?? 0) / 30 - percent), app).toBeLessThan(4.6)
+      }
+    },
+  },
+  {
     rows: ['Y39'],
     name: 'a body of 10 MB arrives as it was sent',
     needs: ['http'],
