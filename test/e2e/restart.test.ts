@@ -80,7 +80,7 @@ describeWithEnvoy('a server that is killed under load and started again', () => 
         ready: true,
         serving: 'last good',
         revision: 1,
-        sources: [{ state: 'unreachable' }],
+        sources: [{ state: 'unreachable' }, { state: 'unreachable' }],
         errors: 1,
         withheld: [],
       })
