@@ -34,8 +34,11 @@ export interface SnapshotCache {
     /** All that is, not only what is new. */
     readonly withheld: readonly Withheld[]
   }): void
-  /** One per stream. `onSnapshot` is called for every newer snapshot, never within `watch` itself. */
-  watch(node: Node, onSnapshot: (snapshot: Snapshot) => void): Watch
+  /**
+   * One per stream. `onSnapshot` is called for every newer snapshot, with the group that the node is in now; never within
+   * `watch` itself.
+   */
+  watch(node: Node, onSnapshot: (snapshot: Snapshot, group: Group) => void): Watch
   /** The snapshot that a node would be served, without a watch (REST xDS, `validate`, admin). */
   snapshotFor(node: Node): { readonly group: Group; readonly snapshot: Snapshot | undefined }
   /** Groups with at least one watch. */

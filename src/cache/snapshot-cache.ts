@@ -27,7 +27,7 @@ interface GroupState {
 
 interface NodeWatch {
   readonly node: Node
-  readonly onSnapshot: (snapshot: Snapshot) => void
+  readonly onSnapshot: (snapshot: Snapshot, group: Group) => void
   state: GroupState
   /** What the watcher was given last, or could see when it began. */
   last: Snapshot | undefined
@@ -84,7 +84,7 @@ class GroupedCache implements SnapshotCache {
     this.#notify(isFirst || hasWithheldChanged ? this.#groups.values() : touched)
   }
 
-  watch(node: Node, onSnapshot: (snapshot: Snapshot) => void): Watch {
+  watch(node: Node, onSnapshot: (snapshot: Snapshot, group: Group) => void): Watch {
     const state = this.#stateOf(node)
     const watch: NodeWatch = { node, onSnapshot, state, last: this.#served(state), isClosed: false }
     this.#join(watch, state)
@@ -250,7 +250,7 @@ class GroupedCache implements SnapshotCache {
       if (watch.isClosed || snapshot === undefined || snapshot === watch.last) continue
       watch.last = snapshot
       try {
-        watch.onSnapshot(snapshot)
+        watch.onSnapshot(snapshot, watch.state.group)
       } catch (error) {
         errors.push(error)
         this.#log?.error({ group: watch.state.group.key, node: watch.node.id, err: error }, 'watcher failed')

@@ -16,6 +16,7 @@ import {
   resolveOptions,
   type ServeOptions,
 } from '../options/options.ts'
+import { giveHeapRoom } from './heap-room.ts'
 import { exitCodes, type Io, print } from './io.ts'
 import { append } from './option.ts'
 import { formatProblems } from './problem-text.ts'
@@ -97,6 +98,7 @@ function readOptionsFile(flags: Record<string, unknown>, io: Io): { file?: Optio
 }
 
 async function serve(options: ServeOptions, io: Io): Promise<void> {
+  giveHeapRoom()
   const isText = options.logFormat === 'text' || (options.logFormat === 'auto' && io.err.isTTY === true)
   const log = createLog({ level: options.logLevel, format: isText ? 'text' : 'json', stream: io.err })
   const controlPlane = await createControlPlane(options, { log })

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import jspb from 'google-protobuf'
-import type { TypeUrl } from './type-url.ts'
+import { resourceTypeOf, type TypeUrl } from './type-url.ts'
 
 /**
  * The envelopes of xDS, read and written by hand because they are the hot path: an ACK of a thousand names is read
@@ -36,6 +36,9 @@ export interface DeltaRequest {
   readonly responseNonce: string
   readonly errorDetail: ErrorDetail | undefined
 }
+
+/** Of a known type, the string that we have of it ourselves: comparing one with itself reads none of it. */
+const sameUrl = (typeUrl: string): TypeUrl => resourceTypeOf(typeUrl)?.typeUrl ?? typeUrl
 
 const noBytes = new Uint8Array(0)
 
@@ -87,7 +90,8 @@ export function scanSotwRequest(bytes: Uint8Array, known: Iterable<Uint8Array> =
         reader.skipField()
     }
   }
-  return { versionInfo, node, nameBytes: joinRanges(bytes, ranges), typeUrl, responseNonce, errorDetail }
+  const nameBytes = joinRanges(bytes, ranges)
+  return { versionInfo, node, nameBytes, typeUrl: sameUrl(typeUrl), responseNonce, errorDetail }
 }
 
 /** Passes a text by without decoding it. @throws Error when it is none: the client is told so here, not where it is read. */
@@ -153,7 +157,7 @@ export function scanDeltaRequest(bytes: Uint8Array): DeltaRequest {
         reader.skipField()
     }
   }
-  return { node, typeUrl, subscribe, unsubscribe, initialVersions, responseNonce, errorDetail }
+  return { node, typeUrl: sameUrl(typeUrl), subscribe, unsubscribe, initialVersions, responseNonce, errorDetail }
 }
 
 /** What a response holds besides its nonce. */

@@ -2,7 +2,7 @@ import { create, type DescMessage, fromBinary, toBinary } from '@bufbuild/protob
 import { pino } from 'pino'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { smallView } from '../../test/support/small-view.ts'
-import type { SnapshotCache } from '../cache/cache.ts'
+import type { Group, SnapshotCache } from '../cache/cache.ts'
 import { systemClock } from '../clock.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { buildResource, type Resource } from '../resource/resource.ts'
@@ -118,7 +118,7 @@ class World {
   readonly #seldom = new SeldomLog(this.#log, systemClock)
   group = 'every node'
   readonly #options: Partial<StreamOptions>
-  #watches = new Set<(snapshot: Snapshot) => void>()
+  #watches = new Set<(snapshot: Snapshot, group: Group) => void>()
   #snapshot: Snapshot | undefined
 
   constructor(options: Partial<StreamOptions> = {}) {
@@ -135,15 +135,19 @@ class World {
 
   async serveSnapshot(snapshot: Snapshot): Promise<void> {
     this.#snapshot = snapshot
-    for (const watch of this.#watches) watch(this.#snapshot)
+    for (const watch of this.#watches) watch(this.#snapshot, this.#groupNow())
     await vi.advanceTimersByTimeAsync(1)
+  }
+
+  #groupNow(): Group {
+    return { key: '', label: this.group, selectors: [] }
   }
 
   connect(protocol: Protocol = 'sotw', kind: Partial<StreamKind> = {}): Client {
     const cache = {
-      watch: (_node: unknown, onSnapshot: (snapshot: Snapshot) => void) => {
+      watch: (_node: unknown, onSnapshot: (snapshot: Snapshot, group: Group) => void) => {
         this.#watches.add(onSnapshot)
-        const groupNow = () => ({ key: '', label: this.group, selectors: [] })
+        const groupNow = () => this.#groupNow()
         return {
           get group() {
             return groupNow()

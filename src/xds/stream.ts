@@ -66,6 +66,9 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
   #watch: Watch | undefined
   /** The one that `#target` is of: the watch may be in another one already. */
   #group: Group | undefined
+  /** The newest that the watch told, until the stream looks at it, and the group that it is of. */
+  #news: View | undefined
+  #newsGroup: Group | undefined
   /** What the client should have in the end; undefined while there is nothing to serve (rule 104). */
   #target: View | undefined
   /** What it is to have now. */
@@ -199,10 +202,10 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     this.#node = node
     this.#clientKey = clientKeyOf(node)
     this.#telling = new Telling(this, node)
-    this.#watch = this.deps.cache.watch(node, (snapshot) => {
-      this.#follow(snapshot)
-      this.#isSettled = false
-      this.#followGroup()
+    // A thousand streams are told of a change one after another: each looks at it in its turn, in one go.
+    this.#watch = this.deps.cache.watch(node, (snapshot, group) => {
+      this.#news = snapshot
+      this.#newsGroup = group
       this.deps.fanOut.schedule(this)
     })
     this.#target = this.#watch.snapshot
@@ -214,6 +217,16 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     this.record.joined(node, label)
     this.deps.onEvent?.({ kind: 'node', streamId: this.id, node, group: label })
     return true
+  }
+
+  /** What the watch told since the stream last looked. */
+  #takeNews(): void {
+    const snapshot = this.#news
+    if (snapshot === undefined) return
+    this.#news = undefined
+    this.#follow(snapshot)
+    this.#isSettled = false
+    if (this.#newsGroup !== this.#group) this.#moveTo(this.#newsGroup)
   }
 
   #follow(snapshot: View): void {
@@ -231,9 +244,8 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
   }
 
   /** Selectors come and go, and a client that connected before the first read was in no group at all. */
-  #followGroup(): void {
-    const [before, group] = [this.#group, this.#watch?.group]
-    if (group === before) return
+  #moveTo(group: Group | undefined): void {
+    const before = this.#group
     this.#group = group
     const label = group?.label ?? ''
     if (label === before?.label) return
@@ -375,6 +387,7 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
   // ---- answers and pushes
 
   #advance(): void {
+    this.#takeNews()
     const rejections = this.#verdicts?.rejections
     if (rejections !== undefined) this.#target = rejections.target(this.#view, this.deps.clock.now())
     const telling = this.#telling

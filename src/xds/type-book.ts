@@ -24,6 +24,9 @@ type Draft = { -readonly [Key in keyof TypeState]: TypeState[Key] }
 /** The types that the client of one stream asked for, in the order in which it did, and how far it is with each. */
 export class TypeBook {
   readonly #states = new Map<TypeUrl, TypeState>()
+  /** Asked for last: pushes and their ACKs are mostly of one type, and a map of each stream's own is cold memory. */
+  #lastUrl: TypeUrl | undefined
+  #last: TypeState | undefined
   #unanswered = 0
   #updates = 0
 
@@ -48,7 +51,12 @@ export class TypeBook {
   }
 
   get(typeUrl: TypeUrl): TypeState | undefined {
-    return this.#states.get(typeUrl)
+    if (typeUrl === this.#lastUrl) return this.#last
+    const state = this.#states.get(typeUrl)
+    if (state === undefined) return undefined
+    this.#lastUrl = typeUrl
+    this.#last = state
+    return state
   }
 
   values(): Iterable<TypeState> {
@@ -94,5 +102,7 @@ export class TypeBook {
 
   clear(): void {
     this.#states.clear()
+    this.#lastUrl = undefined
+    this.#last = undefined
   }
 }

@@ -6,11 +6,13 @@ import { Server, ServerCredentials, type ServerDuplexStream, type ServiceDefinit
 import { adsMethods } from './ads-methods.ts'
 import { answer } from './answer.ts'
 import { type Protocol, readRequest, responseOfSize } from './envelope.ts'
+import { giveHeapRoom } from './heap-room.ts'
 import { type Counts, type Memory, Meter, type Usage } from './meter.ts'
 import { endpointType } from './services.ts'
 
 type Call = ServerDuplexStream<Buffer, Buffer>
 
+giveHeapRoom()
 const meter = new Meter()
 const calls = new Set<Call>()
 /** By type. */

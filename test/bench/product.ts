@@ -4,12 +4,14 @@ import { setImmediate as nextTick } from 'node:timers/promises'
 import { answer } from './answer.ts'
 import { createBenchPipeline } from './bench-pipeline.ts'
 import { createLog, createMetrics, createXdsServer } from './built.ts'
+import { giveHeapRoom } from './heap-room.ts'
 import { type Counts, type Memory, Meter, type Usage } from './meter.ts'
 import { changedService, meshDocuments } from './services.ts'
 
 /** Enough for the compiler to know the pipeline. */
 const pastChanges = 200
 
+giveHeapRoom()
 const meter = new Meter()
 const log = createLog({ level: 'info', format: 'json', stream: createWriteStream('/dev/null') })
 const metrics = createMetrics()

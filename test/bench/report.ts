@@ -35,7 +35,8 @@ names. Every response is ACKed, in SotW with all names. They name no extensions 
 configuration for every 100.
 
 - *CPU per client* is user and system time of the whole server process, garbage collection included, over the clients. One
-  value is the mean of 4 changes, and the table shows the median of 5 values; product and floor take turns.
+  value is the mean of 10 changes, and the table shows the median of 5 values; product and floor take turns. Both let their
+  heap double before a full collection, as \`fairlead serve\` does (docs/decisions/0013-heap-room.md).
 - *Connect storm*: all clients connect at once, and each gets its first four answers and ACKs them.
 - *All come back at once*: 5,000 clients that were connected have gone, and all connect again in the same moment. The first
   answer is counted from the client's side, the connection included. Peak memory is the largest resident size in the life

@@ -68,13 +68,13 @@ export interface FixedCache extends SnapshotCache {
 
 export function createFixedCache(): FixedCache {
   const snapshots = new Map<string, Snapshot>()
-  const watches = new Set<{ readonly node: Node; readonly onSnapshot: (snapshot: Snapshot) => void }>()
+  const watches = new Set<{ readonly node: Node; readonly onSnapshot: Parameters<SnapshotCache['watch']>[1] }>()
   const keyOf = (node: Node): string => (snapshots.has(node.cluster) ? node.cluster : '')
   const groupOf = (node: Node) => ({ key: keyOf(node), label: `cluster=${keyOf(node)}`, selectors: [] })
   return {
     serve(snapshot, cluster = '') {
       snapshots.set(cluster, snapshot)
-      for (const { node, onSnapshot } of watches) if (keyOf(node) === cluster) onSnapshot(snapshot)
+      for (const { node, onSnapshot } of watches) if (keyOf(node) === cluster) onSnapshot(snapshot, groupOf(node))
     },
     get watches() {
       return watches.size

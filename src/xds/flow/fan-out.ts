@@ -14,6 +14,9 @@ export interface Writer {
   releaseIfStalled(sinceMs: number): void
 }
 
+/** Most take some microseconds: the clock is not looked at after each. */
+const sendersPerLook = 4
+
 /** A socket that takes nothing for this long no longer counts against what the others may send. */
 const stallMs = 1000
 
@@ -64,11 +67,11 @@ export class FanOut {
 
   /** `isAsked`: before all pushes; even if it waits among them already, for it has been asked meanwhile. */
   schedule(sender: Sender, isAsked = false): void {
-    if (this.#asked.has(sender)) return
+    if (this.#asked.size > 0 && this.#asked.has(sender)) return
     if (isAsked) this.#others.delete(sender)
     const queue = isAsked ? this.#asked : this.#others
     queue.add(sender)
-    this.#arm()
+    if (!this.#isDeferred) this.#arm()
   }
 
   open(writer: Writer): void {
@@ -82,8 +85,7 @@ export class FanOut {
   }
 
   #forget(sender: Sender): void {
-    this.#asked.delete(sender)
-    this.#others.delete(sender)
+    if (!this.#others.delete(sender)) this.#asked.delete(sender)
   }
 
   /** Counts bytes handed to a socket until `release`. */
@@ -122,11 +124,12 @@ export class FanOut {
   #run(): void {
     const { clock, sliceMs } = this.#options
     const end = clock.now() + sliceMs
+    let done = 0
     for (const sender of this.#inTurn()) {
       if (this.isFull) break
       this.#forget(sender)
       sender.advance()
-      if (clock.now() >= end) break
+      if (++done % sendersPerLook === 0 && clock.now() >= end) break
     }
     this.#arm()
   }
