@@ -15,10 +15,12 @@ import { type Claim, startPromisedLoad } from '../support/promised-load.ts'
 import { createRandom, type Random, seedsOf } from '../support/random.ts'
 import { firstWorld, nextWorld } from '../support/random-transition.ts'
 import {
+  backendsWhileDraining,
   changesBetween,
   documentsOf,
   type Ground,
   hosts,
+  isKnownWhileDraining,
   isMovedTo,
   promisedAt,
   type World,
@@ -36,6 +38,8 @@ const transitions = Number(process.env['FAIRLEAD_TEST_TRANSITIONS'] ?? (isLong ?
 const delayMs = 5
 /** In its first second Envoy tells no connection that it drains; in one second it would tell none (1.40, measured). */
 const drainSeconds = 2
+/** After that no connection knows a world that is over, on a busy machine either. */
+const drainedMs = (drainSeconds + 1) * 1000
 
 /** With this chance a change comes before the last one is done. */
 const overlap = 0.5
@@ -68,14 +72,23 @@ interface Reign {
   readonly tapped: number
 }
 
-/** What every one of these worlds answers, and may: requests that must not fail while any of them may be in force. */
-function claimsOf(reigns: readonly Reign[], ground: Ground): Claim[] {
+/** Those that were in force at that time or later. */
+const worldsSince = (reigns: readonly Reign[], ms: number): World[] =>
+  reigns.filter(({ untilMs }) => untilMs >= ms).map(({ world }) => world)
+
+/**
+ * What every one of these worlds answers, and may: requests that must not fail while any of them may be in force.
+ * `draining`: these, and those that connections may still know.
+ */
+function claimsOf(reigns: readonly Reign[], draining: readonly World[], ground: Ground): Claim[] {
   const worlds = reigns.map(({ world }) => world)
   const ports = ground.ports.filter((port) => !isMovedTo(worlds, port))
   return ports.flatMap((port) =>
     hosts.flatMap((host) => {
       const promised = promisedAt(worlds, ground, port, host)
-      return promised === undefined ? [] : [{ port, host, isTls: promised.isTls, mayKeepAlive: !promised.isTcp }]
+      if (promised === undefined) return []
+      const mayKeepAlive = !promised.isTcp && isKnownWhileDraining(draining, port, host)
+      return [{ port, host, isTls: promised.isTls, mayKeepAlive }]
     }),
   )
 }
@@ -150,9 +163,11 @@ async function playTransitions(protocol: Protocol, seed: number): Promise<void> 
   const load = startPromisedLoad({
     random: createRandom(seed),
     ca: ground.ca,
-    objectionTo: (claim, backend, sentAtMs) => {
-      const worlds = reigns.filter(({ untilMs }) => untilMs >= sentAtMs).map(({ world }) => world)
-      const allowed = promisedAt(worlds, ground, claim.port, claim.host)?.backends ?? new Set()
+    objectionTo: ({ claim, backend, sentAtMs, isKeptAlive }) => {
+      const { port, host } = claim
+      const allowed = isKeptAlive
+        ? backendsWhileDraining(worldsSince(reigns, sentAtMs - drainedMs), ground, port, host)
+        : (promisedAt(worldsSince(reigns, sentAtMs), ground, port, host)?.backends ?? new Set())
       return allowed.has(backend) ? undefined : `answered by ${backend}, and only ${[...allowed].join(', ')} may`
     },
   })
@@ -182,7 +197,11 @@ async function playTransitions(protocol: Protocol, seed: number): Promise<void> 
   }
 
   await eventually(async () => (await differencesOf(envoy, first)).length === 0)
-  await load.claim(claimsOf(live, ground))
+  const claim = (...next: readonly Reign[]): Promise<void> => {
+    const draining = worldsSince([...reigns, ...next], load.now() - drainedMs)
+    return load.claim(claimsOf([...live, ...next], draining, ground))
+  }
+  await claim()
   let before = await countersOf(envoy)
   let needed: Record<string, number> = {}
   for (let number = 1; number <= transitions; number++) {
@@ -198,7 +217,7 @@ async function playTransitions(protocol: Protocol, seed: number): Promise<void> 
       untilMs: Infinity,
       tapped: tap.responses.length,
     }
-    await load.claim(claimsOf([...live, reign], ground))
+    await claim(reign)
     reigns.push(reign)
     live.push(reign)
     world = next.world
@@ -235,7 +254,7 @@ async function playTransitions(protocol: Protocol, seed: number): Promise<void> 
     }
     for (const old of live.slice(0, -1)) old.untilMs = load.now()
     live = [reign]
-    await load.claim(claimsOf(live, ground))
+    await claim()
     before = after
     needed = {}
   }

@@ -24,14 +24,23 @@ export interface BrokenPromise {
   readonly reason: string
 }
 
+/** With status 200. */
+export interface Answer {
+  readonly claim: Claim
+  readonly backend: string
+  /** Milliseconds since the load began. */
+  readonly sentAtMs: number
+  readonly isKeptAlive: boolean
+}
+
 export interface PromisedLoadOptions {
   readonly random: Random
   /** PEM of the authority that vouches for every listener. */
   readonly ca: string
   /** Requests a second, all together; 200 by default. */
   readonly rate?: number
-  /** Told of each answer with 200: why that backend may not have given it, from when the request was sent until now. */
-  readonly objectionTo: (claim: Claim, backend: string, sentAtMs: number) => string | undefined
+  /** Why that backend may not have given this answer, from when the request was sent until now. */
+  readonly objectionTo: (answer: Answer) => string | undefined
 }
 
 export interface PromisedLoad {
@@ -116,7 +125,7 @@ export function startPromisedLoad({ random, ca, rate = 200, objectionTo }: Promi
     void outcomeOf(request, timeoutMs).then((outcome) => {
       if ('reason' in outcome) settle(outcome.reason)
       else if (outcome.status !== 200) settle(`${outcome.status} ${outcome.body.slice(0, 100)}`)
-      else settle(objectionTo(claim, String(outcome.headers['x-backend'] ?? ''), sentAtMs))
+      else settle(objectionTo({ claim, backend: String(outcome.headers['x-backend'] ?? ''), sentAtMs, isKeptAlive }))
     })
   }
 

@@ -255,6 +255,34 @@ export function promisedAt(worlds: readonly World[], ground: Ground, port: numbe
   }
 }
 
+/**
+ * True when whatever listener a connection came to there, in any of these worlds, answers the host in all others: one that
+ * drains asks for its routes by their name, and finds what has that name now.
+ */
+export function isKnownWhileDraining(worlds: readonly World[], port: number, host: string): boolean {
+  return worlds.every((world) => {
+    const routes = listenerAt(world, port)?.[1].routes
+    if (routes?.by !== 'rds') return true
+    const { name } = routes
+    return worlds.every(({ tables }) => tables[name] === undefined || tables[name][host] !== undefined)
+  })
+}
+
+/** What may answer there on a connection that came to the listener of any of these worlds. */
+export function backendsWhileDraining(
+  worlds: readonly World[],
+  ground: Ground,
+  port: number,
+  host: string,
+): ReadonlySet<string> {
+  const clusters = worlds.flatMap((world) => {
+    const spec = listenerAt(world, port)?.[1]
+    const own = spec === undefined ? [] : (clustersAt(world, spec, host) ?? [])
+    return [...own, ...clustersOfTable(worlds, spec, host)]
+  })
+  return new Set([...new Set(clusters)].flatMap((name) => backendNames(worlds, ground, name)))
+}
+
 /** On the way from one of these worlds to another, a listener comes there from elsewhere: it may have to leave that before. */
 export function isMovedTo(worlds: readonly World[], port: number): boolean {
   return worlds.some((world) => {
