@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
+import { LongestFirst } from './test/support/longest-first.ts'
 
 /** `npm run test:long` sets it: more seeds, longer loads, every Envoy version. */
 const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
@@ -14,6 +15,7 @@ const shared = {
 
 const config: ViteUserConfig = defineConfig({
   test: {
+    sequence: { sequencer: LongestFirst },
     reporters: process.env['CI'] ? ['default', ['json', { outputFile: 'test-results/report.json' }]] : ['default'],
     projects: [
       {
