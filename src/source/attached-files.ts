@@ -1,6 +1,6 @@
 import { type BigIntStats, type FSWatcher, realpathSync, statSync, watch } from 'node:fs'
 import { realpath, stat } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { basename, dirname } from 'node:path'
 import { createHint } from './hint.ts'
 
 /** Tells when files that documents name are others than they were when they were read. */
@@ -134,8 +134,8 @@ function watchDirectories(onHint: () => void): { aim(directories: readonly strin
         if (watchers.has(directory)) continue
         try {
           const watcher = watch(directory, (event, name) => {
-            // The directory itself may be replaced: a watch that outlives it sees nothing.
-            if (event === 'rename' && name === null) end(directory)
+            // The directory itself may be replaced: a watch that outlives it sees nothing. Linux tells by its own name.
+            if (event === 'rename' && (name === null || name === basename(directory))) end(directory)
             onHint()
           })
           watcher.on('error', () => end(directory))
