@@ -85,16 +85,24 @@ export async function connectEtcd(options: EtcdOptions, endpoint: string, signal
   const timing = { ...defaultTiming, ...options.timing }
   const { tls, auth } = options
   let token: string | undefined
-  const calls: Cancellable[] = []
+  /** Those that still run: a lease that is renewed for weeks makes many. */
+  const calls = new Set<Cancellable>()
   // etcd cancels a watch with this header when its member loses the leader; without it, the watch falls silent.
   const prepare: Interceptor = (callOptions, nextCall) => {
     const call = nextCall(callOptions) as ReturnType<Interceptor>
-    calls.push(call)
+    calls.add(call)
     const start = call.start.bind(call)
     call.start = (metadata, listener) => {
       metadata.set('hasleader', 'true')
       if (token !== undefined) metadata.set('token', token)
-      start(metadata, listener)
+      start(metadata, {
+        onReceiveMetadata: (received) => listener?.onReceiveMetadata?.(received),
+        onReceiveMessage: (message: unknown) => listener?.onReceiveMessage?.(message),
+        onReceiveStatus(status) {
+          calls.delete(call)
+          listener?.onReceiveStatus?.(status)
+        },
+      })
     }
     return call
   }
