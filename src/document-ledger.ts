@@ -28,6 +28,14 @@ export interface Reading {
 
 export type Parse = (document: Document, held: readonly HeldDocument[]) => ParsedDocument
 
+/** What a text says of its units, by itself. */
+export function changesOf({ documents, invalid }: ParsedDocument): readonly UnitChange[] {
+  return [
+    ...documents.map((unit): UnitChange => ({ kind: 'valid', unit })),
+    ...invalid.map((document): UnitChange => ({ kind: 'invalid', ...document })),
+  ]
+}
+
 interface LedgerDeps {
   readonly parse: Parse
   readonly inForce: ReadonlyMap<string, Unit>
@@ -78,10 +86,7 @@ export class DocumentLedger {
     const parsed = this.#parse(document, before)
     const now = new Set([...parsed.documents, ...parsed.invalid].map(({ key }) => key))
     const gone = [...before].filter((key) => !now.has(key))
-    const changes: UnitChange[] = [
-      ...parsed.documents.map((unit): UnitChange => ({ kind: 'valid', unit })),
-      ...parsed.invalid.map((invalid): UnitChange => ({ kind: 'invalid', ...invalid })),
-    ]
+    const changes = changesOf(parsed)
     if (!parsed.isUnreadable) {
       return { id, changes: [...changes, ...deletionsOf(gone)], keys: now, problems: parsed.problems }
     }

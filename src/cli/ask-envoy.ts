@@ -2,17 +2,16 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { SnapshotCache } from '../cache/cache.ts'
 import { ControlPlaneError, messageOf } from '../errors.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
-import { messageToJson } from '../resource/json/codec.ts'
 import { nodeOfJson } from '../resource/node.ts'
 import { type NodeSelector, selectorKey } from '../resource/node-selector.ts'
 import { selectorLabel } from '../resource/selector-label.ts'
-import { resourceTypes } from '../resource/type-url.ts'
-import { type Snapshot, setOf } from '../snapshot/snapshot.ts'
+import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { Unit } from '../snapshot/world.ts'
-import { buildStaticConfig, type GroupResources } from './static-config.ts'
+import { fieldsOf, groupResources } from './group-resources.ts'
+import type { ReadWorld } from './read-world.ts'
+import { buildStaticConfig } from './static-config.ts'
 
 export interface EnvoyFailure {
   /** Whose configuration it is, for people: `every node`, `nodes of cluster=edge`. */
@@ -23,8 +22,7 @@ export interface EnvoyFailure {
 
 interface Question {
   readonly api: EnvoyApi
-  readonly cache: SnapshotCache
-  readonly units: readonly Unit[]
+  readonly world: Pick<ReadWorld, 'served' | 'snapshotFor'>
   readonly staticClusters: readonly string[]
   readonly signal: AbortSignal
 }
@@ -35,19 +33,23 @@ const timeoutMs = 60_000
  * Has an Envoy binary check what the nodes of each selector would be sent.
  * @throws ControlPlaneError `usage` when the binary cannot be run.
  */
-export async function askEnvoy(binary: string, question: Question): Promise<readonly EnvoyFailure[]> {
+export async function askEnvoy(
+  binary: string,
+  { api, world, staticClusters, signal }: Question,
+): Promise<readonly EnvoyFailure[]> {
   const directory = await mkdtemp(join(tmpdir(), 'fairlead-validate-'))
   const failures: EnvoyFailure[] = []
   const asked = new Set<Snapshot>()
   try {
-    for (const selector of selectorsOf(question.units)) {
-      const { snapshot } = question.cache.snapshotFor(exampleNode(selector))
+    for (const selector of selectorsOf(world.served)) {
+      const snapshot = world.snapshotFor(exampleNode(selector))
       if (snapshot === undefined || asked.has(snapshot)) continue
       asked.add(snapshot)
       const file = join(directory, `${asked.size}.json`)
-      const config = buildStaticConfig(resourcesOf(question.api, snapshot), question.staticClusters)
+      const resources = groupResources(snapshot, (resource) => fieldsOf(api, resource))
+      const config = buildStaticConfig(resources, staticClusters)
       await writeFile(file, JSON.stringify(config), { mode: 0o600 })
-      const message = await run(binary, file, question.signal)
+      const message = await run(binary, file, signal)
       if (message !== undefined) failures.push({ nodes: nodesOf(selector), message })
     }
   } finally {
@@ -69,22 +71,6 @@ function selectorsOf(units: readonly Unit[]): readonly NodeSelector[] {
 function exampleNode(selector: NodeSelector): ReturnType<typeof nodeOfJson> {
   const fill = (pattern: string | undefined): string => (pattern ?? 'validate').replaceAll('*', 'validate')
   return nodeOfJson({ id: fill(selector.id), cluster: fill(selector.cluster), metadata: selector.metadata ?? {} })
-}
-
-function resourcesOf(api: EnvoyApi, snapshot: Snapshot): GroupResources {
-  const list = (word: keyof GroupResources): GroupResources['cluster'] =>
-    [...setOf(snapshot, resourceTypes[word].typeUrl).values()].map(({ typeUrl, bytes }) => {
-      // In a bootstrap each list has the type of its field.
-      const { '@type': _, ...fields } = messageToJson(api, typeUrl, bytes) as GroupResources['cluster'][number]
-      return fields
-    })
-  return {
-    cluster: list('cluster'),
-    endpoint: list('endpoint'),
-    listener: list('listener'),
-    route: list('route'),
-    secret: list('secret'),
-  }
 }
 
 /** @returns what Envoy objects to, or undefined. */

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { ControlPlaneError } from '../errors.ts'
+import { bootstrapCluster } from '../resource/bootstrap-cluster.ts'
 
 export interface BootstrapOptions {
   /** `node.id`: unique in the fleet. */
@@ -22,9 +23,6 @@ export interface BootstrapOptions {
   readonly locality?: { readonly region: string; readonly zone?: string; readonly subZone?: string }
 }
 
-/** The cluster that the bootstrap holds; the server learns of it by `node.metadata.fairlead.static`. */
-const serverCluster = 'fairlead'
-
 /**
  * A stock Envoy's whole bootstrap, as Envoy's JSON: who it is, and where everything else comes from.
  * @throws ControlPlaneError `usage` when `server` is no host and port, or the TLS files do not go together.
@@ -42,7 +40,7 @@ export function buildBootstrap(options: BootstrapOptions): object {
         api_type: options.delta ? 'DELTA_GRPC' : 'GRPC',
         transport_api_version: 'V3',
         set_node_on_first_message_only: true,
-        grpc_services: [{ envoy_grpc: { cluster_name: serverCluster } }],
+        grpc_services: [{ envoy_grpc: { cluster_name: bootstrapCluster } }],
       },
       cds_config: ads,
       lds_config: ads,
@@ -69,13 +67,14 @@ function buildNode(options: BootstrapOptions): object {
   }
 }
 
+/** The server learns by them which names the bootstrap holds. */
 function withStaticNames(metadata: Readonly<Record<string, unknown>>): object {
   const ours = asObject(metadata['fairlead'])
   const names = asObject(ours['static'])
   const clusters = Array.isArray(names['cluster']) ? (names['cluster'] as unknown[]) : []
   return {
     ...metadata,
-    fairlead: { ...ours, static: { ...names, cluster: [...new Set([...clusters, serverCluster])] } },
+    fairlead: { ...ours, static: { ...names, cluster: [...new Set([...clusters, bootstrapCluster])] } },
   }
 }
 
@@ -91,12 +90,12 @@ interface Server {
 function buildServerCluster(server: Server, options: BootstrapOptions): object {
   const tls = buildTls(server, options)
   return {
-    name: serverCluster,
-    // AUTO would wait for IPv6 answers that a v4-only server never has (MODEL.md).
+    name: bootstrapCluster,
+    // AUTO would wait for IPv6 answers that a v4-only server never has (measured).
     ...(isIP(server.host) === 0 ? { type: 'STRICT_DNS', dns_lookup_family: 'V4_PREFERRED' } : { type: 'STATIC' }),
     connect_timeout: '5s',
     load_assignment: {
-      cluster_name: serverCluster,
+      cluster_name: bootstrapCluster,
       endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(server.host, server.port) } }] }],
     },
     typed_extension_protocol_options: {

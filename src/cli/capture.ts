@@ -5,7 +5,6 @@ import type { ServiceForm } from '../config/kinds/service-form.ts'
 import type { SidecarForm } from '../config/kinds/sidecar-form.ts'
 import { parseDocument } from '../config/parse-document.ts'
 import { ControlPlaneError, formatOrigin } from '../errors.ts'
-import { silentLog } from '../log.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { nearestName } from '../resource/json/near-name.ts'
 import { captureRules } from './capture-rules.ts'
@@ -87,7 +86,7 @@ interface Found {
 
 async function readSidecar({ sidecar: name, config }: Flags, io: Io): Promise<Found> {
   const api = loadEnvoyApi()
-  const readings = await Promise.all(config.map((path) => readDocuments(path, silentLog, io.signal)))
+  const readings = await Promise.all(config.map((path) => readDocuments(path, io.signal)))
   const parsed = readings.flatMap(({ documents }) => documents.map((document) => parseDocument(api, document)))
   const kinds = parsed.flatMap(({ documents }) =>
     documents.flatMap(({ resources: [first] }) => (first === undefined ? [] : (kindOf(first) ?? []))),

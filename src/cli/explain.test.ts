@@ -124,4 +124,14 @@ describe('fairlead explain', () => {
     const { code, err } = await runCommand(['explain', 'Service/cart'])
     expect([code, err]).toEqual([2, 'fairlead: --config is missing: where does Service/cart stand?\n'])
   })
+
+  test('takes for there what every bootstrap has that is printed', async () => {
+    const raw = `resources:
+- '@type': type.googleapis.com/envoy.config.route.v3.RouteConfiguration
+  name: own
+  virtual_hosts: [{name: own, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: fairlead}}]}]
+`
+    const { code, err } = await explain('route/own', shop({ 'own.yaml': raw }))
+    expect([code, err]).toEqual([0, ''])
+  })
 })

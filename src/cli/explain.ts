@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import { stringify } from 'yaml'
 import { type KindDocument, kindOf } from '../config/kinds/kind-document.ts'
 import { ControlPlaneError, formatOrigin, isError, type Problem } from '../errors.ts'
+import { bootstrapCluster } from '../resource/bootstrap-cluster.ts'
 import { type EnvoyApi, loadEnvoyApi } from '../resource/envoy-api.ts'
 import { generatedKey } from '../resource/generated-key.ts'
 import { messageToJson } from '../resource/json/codec.ts'
@@ -14,7 +15,7 @@ import { wordOf } from '../resource/type-url.ts'
 import type { Unit } from '../snapshot/world.ts'
 import { type Because, becauseOf } from './because.ts'
 import { exitCodes, type Io, print, printJson } from './io.ts'
-import { envoyApiOption, jsonOption, repeatable } from './option.ts'
+import { allowFileOption, envoyApiOption, jsonOption, repeatable } from './option.ts'
 import { formatProblems } from './problem-text.ts'
 import { type ReadWorld, readWorld } from './read-world.ts'
 import { formatTable } from './table.ts'
@@ -43,9 +44,7 @@ export function explainCommand(io: Io, finish: (exitCode: number) => void): Comm
     .description('show what a document became and why, or what an Envoy resource is made of')
     .argument('<WHAT>', 'a file, KIND/NAME (Service/cart), or TYPE/NAME (cluster/cart)')
     .addOption(repeatable('--config <PATH>', 'a directory or file of configuration; WHAT, if that is a file'))
-    .addOption(
-      repeatable('--allow-file <DIR>', 'a directory that the `file:` of a document may lie in, besides its own'),
-    )
+    .addOption(allowFileOption())
     .addOption(new Option('--full', 'print the resources, too'))
     .addOption(envoyApiOption())
     .addOption(jsonOption())
@@ -60,7 +59,7 @@ export function explainCommand(io: Io, finish: (exitCode: number) => void): Comm
       const trees = new Map<string, Tree>()
       const world = await readWorld(api, config, {
         allowed: flags.allowFile ?? [],
-        staticClusters: [],
+        staticClusters: [bootstrapCluster],
         signal: io.signal,
         onBuilt: ({ type, name, tree }) => trees.set(`${type} ${name}`, tree),
       })

@@ -1,4 +1,4 @@
-import { Argument, Option } from 'commander'
+import { Argument, InvalidArgumentError, Option } from 'commander'
 
 /** An option whose default stands in the help as one would type it. */
 export function option(flags: string, description: string, value?: string): Option {
@@ -20,6 +20,23 @@ export function append(value: string, previous: readonly string[] | undefined): 
 export function argument(name: string, description: string, value?: string): Argument {
   const built = new Argument(name, description)
   return value === undefined ? built : built.default(value, value)
+}
+
+/** What `repeatablePair` reads. */
+export type Pair = readonly [name: string, value: string]
+
+/** An option that may be given several times, each time a name and a value. */
+export function repeatablePair(flags: string, description: string, separator: '=' | ':' = '='): Option {
+  const form = separator === '=' ? 'KEY=VALUE' : 'NAME:VALUE'
+  return repeatable(flags, description).argParser((text: string, previous: readonly Pair[] | undefined) => {
+    const at = text.indexOf(separator)
+    if (at <= 0) throw new InvalidArgumentError(`Write ${form}.`)
+    return [...(previous ?? []), [text.slice(0, at), text.slice(at + 1)] as const]
+  })
+}
+
+export function allowFileOption(): Option {
+  return repeatable('--allow-file <DIR>', 'a directory that the `file:` of a document may lie in, besides its own')
 }
 
 export function jsonOption(): Option {

@@ -1,7 +1,6 @@
 import { Command, Option } from 'commander'
 import { parseDocument } from '../config/parse-document.ts'
 import { ControlPlaneError, isError } from '../errors.ts'
-import { silentLog } from '../log.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { configPrefix } from '../source/etcd-client.ts'
 import { putDocuments } from '../source/etcd-writer.ts'
@@ -47,7 +46,7 @@ export function putCommand(io: Io, finish: (exitCode: number) => void): Command 
       if (path === undefined && deletes.length === 0) {
         throw new ControlPlaneError('usage', 'nothing to do: give a PATH to write, or --delete KEY')
       }
-      const reading = path === undefined ? nothing : await readDocuments(path, silentLog, io.signal)
+      const reading = path === undefined ? nothing : await readDocuments(path, io.signal)
       if (hasErrors(reading, flags, io) && flags.check) {
         io.err.write('Nothing was written: mend the errors, or write them all the same with --no-check\n')
         return finish(exitCodes.config)

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { ControlPlaneError, formatOrigin, messageOf, type Problem } from '../errors.ts'
-import type { Log } from '../log.ts'
-import { createFileSource } from '../source/file-source.ts'
+import { silentLog } from '../log.ts'
+import { createFileSource, fileIdPrefix } from '../source/file-source.ts'
 import type { Document } from '../source/source.ts'
 
 /** One complete reading of a directory or file, with the problems of reading itself. */
@@ -11,13 +11,18 @@ export interface Reading {
 }
 
 /**
- * Reads a directory or file once, as `serve` would.
+ * Reads a directory or file once, as `serve` would. Documents that are used together need an `idPrefix` for each path.
  * @throws ControlPlaneError `usage` when there is nothing to read at `path`.
  */
-export async function readDocuments(path: string, log: Log, signal: AbortSignal): Promise<Reading> {
+export async function readDocuments(
+  path: string,
+  signal: AbortSignal,
+  idPrefix: string = fileIdPrefix(0),
+): Promise<Reading> {
   assertThere(path)
   const abort = new AbortController()
-  for await (const update of createFileSource({ path, log }).watch(AbortSignal.any([signal, abort.signal]))) {
+  const source = createFileSource({ path, idPrefix, log: silentLog })
+  for await (const update of source.watch(AbortSignal.any([signal, abort.signal]))) {
     abort.abort()
     if (update.kind === 'unreachable') {
       const { problem } = update

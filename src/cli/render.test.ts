@@ -125,6 +125,21 @@ describe('fairlead render --static', () => {
     expect(secrets).toMatchObject([{ name: 'cert', tls_certificate: { private_key: { filename: 'tls.key' } } }])
   })
 
+  test('leaves routes that an Envoy reads from a file of its own where they are', async () => {
+    const own = 'config_source: {path_config_source: {path: /etc/envoy/routes.yaml}, resource_api_version: V3}'
+    const config = await rendered(
+      file(`${listenerWith(`rds: {route_config_name: web, ${own}}
+        http_filters:
+        - {name: router, typed_config: {'@type': type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}`)}
+- '@type': type.googleapis.com/envoy.config.route.v3.RouteConfiguration
+  name: web
+`),
+    )
+    const text = JSON.stringify(config.static_resources.listeners)
+    expect(text).toContain('/etc/envoy/routes.yaml')
+    expect(text).not.toContain('"route_config":')
+  })
+
   test('says where only a control plane could answer', async () => {
     const scoped = `scoped_routes:
           name: s

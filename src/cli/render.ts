@@ -1,17 +1,16 @@
 import { isIP } from 'node:net'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { directoryOfDocument } from '../attachments.ts'
 import { kindOf } from '../config/kinds/kind-document.ts'
 import { ControlPlaneError, isError } from '../errors.ts'
 import { type EnvoyApi, loadEnvoyApi } from '../resource/envoy-api.ts'
-import { messageToJson } from '../resource/json/codec.ts'
 import { nodeOfJson } from '../resource/node.ts'
-import type { Resource } from '../resource/resource.ts'
 import { resourceTypes, wordOf } from '../resource/type-url.ts'
-import { type Snapshot, setOf } from '../snapshot/snapshot.ts'
+import type { Snapshot } from '../snapshot/snapshot.ts'
 import { pathOf } from '../source/read-attached.ts'
+import { fieldsOf, groupResources } from './group-resources.ts'
 import { counted, exitCodes, type Io, printJson } from './io.ts'
-import { envoyApiOption, option, repeatable } from './option.ts'
+import { allowFileOption, envoyApiOption, option, type Pair, repeatable, repeatablePair } from './option.ts'
 import { formatProblems } from './problem-text.ts'
 import { type ReadWorld, readWorld } from './read-world.ts'
 import { buildSelfContained, type GroupResources, type JsonObject } from './static-config.ts'
@@ -20,7 +19,7 @@ interface Flags {
   readonly config: readonly string[]
   readonly node: string
   readonly id?: string
-  readonly metadata?: readonly (readonly [string, string])[]
+  readonly metadata?: readonly Pair[]
   readonly allowFile?: readonly string[]
   readonly inlineSecrets?: true
   readonly adminPort: string
@@ -45,11 +44,9 @@ export function renderCommand(io: Io, finish: (exitCode: number) => void): Comma
     .addOption(new Option('--static', 'the form that is printed; there is no other').makeOptionMandatory())
     .addOption(new Option('--node <CLUSTER>', 'the proxy, by its `node.cluster`').makeOptionMandatory())
     .addOption(new Option('--id <ID>', 'its `node.id`; that of the cluster unless given'))
-    .addOption(repeatable('--metadata <KEY=VALUE>', 'of its `node.metadata`').argParser(parsePair))
+    .addOption(repeatablePair('--metadata <KEY=VALUE>', 'of its `node.metadata`'))
     .addOption(repeatable('--config <PATH>', 'a directory or file of configuration').makeOptionMandatory())
-    .addOption(
-      repeatable('--allow-file <DIR>', 'a directory that the `file:` of a document may lie in, besides its own'),
-    )
+    .addOption(allowFileOption())
     .addOption(
       new Option('--inline-secrets', 'print private keys into the output, in place of the names of their files'),
     )
@@ -86,15 +83,6 @@ function check({ adminPort, adminAddress, node }: Flags): void {
   if (isIP(adminAddress) === 0) fail(`--admin-address ${adminAddress} is not an IP address`)
 }
 
-function parsePair(
-  text: string,
-  previous: readonly (readonly [string, string])[] | undefined,
-): readonly (readonly [string, string])[] {
-  const at = text.indexOf('=')
-  if (at <= 0) throw new InvalidArgumentError('Write KEY=VALUE.')
-  return [...(previous ?? []), [text.slice(0, at), text.slice(at + 1)]]
-}
-
 /** @throws ControlPlaneError `config` when there is nothing for the node, or what only a control plane can give. */
 function render(api: EnvoyApi, world: ReadWorld, flags: Flags): JsonObject {
   const { node: cluster, id = cluster, metadata: pairs = [], adminAddress, adminPort } = flags
@@ -119,29 +107,16 @@ function render(api: EnvoyApi, world: ReadWorld, flags: Flags): JsonObject {
 
 function groupOf(api: EnvoyApi, snapshot: Snapshot, world: ReadWorld, { inlineSecrets }: Flags): GroupResources {
   const files = inlineSecrets === true ? new Map<string, JsonObject>() : secretFiles(world)
-  const jsonOf = (resource: Resource): JsonObject => {
-    const { typeUrl, name, bytes, isSensitive, origin } = resource
+  return groupResources(snapshot, (resource) => {
+    const { typeUrl, name, isSensitive, origin } = resource
     const file = typeUrl === resourceTypes.secret.typeUrl ? files.get(name) : undefined
     if (file !== undefined) return file
     if (isSensitive && inlineSecrets !== true) {
       const what = `${wordOf(typeUrl)} ${name} of ${origin.name}`
       throw new ControlPlaneError('config', `${what} holds a key: name its file there, or give --inline-secrets`)
     }
-    // In a bootstrap each list has the type of its field.
-    const { '@type': _, ...fields } = messageToJson(api, typeUrl, bytes) as JsonObject
-    return fields
-  }
-  const list = (word: keyof GroupResources): readonly JsonObject[] =>
-    [...setOf(snapshot, resourceTypes[word].typeUrl).values()].map(jsonOf)
-  return {
-    cluster: list('cluster'),
-    endpoint: list('endpoint'),
-    listener: list('listener'),
-    route: list('route'),
-    secret: list('secret'),
-    extension: list('extension'),
-    virtualHost: list('virtualHost'),
-  }
+    return fieldsOf(api, resource)
+  })
 }
 
 /** The documents of kind Secret, as Envoy reads their files itself, by name. */

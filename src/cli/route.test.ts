@@ -81,6 +81,14 @@ describe('fairlead route', () => {
     ])
   })
 
+  test('reads files of one name from several paths, as a server does', async () => {
+    const [service = '', ...others] = shop.split('---\n')
+    const paths = [fileOf(service), fileOf(others.join('---\n'))]
+    const { code, out, err } = await route('http://cart/beta', ...paths.flatMap((path) => ['--config', path]))
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toMatch(/^cluster +cart\/v2 +10\.0\.0\.12:8080$/m)
+  })
+
   test('asks a running server for what is in force', async () => {
     const path = fileOf(shop)
     const { adminUrl, pipeline } = await startControlPlane({ config: [path] })

@@ -1,15 +1,16 @@
-import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import { Argument, Command, Option } from 'commander'
 import type { RevisionJson } from '../admin/revision-json.ts'
 import { kindOf } from '../config/kinds/kind-document.ts'
 import { ControlPlaneError, formatOrigin, isError } from '../errors.ts'
 import { answerOf } from '../request/answer-request.ts'
 import { type ProxyResources, proxyResources, proxyResourcesOf } from '../request/proxy-resources.ts'
 import type { RequestAnswer, RequestQuestion } from '../request/request-question.ts'
+import { bootstrapCluster } from '../resource/bootstrap-cluster.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { type Node, nodeOfJson } from '../resource/node.ts'
 import { matchesNode, type NodeSelector } from '../resource/node-selector.ts'
 import { counted, exitCodes, type Io, print, printJson } from './io.ts'
-import { envoyApiOption, jsonOption, repeatable } from './option.ts'
+import { allowFileOption, envoyApiOption, jsonOption, type Pair, repeatable, repeatablePair } from './option.ts'
 import { readWorld } from './read-world.ts'
 import { formatRouteAnswer, type PlaceOf } from './route-text.ts'
 import { askServer, serverOption } from './server-client.ts'
@@ -30,11 +31,11 @@ closed); 2: wrong use; 3: no server answers.
 interface Flags {
   readonly node: string
   readonly id?: string
-  readonly metadata?: readonly (readonly [string, string])[]
+  readonly metadata?: readonly Pair[]
   readonly config?: readonly string[]
   readonly allowFile?: readonly string[]
   readonly server: string
-  readonly header?: readonly (readonly [string, string])[]
+  readonly header?: readonly Pair[]
   readonly at?: string
   readonly tcp?: string
   readonly sni?: string
@@ -49,13 +50,11 @@ export function routeCommand(io: Io, finish: (exitCode: number) => void): Comman
     .addArgument(new Argument('[REQUEST...]', 'GET https://cart/api; the method is GET unless given'))
     .addOption(new Option('--node <CLUSTER>', 'the proxy, by its `node.cluster`').makeOptionMandatory())
     .addOption(new Option('--id <ID>', 'its `node.id`, where selectors ask for it'))
-    .addOption(repeatable('--metadata <KEY=VALUE>', 'of its `node.metadata`').argParser(pairParser('=')))
+    .addOption(repeatablePair('--metadata <KEY=VALUE>', 'of its `node.metadata`'))
     .addOption(repeatable('--config <PATH>', 'a directory or file to read, in place of asking a server'))
-    .addOption(
-      repeatable('--allow-file <DIR>', 'a directory that the `file:` of a document may lie in, besides its own'),
-    )
+    .addOption(allowFileOption())
     .addOption(serverOption())
-    .addOption(repeatable('-H, --header <NAME: VALUE>', 'a header of the request').argParser(pairParser(':')))
+    .addOption(repeatablePair('-H, --header <NAME: VALUE>', 'a header of the request', ':'))
     .addOption(new Option('--at <LISTENER>', 'at this listener; by default at the one of the port'))
     .addOption(new Option('--tcp <HOST:PORT>', 'a connection instead of a request'))
     .addOption(new Option('--sni <NAME>', 'the server name of its TLS hello; by default the host of the URL'))
@@ -81,18 +80,8 @@ interface Read {
   readonly placeOf: PlaceOf
 }
 
-function pairParser(separator: string) {
-  return (
-    text: string,
-    previous: readonly (readonly [string, string])[] | undefined,
-  ): readonly (readonly [string, string])[] => {
-    const at = text.indexOf(separator)
-    if (at <= 0) throw new InvalidArgumentError(`Write NAME${separator}VALUE.`)
-    return [...(previous ?? []), [text.slice(0, at).trim(), text.slice(at + 1).trim()]]
-  }
-}
-
-function questionOf(request: readonly string[], { tcp, sni, header: headers = [], at }: Flags): RequestQuestion {
+function questionOf(request: readonly string[], { tcp, sni, header = [], at }: Flags): RequestQuestion {
+  const headers = header.map(([name, value]) => [name.trim(), value.trim()] as const)
   const common = { headers, ...(at !== undefined && { listener: at }), ...(sni !== undefined && { sni }) }
   if (tcp !== undefined) {
     if (request.length > 0)
@@ -126,7 +115,11 @@ function nodeOf({ node, id, metadata = [] }: Flags): Node {
 
 async function fromFiles(paths: readonly string[], flags: Flags, io: Io): Promise<Read> {
   const api = loadEnvoyApi(flags.envoyApi)
-  const world = await readWorld(api, paths, { allowed: flags.allowFile ?? [], staticClusters: [], signal: io.signal })
+  const world = await readWorld(api, paths, {
+    allowed: flags.allowFile ?? [],
+    staticClusters: [bootstrapCluster],
+    signal: io.signal,
+  })
   const errors = world.problems.filter(isError)
   if (errors.length > 0) {
     const what = counted(errors.length, 'error')

@@ -1,3 +1,5 @@
+import { bootstrapCluster } from '../resource/bootstrap-cluster.ts'
+
 /** Plain JSON of Envoy messages, with proto field names. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 export type JsonObject = { readonly [key: string]: Json }
@@ -13,9 +15,6 @@ export interface GroupResources {
   readonly virtualHost?: readonly JsonObject[]
 }
 
-/** The cluster that `fairlead bootstrap` names the control plane by. */
-const controlPlaneCluster = 'fairlead'
-
 /**
  * One group's resources as a static bootstrap, for Envoy's `--mode validate`, which does not read dynamic resources:
  * assignments go into their clusters and route configurations into their listeners. What Envoy can only fetch (scoped
@@ -28,9 +27,7 @@ export function buildStaticConfig(resources: GroupResources, staticClusters: rea
   const atHand: AtHand = { secretNames, hosts: new Map(), extensions: new Map() }
   const clusters = dynamic.map((one) => detach(one, atHand) as JsonObject)
   const names = new Set(resources.cluster.map((cluster) => cluster['name']))
-  const stubs = [...new Set([controlPlaneCluster, ...staticClusters])]
-    .filter((name) => !names.has(name))
-    .map(stubCluster)
+  const stubs = [...new Set([bootstrapCluster, ...staticClusters])].filter((name) => !names.has(name)).map(stubCluster)
   return {
     node: { id: 'validate', cluster: 'validate' },
     static_resources: {
@@ -42,7 +39,7 @@ export function buildStaticConfig(resources: GroupResources, staticClusters: rea
       ads_config: {
         api_type: 'GRPC',
         transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: controlPlaneCluster } }],
+        grpc_services: [{ envoy_grpc: { cluster_name: bootstrapCluster } }],
       },
     },
   }
@@ -88,8 +85,10 @@ interface Inlined {
   readonly unattached: readonly JsonObject[]
 }
 
-/** @param isOurs whether what comes from a config source is among the resources. */
-function inlined(resources: GroupResources, isOurs: (source: Json | undefined) => boolean): Inlined {
+/** Whether what comes from a config source is among the resources. */
+type IsOurs = (source: Json | undefined) => boolean
+
+function inlined(resources: GroupResources, isOurs: IsOurs): Inlined {
   const byName = (list: readonly JsonObject[], key: string): ReadonlyMap<Json, JsonObject> =>
     new Map(list.map((item) => [item[key] ?? null, item]))
   const assignments = byName(resources.endpoint, 'cluster_name')
@@ -98,16 +97,12 @@ function inlined(resources: GroupResources, isOurs: (source: Json | undefined) =
   collectRouteNames(resources.listener, attached)
   return {
     clusters: resources.cluster.map((cluster) => withAssignment(cluster, assignments, isOurs)),
-    listeners: resources.listener.map((listener) => withRoutes(listener, routes) as JsonObject),
+    listeners: resources.listener.map((listener) => withRoutes(listener, routes, isOurs) as JsonObject),
     unattached: resources.route.filter(({ name }) => !attached.has(name ?? null)),
   }
 }
 
-function withAssignment(
-  cluster: JsonObject,
-  assignments: ReadonlyMap<Json, JsonObject>,
-  isOurs: (source: Json | undefined) => boolean,
-): JsonObject {
+function withAssignment(cluster: JsonObject, assignments: ReadonlyMap<Json, JsonObject>, isOurs: IsOurs): JsonObject {
   const { eds_cluster_config: eds, ...rest } = cluster
   if (eds === undefined || !isOurs((eds as JsonObject)['eds_config'])) return cluster
   const name = (eds as JsonObject)['service_name'] ?? cluster['name'] ?? null
@@ -125,14 +120,15 @@ function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-function withRoutes(value: Json, routes: ReadonlyMap<Json, JsonObject>): Json {
-  if (Array.isArray(value)) return (value as readonly Json[]).map((item) => withRoutes(item, routes))
+function withRoutes(value: Json, routes: ReadonlyMap<Json, JsonObject>, isOurs: IsOurs): Json {
+  if (Array.isArray(value)) return (value as readonly Json[]).map((item) => withRoutes(item, routes, isOurs))
   if (!isObject(value)) return value
   const entries = Object.entries(value).map(([key, item]): [string, Json] => {
-    const route = key === 'rds' && isObject(item) ? routes.get(item['route_config_name'] ?? null) : undefined
+    const isRds = key === 'rds' && isObject(item) && isOurs(item['config_source'])
+    const route = isRds ? routes.get(item['route_config_name'] ?? null) : undefined
     // What comes by RDS is not held against the clusters that are there, unless it asks for that.
     return route === undefined
-      ? [key, withRoutes(item, routes)]
+      ? [key, withRoutes(item, routes, isOurs)]
       : ['route_config', { ...route, validate_clusters: route['validate_clusters'] ?? false }]
   })
   return Object.fromEntries(entries)

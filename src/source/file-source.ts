@@ -27,6 +27,14 @@ export interface FileSourceOptions {
   readonly log: Log
 }
 
+/**
+ * How the ids begin of the documents of one of several paths. The first has the same prefix whether there are others or
+ * not: adding one must not rename every document.
+ */
+export function fileIdPrefix(index: number): string {
+  return index === 0 ? 'file:' : `file${index + 1}:`
+}
+
 /** Files that never hold still must not hold up all others for longer... */
 const maxUnsettledMs = 2_000
 
@@ -34,7 +42,7 @@ const maxUnsettledMs = 2_000
 const minLooks = 3
 
 /**
- * Every document at or below a path (MODEL.md, "Rules that hold everywhere"). Events only say when to look: a change is the
+ * Every document at or below a path (docs/config.md, "Where documents come from"). Events only say when to look: a change is the
  * difference between two full listings, taken once two in a row agree (rule 92). A path that does not exist is unreachable
  * until it was read once; after that it is an empty source.
  */
@@ -92,7 +100,7 @@ async function settledListing(
 
 /** Turns listings into what the feed is told. */
 function createTeller(options: FileSourceOptions, feed: Feed): (listing: Listing) => void {
-  const { path: root, idPrefix = 'file:' } = options
+  const { path: root, idPrefix = fileIdPrefix(0) } = options
   let wasRead = false
   /** Paths of documents that exist, readable or not, at the last look. */
   let known: readonly string[] = []
