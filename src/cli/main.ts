@@ -3,21 +3,28 @@ import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import { ControlPlaneError, messageOf } from '../errors.ts'
-import { apiCommand } from './api.ts'
-import { bootstrapCommand } from './bootstrap.ts'
-import { captureCommand } from './capture.ts'
-import { explainCommand } from './explain.ts'
 import { exitCodeOf, exitCodes, type Io } from './io.ts'
-import { nodesCommand } from './nodes.ts'
-import { putCommand } from './put.ts'
-import { registerCommand } from './register.ts'
-import { renderCommand } from './render.ts'
-import { routeCommand } from './route.ts'
-import { schemaCommand } from './schema.ts'
-import { serveCommand } from './serve.ts'
-import { snapshotsCommand } from './snapshots.ts'
-import { validateCommand } from './validate.ts'
-import { fairleadVersion, versionCommand } from './version.ts'
+import { fairleadVersion } from './own-version.ts'
+
+type BuildCommand = (io: Io, finish: (exitCode: number) => void) => Command
+
+/** Each is read when it is asked for: all of them together take several times as long to start as most do by themselves. */
+const commands: Readonly<Record<string, () => Promise<BuildCommand>>> = {
+  serve: async () => (await import('./serve.ts')).serveCommand,
+  validate: async () => (await import('./validate.ts')).validateCommand,
+  route: async () => (await import('./route.ts')).routeCommand,
+  bootstrap: async () => (await import('./bootstrap.ts')).bootstrapCommand,
+  capture: async () => (await import('./capture.ts')).captureCommand,
+  nodes: async () => (await import('./nodes.ts')).nodesCommand,
+  snapshots: async () => (await import('./snapshots.ts')).snapshotsCommand,
+  put: async () => (await import('./put.ts')).putCommand,
+  register: async () => (await import('./register.ts')).registerCommand,
+  explain: async () => (await import('./explain.ts')).explainCommand,
+  render: async () => (await import('./render.ts')).renderCommand,
+  schema: async () => (await import('./schema.ts')).schemaCommand,
+  api: async () => (await import('./api.ts')).apiCommand,
+  version: async () => (await import('./version.ts')).versionCommand,
+}
 
 const guide = `
 Start here, in a directory with Envoy resources in ./config:
@@ -46,23 +53,10 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     .version(fairleadVersion, '-V, --version', 'print the version')
     .helpCommand('help [COMMAND]', 'explain a command')
     .addHelpText('after', guide)
-  for (const build of [
-    serveCommand,
-    validateCommand,
-    routeCommand,
-    bootstrapCommand,
-    captureCommand,
-    nodesCommand,
-    snapshotsCommand,
-    putCommand,
-    registerCommand,
-    explainCommand,
-    renderCommand,
-    schemaCommand,
-    apiCommand,
-    versionCommand,
-  ]) {
-    program.addCommand(build(io, finish))
+  const [first = ''] = args
+  const isOne = Object.hasOwn(commands, first)
+  for (const [name, load] of Object.entries(commands)) {
+    if (!isOne || name === first) program.addCommand((await load())(io, finish))
   }
   prepare(program, io)
   try {

@@ -5,6 +5,7 @@ import { createControlPlane } from '../control-plane.ts'
 import { ControlPlaneError, isError, messageOf } from '../errors.ts'
 import { createLog, type Log } from '../log.ts'
 import { formatAddress, isLoopback, parseAddress } from '../options/address.ts'
+import { formatOptionValue } from '../options/option-value.ts'
 import {
   defaultOptionsFile,
   flagOf,
@@ -19,8 +20,8 @@ import {
 import { giveHeapRoom } from './heap-room.ts'
 import { exitCodes, type Io, print } from './io.ts'
 import { append } from './option.ts'
+import { fairleadVersion } from './own-version.ts'
 import { formatProblems } from './problem-text.ts'
-import { fairleadVersion } from './version.ts'
 
 const help = `
 Every option may also stand in the environment (FAIRLEAD_ETCD_PREFIX) or in the
@@ -72,18 +73,10 @@ function optionOf(spec: OptionSpec): Option {
   return option
 }
 
-function descriptionOf({ description, default: value, type, name }: OptionSpec): string {
+/** With the default as a user would write it. */
+function descriptionOf({ description, default: value, type }: OptionSpec): string {
   const isShown = value !== undefined && type !== 'switch' && !(Array.isArray(value) && value.length === 0)
-  if (!isShown) return description
-  const { options, origins } = resolveOptions({ flags: { config: ['.'] }, env: {} })
-  // The default as a user would write it stands in the printed options.
-  const line =
-    options &&
-    printOptions(options, origins)
-      .split('\n')
-      .find((candidate) => candidate.startsWith(`${name}: `))
-  const text = line?.slice(name.length + 2).replace(/\s+#.*$/, '')
-  return text === undefined ? description : `${description} (default: ${text})`
+  return isShown ? `${description} (default: ${String(formatOptionValue(type, value))})` : description
 }
 
 /** @throws ControlPlaneError `usage` when a file that was named cannot be read. */

@@ -1,14 +1,8 @@
-import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { type Io, print, printJson } from './io.ts'
 import { jsonOption } from './option.ts'
-
-const packageJson: { readonly version: string } = JSON.parse(
-  readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
-)
-
-export const fairleadVersion: string = packageJson.version
+import { fairleadVersion } from './own-version.ts'
 
 export function versionCommand(io: Io): Command {
   return new Command('version')
