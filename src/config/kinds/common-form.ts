@@ -38,7 +38,7 @@ export interface Tracing {
 }
 
 export interface Egress {
-  /** Exact names, or `*.suffix`. */
+  /** Exact names, or `*.suffix`; in lower case, without ports. */
   readonly hosts: readonly string[]
   readonly ports?: readonly number[]
 }

@@ -24,12 +24,13 @@ const forms: { readonly [K in Kind]: (plain: Plain, tree: MapTree | undefined) =
 }
 
 /** `mtls: disabled` and no `trustDomain` is all that there is of these. */
-function meshForm({ tracing, defaults, ...rest }: Plain): object {
+function meshForm({ tracing, defaults, egress, ...rest }: Plain): object {
   const plain = Object.fromEntries(Object.entries(rest).filter(([key]) => !['mtls', 'trustDomain'].includes(key)))
   return {
     ...plain,
     ...(tracing !== undefined && { tracing: tracingOf(tracing) }),
     ...(defaults !== undefined && { defaults: meshDefaultsOf(defaults) }),
+    ...(egress !== undefined && { egress: egressOf(egress) }),
   }
 }
 
@@ -66,10 +67,11 @@ function detectionOf(detection: unknown): 'off' | object {
   return off === true ? 'off' : rest
 }
 
-function serviceForm({ protocol = 'http', dns, registry, versions, ...plain }: Plain): object {
+function serviceForm({ protocol = 'http', hosts, dns, registry, versions, ...plain }: Plain): object {
   return {
     ...policyOf(plain),
     protocol,
+    ...(hosts !== undefined && { hosts: lowercase(hosts) }),
     ...(dns !== undefined && { dns: dnsOf(dns) }),
     ...(registry !== undefined && { registry: { name: plain['name'], ...(registry as Plain) } }),
     ...(versions !== undefined && { versions: (versions as readonly Plain[]).map(versionOf) }),
@@ -128,24 +130,35 @@ function gatewayForm({ nodes = [], listeners = [], tracing, ...plain }: Plain): 
   }
 }
 
-function listenerOf({ protocol, hosts, ...plain }: Plain): object {
+function listenerOf({ protocol, hosts, egress, ...plain }: Plain): object {
   return {
     ...plain,
     protocol: protocol ?? (plain['tls'] === undefined ? 'http' : 'https'),
     ...(hosts !== undefined && { hosts: lowercase(hosts) }),
+    ...(egress !== undefined && { egress: egressOf(egress) }),
   }
 }
 
-function sidecarForm({ nodes = [], inbound = [], ...plain }: Plain): object {
+/** TLS compares names as they are, and asks for them in small letters. */
+function egressOf(egress: unknown): object {
+  const { hosts, ...rest } = egress as Plain
+  return { ...rest, hosts: lowercase(hosts ?? []) }
+}
+
+function outboundOf({ egress, ...plain }: Plain): object {
+  return { ...plain, ...(egress !== undefined && { egress: egressOf(egress) }) }
+}
+
+function sidecarForm({ nodes = [], inbound = [], outbound, ...plain }: Plain): object {
   const service = plain['service']
-  return { ...plain, nodes, inbound: (inbound as readonly Plain[]).map((entry) => ({ service, ...entry })) }
+  const own = outbound === undefined ? {} : { outbound: outboundOf(outbound as Plain) }
+  return { ...plain, ...own, nodes, inbound: (inbound as readonly Plain[]).map((entry) => ({ service, ...entry })) }
 }
 
 function patchForm(plain: Plain, tree: MapTree | undefined): object {
-  const { nodes, name, target, at } = plain
+  const { name, target, at } = plain
   return {
     name,
-    ...(nodes !== undefined && { nodes }),
     target,
     ...(at !== undefined && { at }),
     change: changeOf(plain, tree),

@@ -120,6 +120,15 @@ describe('the short forms', () => {
     expect(form.rules[0]?.action).toEqual({ kind: 'forward', backends: [{ service: 'cart' }] })
   })
 
+  test('hosts in small letters, for they are compared without case', () => {
+    expect(formOf(service('hosts: [Cart.Shop.Example]'), 'Service').hosts).toEqual(['cart.shop.example'])
+    expect(formOf(`${rule('respond: 404')}\nhosts: CART`, 'Route').hosts).toEqual(['cart'])
+    const [listener] = formOf(gateway('{name: a, port: 1, hosts: A, egress: B}'), 'Gateway').listeners
+    expect([listener?.hosts, listener?.egress?.hosts]).toEqual([['a'], ['b']])
+    expect(formOf(sidecar('outbound: {egress: B}'), 'Sidecar').outbound?.egress?.hosts).toEqual(['b'])
+    expect(formOf('kind: Mesh\nname: m\negress: B', 'Mesh').egress?.hosts).toEqual(['b'])
+  })
+
   test('durations, percentages, sizes and words', () => {
     const form = formOf(
       rule(`timeout: 1m30s
@@ -424,6 +433,12 @@ describe('what is refused, with its place', () => {
       '3:17 invalid-name versions.app',
       /taken by generated/,
     ],
+    [
+      'a version called as the way to hosts of no Service is',
+      service('versions: {passthrough: {a: b}}'),
+      '3:25 invalid-name versions.passthrough',
+      /taken by generated/,
+    ],
     ['a rule called by a number', rule('name: "1"\nbackends: cart'), '4:9 invalid-name rules[0].name', /with a letter/],
     // Services
     [
@@ -676,6 +691,12 @@ describe('what is refused, with its place', () => {
       rule('cors: {origins: "*", credentials: true}\nbackends: cart'),
       '4:37 rule-violation rules[0].cors.credentials',
       /Every site/,
+    ],
+    [
+      'a method in small letters behind any',
+      rule('cors: {origins: "*", methods: ["*", get]}\nbackends: cart'),
+      '4:39 rule-violation rules[0].cors.methods[1]',
+      /`GET`/,
     ],
     // Gateways and sidecars
     [

@@ -97,7 +97,7 @@ function placedReferences(form: KindForm, places: Places): readonly Reference[] 
 }
 
 /** Whom a document of a kind could concern, as far as it can be read: also where it has errors. */
-export function touchesOf(api: EnvoyApi, kind: string, tree: MapTree): Touches {
+function touchesOf(api: EnvoyApi, kind: string, tree: MapTree): Touches {
   if (kind === 'Gateway' || kind === 'Sidecar') {
     return { nodes: parseSelectors(api, entryOf(tree, 'nodes')).selectors ?? [] }
   }

@@ -1,9 +1,7 @@
-import type { NodeSelector } from '../../resource/node-selector.ts'
 import type { Tree } from '../../resource/tree.ts'
 import type { NamedForm } from './common-form.ts'
 
 export interface PatchForm extends NamedForm<'Patch'> {
-  readonly nodes?: readonly NodeSelector[]
   readonly target: PatchTarget
   readonly at?: PatchPlace
   readonly change: PatchChange

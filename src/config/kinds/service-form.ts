@@ -20,7 +20,7 @@ export interface ServiceForm extends NamedForm<'Service'>, ServicePolicy {
   readonly port?: number
   /** The IP address that callers connect to. */
   readonly address?: string
-  /** Further names that callers use, beside the Service's own. */
+  /** Further names that callers use, beside the Service's own; in lower case, without ports. */
   readonly hosts?: readonly string[]
   readonly endpoints?: readonly Endpoint[]
   readonly dns?: Address & { readonly mode?: 'strict' | 'logical' }

@@ -1,3 +1,4 @@
+import { type BalancingPolicy, policiesWith } from '../../config/kinds/balancing-policies.ts'
 import type { Hash } from '../../config/kinds/common-form.ts'
 import type { LoadBalancing } from '../../config/kinds/service-form.ts'
 import type { PlacedProblem } from '../build-generated.ts'
@@ -5,8 +6,6 @@ import { serviceDefaults as defaults } from '../defaults.ts'
 import { at, type EnvoyJson, placeOf, within } from '../envoy-json.ts'
 import { extension } from './extension.ts'
 import { duration, or, type PolicyLayers, said } from './policy-layers.ts'
-
-export type BalancingPolicy = NonNullable<LoadBalancing['policy']>
 
 /** The policy in force, and the layer that chose it: the number of layers where it is the default. */
 export interface ChosenPolicy {
@@ -27,7 +26,7 @@ export function chosenPolicy(layers: PolicyLayers): ChosenPolicy {
 }
 
 export function isConsistentHash(policy: BalancingPolicy): boolean {
-  return policy === 'ring-hash' || policy === 'maglev'
+  return isUsedBy('hash', policy)
 }
 
 /** What of a request decides its endpoint; undefined where the policy does not hash, or nothing is said. */
@@ -84,17 +83,8 @@ function zones(layers: PolicyLayers, policy: BalancingPolicy): { readonly [field
   return { locality_lb_config: { zone_aware_lb_config: { min_cluster_size: least } } }
 }
 
-/** The settings that only some policies know. */
-const users: { readonly [F in keyof LoadBalancing]?: readonly BalancingPolicy[] } = {
-  slowStart: ['least-request', 'round-robin'],
-  choices: ['least-request'],
-  zoneAware: ['least-request', 'round-robin', 'random'],
-  zoneMinEndpoints: ['least-request', 'round-robin', 'random'],
-  localityWeights: ['least-request', 'round-robin', 'random', 'ring-hash', 'maglev'],
-}
-
 function isUsedBy(field: keyof LoadBalancing, policy: BalancingPolicy): boolean {
-  return users[field]?.includes(policy) ?? true
+  return policiesWith[field]?.includes(policy) ?? true
 }
 
 /**

@@ -80,10 +80,13 @@ export function checkHeaderName(check: Check, path: string, name: string): void 
   }
 }
 
-/** Methods are compared as they are, and nobody sends them in small letters. */
-export function checkMethods(check: Check, path: string, methods: readonly string[] | undefined): void {
+/**
+ * Methods are compared as they are, and nobody sends them in small letters.
+ * @param any whether `*` stands for all of them.
+ */
+export function checkMethods(check: Check, path: string, methods: readonly string[] | undefined, any = false): void {
   for (const [index, method] of (methods ?? []).entries()) {
-    if (/^[A-Z][A-Z0-9-]*$/.test(method)) continue
+    if (/^[A-Z][A-Z0-9-]*$/.test(method) || (any && method === '*')) continue
     const isSmall = /^[a-zA-Z][a-zA-Z0-9-]*$/.test(method)
     const fix = isSmall ? `Write \`${method.toUpperCase()}\`.` : 'Write a method such as `GET`.'
     check.error(`${path}[${index}]`, 'This is no method.', fix)

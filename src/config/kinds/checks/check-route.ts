@@ -1,7 +1,6 @@
 import { groupCount, isRegex } from '../../../resource/regex.ts'
 import type { Plain } from '../plain-message.ts'
 import type { Match, NamedMatch, Redirect, Rewrite, RouteForm, Rule, TextMatch } from '../route-form.ts'
-
 import { below, type Check, exactlyOne, given, named } from './check.ts'
 import { checkBackend, checkBackends, checkHash, checkHeaderChange, checkRetry } from './check-common.ts'
 import { checkHeaderName, checkHosts, checkMethods, checkName, checkUnique, isHost } from './check-names.ts'
@@ -84,11 +83,7 @@ function checkRule(check: Check, path: string, rule: Rule, action: object): void
     const message = 'Every site could act with the cookies of whoever visits it.'
     check.error(`${path}.cors.credentials`, message, 'Name the origins, or remove `credentials`.')
   }
-  checkMethods(
-    check,
-    `${path}.cors.methods`,
-    rule.cors?.methods?.filter((method) => method !== '*'),
-  )
+  checkMethods(check, `${path}.cors.methods`, rule.cors?.methods, true)
 }
 
 /** Each becomes a route, in the memory of every proxy. */

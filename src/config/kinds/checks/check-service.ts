@@ -1,4 +1,5 @@
 import { isIP } from 'node:net'
+import { policiesWith } from '../balancing-policies.ts'
 import type { Endpoint, HealthCheck, LoadBalancing, ServiceForm, ServicePolicy, UpstreamTls } from '../service-form.ts'
 import { below, type Check, given, named } from './check.ts'
 import { checkHash } from './check-common.ts'
@@ -13,7 +14,7 @@ export function checkService(check: Check, form: ServiceForm): void {
   for (const [index, { name, policy }] of (form.versions ?? []).entries()) {
     const path = `versions[${index}]`
     checkName(check, path, name)
-    checkReserved(check, path, name, ['app', 'local', 'inbound', 'outbound', 'egress', 'otlp', 'zipkin'])
+    checkReserved(check, path, name, ['app', 'local', 'inbound', 'outbound', 'egress', 'passthrough', 'otlp', 'zipkin'])
     if (policy === undefined) continue
     checkPolicy(check, path, policy)
     checkForProtocol(check, path, policy, form)
@@ -100,19 +101,14 @@ function checkForProtocol(check: Check, path: string, policy: ServicePolicy, { p
 function checkLoadBalancing(check: Check, path: string, balancing: LoadBalancing | undefined): void {
   if (balancing === undefined) return
   const { policy = balancing.hash === undefined ? 'least-request' : 'maglev' } = balancing
-  const onlyWith = (field: keyof LoadBalancing, policies: readonly string[]): void => {
+  const onlyWith = (field: keyof LoadBalancing): void => {
+    const policies = policiesWith[field] ?? []
     if (balancing[field] === undefined || policies.includes(policy)) return
     const message = `\`${field}\` has no effect with the policy \`${policy}\`.`
     check.error(below(path, field), message, `Remove it, or use the policy ${named(policies, 'or')}.`)
   }
-  onlyWith('slowStart', ['least-request', 'round-robin'])
-  onlyWith('choices', ['least-request'])
-  onlyWith('hash', ['ring-hash', 'maglev'])
-  onlyWith('localityWeights', ['least-request', 'round-robin', 'random', 'ring-hash', 'maglev'])
-  if (balancing.zoneAware !== false) {
-    for (const field of ['zoneAware', 'zoneMinEndpoints'] as const)
-      onlyWith(field, ['least-request', 'round-robin', 'random'])
-  }
+  for (const field of ['slowStart', 'choices', 'hash', 'localityWeights'] as const) onlyWith(field)
+  if (balancing.zoneAware !== false) for (const field of ['zoneAware', 'zoneMinEndpoints'] as const) onlyWith(field)
   if (balancing.localityWeights !== undefined && balancing.zoneAware === true) {
     const message = '`localityWeights` and `zoneAware` exclude each other.'
     check.error(below(path, 'localityWeights'), message, 'Keep one of them.')
