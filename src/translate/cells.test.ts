@@ -108,6 +108,18 @@ describe('a value', () => {
     change(() => cells.set('text', 'c', undefined))
     expect(cells.sourcesOf(sum, 'other').has('text\0c')).toBe(true)
   })
+
+  it.each<[string, (cells: Cells, rule: Rule<string>) => void]>([
+    ['went', (cells, member) => cells.drop(member, 'c')],
+    ['moved on', (cells) => cells.set('sum of', 'c', 'all')],
+  ])('follows, until that is agreed to, also from who %s from an index', (_, edit) => {
+    const { cells, change, sum, member } = bed()
+    cells.commit()
+    change(() => edit(cells, member))
+    expect(cells.sourcesOf(sum, 'other').has('sum of\0c')).toBe(true)
+    cells.commit()
+    expect(cells.sourcesOf(sum, 'other').has('sum of\0c')).toBe(false)
+  })
 })
 
 it('takes back everything since the last commit', () => {

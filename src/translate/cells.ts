@@ -49,6 +49,8 @@ export class Cells {
   readonly #cells = new Map<Id, Cell>()
   readonly #readers = new Map<Id, Set<Id>>()
   readonly #members = new Map<Id, Set<string>>()
+  /** Cells as they were when they were in an index that they have left since the last commit. */
+  readonly #left = new Map<Id, Set<Cell>>()
   readonly #kept = new Set<Id>()
   readonly #journal = new Journal()
   /** Ids of cells to ask again, by level. */
@@ -117,7 +119,10 @@ export class Cells {
     return [...changed.values()]
   }
 
-  /** What a cell follows from in the end, be it there or not: `<kind>\0<key>` of inputs and of what lies outside. */
+  /**
+   * What a cell, or a change of it since the last commit, follows from in the end, be it there or not: `<kind>\0<key>` of
+   * inputs and of what lies outside.
+   */
   sourcesOf<V>(rule: Rule<V>, key: string): ReadonlySet<string> {
     const sources = new Set<Id>()
     const seen = new Set<Id>()
@@ -128,18 +133,21 @@ export class Cells {
       const cell = this.#cells.get(id)
       if (cell === undefined) sources.add(id)
       else open.push(...cell.reads)
-      // Who is in an index follows from the cells that are in it.
+      // Who is in an index follows from the cells that are in it, and a change of that from those that were.
       open.push(...(this.#members.get(id) ?? []))
+      for (const { reads } of this.#left.get(id) ?? []) open.push(...reads)
     }
     return sources
   }
 
   commit(): void {
     this.#journal.commit()
+    this.#left.clear()
   }
 
   rollback(): void {
     this.#journal.rollback()
+    this.#left.clear()
     this.#settle()
   }
 
@@ -222,6 +230,7 @@ export class Cells {
     for (const fact of before.facts) {
       if (after.facts.has(fact)) continue
       this.#part(this.#members, fact, before.id)
+      this.#left.set(fact, (this.#left.get(fact) ?? new Set()).add(before))
       this.#touch(fact)
     }
     for (const read of before.reads) {

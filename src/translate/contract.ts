@@ -1,4 +1,4 @@
-/** What the builders of the pieces give and take. A builder is pure; `mesh.ts` alone calls them and composes what they give. */
+/** What the builders give and take. A builder is pure; the rules of `model/` alone call them and compose what they give. */
 import type { AccessLog, Hash, Percent, RouteDefaults, Tracing } from '../config/kinds/common-form.ts'
 import type { GatewayForm, GatewayListener } from '../config/kinds/gateway-form.ts'
 import type { InstanceForm } from '../config/kinds/instance-form.ts'
@@ -31,6 +31,8 @@ export interface GeneratedJson {
  * but the Service's own assignments is made anew.
  */
 export interface ServiceFacet {
+  /** Of its document, to tell things of. */
+  readonly key: string
   readonly name: string
   readonly protocol: ServiceForm['protocol']
   readonly port: number | undefined
@@ -88,7 +90,7 @@ export interface Needs {
 
 export type MeshCluster = 'otlp' | 'zipkin' | 'passthrough' | 'egress'
 
-/** Piece C. */
+/** What the Mesh says of how all Services are called. */
 export interface ServiceDefaults {
   readonly policy: ServicePolicy
   readonly from: SourcePlace
@@ -110,7 +112,6 @@ export interface ServiceOutput {
   readonly problems: readonly PlacedProblem[]
 }
 
-/** Piece B. */
 export interface RouteConfigurationInput {
   readonly name: string
   /** Of the listener; empty is every host. */
@@ -149,7 +150,6 @@ export interface MeshLayer {
   readonly outbound: 'deny' | 'allow'
 }
 
-/** Piece D. */
 export interface GatewayInput {
   readonly gateway: KindDocument<GatewayForm>
   /** Those that name it, in the order of their names. */
@@ -221,7 +221,6 @@ export interface SecretOutput {
   readonly problems: readonly PlacedProblem[]
 }
 
-/** Piece E. */
 export interface SidecarInput {
   readonly sidecar: KindDocument<SidecarForm>
   readonly outbound: SidecarOutbound
@@ -268,11 +267,11 @@ export interface OutboundPort {
   readonly service?: Pick<ServiceFacet, 'name' | 'protocol' | 'hosts'>
 }
 
-/** Piece G: a tree with the patches of its resource applied, in the order of their names. */
 export interface PatchInput {
   readonly api: EnvoyApi
   readonly type: ResourceWord
   readonly tree: Tree
+  /** Those of the resource, in the order of their names. */
   readonly patches: readonly KindDocument<PatchForm>[]
 }
 
@@ -286,14 +285,4 @@ export interface PatchOutput {
 export interface Audience {
   readonly key: string
   readonly selectors: readonly NodeSelector[]
-}
-
-/** Why a generated resource is as it is (`explain`). */
-export interface Trace {
-  readonly document: KindDocument
-  readonly because: readonly {
-    readonly field: string
-    readonly value: string
-    readonly from: SourcePlace | { readonly why: string }
-  }[]
 }

@@ -238,6 +238,77 @@ describe('services that sidecars cannot tell apart', () => {
   })
 })
 
+describe('a Route that comes to a sidecar because a host is no Service’s any more', () => {
+  const b = kindUnit({ ...serviceForm('b'), hosts: ['other'] })
+  const shop = (host: string): Bed =>
+    bed(
+      b,
+      kindUnit(serviceForm('a')),
+      kindUnit({ ...serviceForm('c'), protocol: 'tcp', port: 90 }),
+      kindUnit(routeForm('r', [], [host], [['/', 'c', 'a']])),
+      kindUnit(sidecarForm('t', ['x'], undefined, { outbound: { services: ['a'] } })),
+    )
+
+  it.each<[string, string, Unit | string]>([
+    ['deletion', 'b', b.key],
+    ['change', 'other', kindUnit(serviceForm('b'))],
+  ])('keeps that %s out where the sidecar cannot have the Route', (_, host, change) => {
+    const one = shop(host)
+    expect(told(one.apply(change)).filter((line) => !line.startsWith('unattached'))).toEqual([
+      'rule-violation Route-r.yaml:29 rules[0].backends[0].service',
+      'rule-violation Service-b.yaml:1 ',
+    ])
+    expect(one.world.inForce.get(b.key)).toBe(b)
+    expect(contents(one)).toEqual(contents(bed(...one.world.inForce.values())))
+  })
+})
+
+describe('services that captured connections cannot be told apart by', () => {
+  const captured = (name: string, rest: object = {}): Unit =>
+    kindUnit(sidecarForm(name, [name], undefined, { capture: 'iptables', ...rest }))
+  const at = (name: string, protocol: 'tcp' | 'tls' | 'http', rest: object): Unit =>
+    kindUnit({ ...serviceForm(name), protocol, port: 5432, ...rest })
+
+  it.each<[string, Unit, Unit, string[]]>([
+    [
+      'an address and port',
+      at('a', 'tcp', { address: '10.96.0.5' }),
+      at('b', 'tls', { address: '10.96.0.5' }),
+      ['conflict Service-b.yaml:8 address'],
+    ],
+    [
+      'those, though one speaks HTTP',
+      at('a', 'http', { address: '10.96.0.5' }),
+      at('b', 'tcp', { address: '10.96.0.5' }),
+      ['conflict Service-b.yaml:8 address'],
+    ],
+    [
+      'a name',
+      at('a', 'tls', { hosts: ['db'] }),
+      at('b', 'tls', { hosts: ['db'] }),
+      ['conflict Service-b.yaml:6 hosts'],
+    ],
+    ['a name of HTTP', at('a', 'tls', { hosts: ['db'] }), at('b', 'http', { hosts: ['db'] }), []],
+    [
+      'a name, where they have addresses',
+      at('a', 'tls', { hosts: ['db'], address: '10.96.0.5' }),
+      at('b', 'tls', { hosts: ['db'], address: '10.96.0.6' }),
+      [],
+    ],
+  ])('keep out the one that comes later: by %s', (_, first, second, expected) => {
+    const shared = bed(first, captured('s'), captured('t'))
+    expect(told(shared.apply(second))).toEqual(expected)
+    expect(shared.world.inForce.has(second.key)).toBe(expected.length === 0)
+  })
+
+  it('keep out a sidecar that would call both', () => {
+    const [a, b] = [at('a', 'tls', { hosts: ['db'] }), at('b', 'tls', { hosts: ['db'] })]
+    const one = bed(a, b, captured('s', { outbound: { services: ['a'] } }))
+    const step = one.apply(captured('s', { outbound: { services: ['a', 'b'] } }))
+    expect(told(step)).toEqual(['conflict Service-b.yaml:6 hosts', 'conflict Sidecar-s.yaml:1 '])
+  })
+})
+
 describe('a sidecar that is called by ports', () => {
   const at80 = kindUnit({ ...serviceForm('a'), port: 80 })
   const beside = (port: number, app: number, rest: Parameters<typeof sidecarForm>[3] = {}): Unit =>
@@ -283,6 +354,20 @@ describe('a builder that fails', () => {
     expect(one.world.inForce.has('file:Service-other.yaml')).toBe(true)
     expect(told(one.apply(toCart))).toEqual([])
   })
+
+  it('costs that change alone also where all sidecars share what it becomes', () => {
+    const own = routeForm('own', [], ['a'], [['/', 'cart']])
+    const one = bed(cart, kindUnit(sidecarForm('s', ['x'], undefined)), kindUnit(own))
+    const before = contents(one)
+    const [rule] = own.rules
+    const unknown = { ...(rule as Rule), match: [{ headers: [{ name: 'x' } as NamedMatch] }] }
+    expect(told(one.apply(kindUnit({ ...own, rules: [unknown] })))).toEqual([
+      'unreadable Route-own.yaml:1 ',
+      'unreadable Sidecar-s.yaml:1 ',
+    ])
+    expect(contents(one)).toEqual(before)
+    expect(told(one.apply(kindUnit(own)))).toEqual([])
+  })
 })
 
 describe('a raw resource with the type and name of a generated one', () => {
@@ -313,6 +398,17 @@ describe('a raw resource with the type and name of a generated one', () => {
     ])
     expect(one.world.inForce.has(toCart.key)).toBe(false)
     expect(one.world.inForce.has(cart.key)).toBe(true)
+  })
+
+  it('of what all sidecars share is told of the document that it is told at', () => {
+    const one = bed(cart, kindUnit(sidecarForm('s', ['edge'], undefined)))
+    const shared = one.world.generated.get('+mesh/outbound')?.resources[0] as Resource
+    expect(one.mesh.originOf(shared)?.name).toBe('Sidecar-s.yaml')
+    const { problems } = one.apply(raw('raw', ['route:mesh/outbound'], [{ cluster: 'edge' }]))
+    expect(problems.map(({ origin, message }) => `${origin.name}: ${message}`)).toEqual([
+      'Sidecar-s.yaml: route "mesh/outbound", which this becomes, is also defined in raw.yaml:1:1, and some node would get both.',
+      'raw.yaml: route "mesh/outbound" is also what the Sidecar s in Sidecar-s.yaml:1:1 becomes, and some node would get both.',
+    ])
   })
 
   it('is none where no node gets both', () => {

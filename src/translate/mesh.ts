@@ -267,11 +267,11 @@ class IncrementalMesh implements Mesh {
 
   /** Both are told, and both fall back if both are new (MODEL.md). */
   #chargeOfClash(unitKey: string, { resource, rivalKey, rival }: GeneratedClash): Charge {
-    const [kind, name] = ownerOf(unitKey)
     const owner = this.#ownerOf(unitKey)
     const label = `${wordOf(resource.typeUrl)} "${resource.name}"`
     const fix = 'Rename or remove one of them; to change a generated resource, write a Patch.'
     const ownerKey = owner?.key ?? rivalKey
+    const what = owner === undefined ? 'a document' : `the ${owner.form.kind} ${owner.form.name}`
     const generated: PlacedProblem = {
       severity: 'error',
       code: 'duplicate',
@@ -285,7 +285,7 @@ class IncrementalMesh implements Mesh {
       code: 'duplicate',
       origin: rival.origin,
       path: '',
-      message: `${label} is also what the ${kind} ${name}${place} becomes, and some node would get both.`,
+      message: `${label} is also what ${what}${place} becomes, and some node would get both.`,
       fix,
     }
     const built = this.#builtOf(unitKey)?.documents.get(keyOf(resource)) ?? []
@@ -337,7 +337,9 @@ class IncrementalMesh implements Mesh {
     return this.#cells.value(this.#rules.proxy, `${kind}/${name}`)
   }
 
+  /** Of what nobody has for itself, the document that it is told at. */
   #ownerOf(unitKey: string): KindDocument | undefined {
+    if (unitKey === sharedOutboundKey) return this.#cells.value(this.#rules.anchor, '')
     return this.#cells.peek(...ownerOf(unitKey)) as KindDocument | undefined
   }
 

@@ -61,11 +61,12 @@ export function facetOf(service: KindDocument<ServiceForm>, defaults: ServiceDef
   const { form } = service
   const layers = layersOf(service, defaults)
   return {
+    key: service.key,
     name: form.name,
     protocol: form.protocol,
     port: form.port,
     address: form.address,
-    hosts: [form.name, ...(form.hosts ?? [])],
+    hosts: [...new Set([form.name, ...(form.hosts ?? [])])],
     versions: (form.versions ?? []).map(({ name }) => name),
     isConsistentHash: isConsistentHash(chosenPolicy(layers).policy),
     hash: hashOf(layers),

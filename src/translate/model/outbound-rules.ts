@@ -17,6 +17,7 @@ import type {
 import { outboundName, passthroughName, sharedOutbound } from '../names.ts'
 import { layerDefaults } from '../route/layer-defaults.ts'
 import { buildOutbound } from '../sidecar/build-outbound.ts'
+import { capturedClashesOf } from '../sidecar/captured-clashes.ts'
 import { outboundPortsOf, portClashesOf } from '../sidecar/outbound-ports-of.ts'
 import { audienceOf } from './audience.ts'
 
@@ -25,6 +26,8 @@ export interface OutboundSources {
   readonly facet: Rule<ServiceFacet | undefined>
   readonly meshLayer: Rule<MeshLayer>
   readonly nodes: Rule<readonly NodeSelector[]>
+  /** What is made of a document, or of the problem that the builder failed on it. */
+  readonly attempted: <T>(document: KindDocument, make: () => T, failed: (problem: PlacedProblem) => T) => T
 }
 
 export interface OutboundRules {
@@ -56,11 +59,11 @@ export interface SidecarKind {
   /** It takes what all share. */
   readonly isShared: boolean
   readonly isUntrimmed: boolean
-  readonly usesPorts: boolean
+  readonly capture: 'iptables' | 'ports'
 }
 
 /** What a sidecar may call, and by which routes. Those that may call everything share what is made of everything. */
-export function outboundRules({ facet, meshLayer, nodes }: OutboundSources): OutboundRules {
+export function outboundRules({ facet, meshLayer, nodes, attempted }: OutboundSources): OutboundRules {
   const serviceHosts: Rule<readonly string[]> = {
     name: 'service hosts',
     level: 1,
@@ -103,32 +106,25 @@ export function outboundRules({ facet, meshLayer, nodes }: OutboundSources): Out
       const form = sidecarIn(read, name)?.form
       const isUntrimmed = form !== undefined && form.outbound?.services === undefined
       const isShared = isUntrimmed && form.defaults === undefined && form.outbound?.unknown === undefined
-      return { isShared, isUntrimmed, usesPorts: form !== undefined && form.capture !== 'iptables' }
+      return { isShared, isUntrimmed, capture: form?.capture ?? 'ports' }
     },
     isSame: isDeepStrictEqual,
-    facts: ({ isShared, isUntrimmed, usesPorts }) => [
+    facts: ({ isShared, isUntrimmed, capture }) => [
       ['sidecars', ''],
       ...(isUntrimmed ? [['untrimmed sidecars', ''] as const] : []),
       ...(isShared ? [['sharing routes', ''] as const] : []),
-      ...(isShared && usesPorts ? [['sharing ports', ''] as const] : []),
+      ...(isShared ? [['sharing with capture', capture] as const] : []),
     ],
   }
 
-  const untrimmed: Rule<Audience | undefined> = {
-    name: 'untrimmed audience',
+  const proxiesOf = (name: string, index: string): Rule<Audience | undefined> => ({
+    name,
     level: 2,
-    compute: (read) =>
-      audienceOf(read.members('untrimmed sidecars', '').flatMap((name) => read.get(nodes, `Sidecar/${name}`))),
+    compute: (read) => audienceOf(read.members(index, '').flatMap((one) => read.get(nodes, `Sidecar/${one}`))),
     isSame: (a, b) => a === b,
-  }
-
-  const sharing: Rule<Audience | undefined> = {
-    name: 'sharing audience',
-    level: 2,
-    compute: (read) =>
-      audienceOf(read.members('sharing routes', '').flatMap((name) => read.get(nodes, `Sidecar/${name}`))),
-    isSame: (a, b) => a === b,
-  }
+  })
+  const untrimmed = proxiesOf('untrimmed audience', 'untrimmed sidecars')
+  const sharing = proxiesOf('sharing audience', 'sharing routes')
 
   const anchor: Rule<KindDocument | undefined> = {
     name: 'anchor',
@@ -142,10 +138,11 @@ export function outboundRules({ facet, meshLayer, nodes }: OutboundSources): Out
     isSame: (a, b) => a?.key === b?.key,
   }
 
-  const hasSharedPorts: Rule<boolean> = {
-    name: 'has shared ports',
+  /** By the way of capture: whether one of those that share the routes has it. */
+  const hasSharing: Rule<boolean> = {
+    name: 'has sharing',
     level: 2,
-    compute: (read) => read.members('sharing ports', '').length > 0,
+    compute: (read, capture) => read.members('sharing with capture', capture).length > 0,
     isSame: (a, b) => a === b,
   }
 
@@ -171,17 +168,20 @@ export function outboundRules({ facet, meshLayer, nodes }: OutboundSources): Out
       if (document === undefined) return undefined
       const reachable = read.get(everything, '')
       const mesh = read.get(meshLayer, '')
-      const output = buildOutbound({
-        name: sharedOutbound,
-        reachable,
-        routes: read.members('mesh routes', '').flatMap((name) => routeIn(read, name) ?? []),
-        services: { get: (name) => read.get(facet, name) },
-        defaults: mesh.defaults,
-        passthrough: mesh.outbound === 'allow' ? passthroughName('mesh') : undefined,
-        from: { document, path: '' },
-      })
-      if (!read.get(hasSharedPorts, '')) return output
-      return { ...output, problems: [...output.problems, ...clashProblems(read, reachable, 'sidecars')] }
+      const make = (): OutboundOutput =>
+        buildOutbound({
+          name: sharedOutbound,
+          reachable,
+          routes: read.members('mesh routes', '').flatMap((name) => routeIn(read, name) ?? []),
+          services: { get: (name) => read.get(facet, name) },
+          defaults: mesh.defaults,
+          passthrough: mesh.outbound === 'allow' ? passthroughName('mesh') : undefined,
+          from: { document, path: '' },
+        })
+      const output = attempted(document, make, (problem) => ({ ...nothingOutbound, problems: [problem] }))
+      const byPorts = read.get(hasSharing, 'ports') ? clashProblems(read, reachable, 'sidecars') : []
+      const captured = read.get(hasSharing, 'iptables') ? capturedProblems(read, reachable, 'sidecars') : []
+      return { ...output, problems: [...output.problems, ...byPorts, ...captured] }
     },
     // It is compared by what it is built to.
     isSame: () => false,
@@ -226,7 +226,8 @@ export function outboundRules({ facet, meshLayer, nodes }: OutboundSources): Out
       passthrough,
       from: { document: sidecar, path: 'outbound' },
     })
-    const problems = capture === 'iptables' ? [] : clashProblems(read, reachable, `Sidecar ${name}`)
+    const clashes = capture === 'iptables' ? capturedProblems : clashProblems
+    const problems = clashes(read, reachable, `Sidecar ${name}`)
     return {
       routes: outboundName(name),
       filters: own.filters,
@@ -238,6 +239,8 @@ export function outboundRules({ facet, meshLayer, nodes }: OutboundSources): Out
 
   return { serviceHosts, meshRoute, sidecarKind, anchor, untrimmed, sharing, shared, outboundOf }
 }
+
+const nothingOutbound: OutboundOutput = { resources: [], filters: new Set(), services: [], problems: [] }
 
 /**
  * The Routes of the mesh that concern who calls some Services: those for a host of one of them, and those to one of them
@@ -276,6 +279,23 @@ function clashProblems(read: Reads, reachable: readonly ServiceFacet[], whose: s
   })
 }
 
+function capturedProblems(read: Reads, reachable: readonly ServiceFacet[], whose: string): readonly PlacedProblem[] {
+  return capturedClashesOf(reachable).flatMap(({ service, rival, path, both }): PlacedProblem[] => {
+    const document = read.input('Service', service) as KindDocument | undefined
+    if (document === undefined) return []
+    const what = path === 'address' ? '`address` or `port`' : '`hosts`, or an `address`'
+    return [
+      {
+        severity: 'error',
+        code: 'conflict',
+        at: { key: document.key, path },
+        message: `With \`capture: iptables\` the ${whose} cannot tell it from the Service ${rival}, which has ${both} as well.`,
+        fix: `Give one of them another ${what}.`,
+      },
+    ]
+  })
+}
+
 const sidecarIn = (read: Reads, name: string): KindDocument<SidecarForm> | undefined =>
   read.input('Sidecar', name) as KindDocument<SidecarForm> | undefined
 
@@ -283,7 +303,7 @@ const routeIn = (read: Reads, name: string): KindDocument<RouteForm> | undefined
   read.input('Route', name) as KindDocument<RouteForm> | undefined
 
 /** Without a gateway it is for the sidecars. */
-export function isForMesh({ gateways }: RouteForm): boolean {
+function isForMesh({ gateways }: RouteForm): boolean {
   return gateways === undefined || gateways.length === 0 || gateways.includes('mesh')
 }
 

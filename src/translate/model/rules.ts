@@ -95,6 +95,7 @@ export interface MeshRules extends AddressRules {
   readonly serviceHosts: OutboundRules['serviceHosts']
   readonly meshRoute: OutboundRules['meshRoute']
   readonly sidecarKind: OutboundRules['sidecarKind']
+  readonly anchor: OutboundRules['anchor']
   readonly patch: Rule<string | undefined>
   readonly patchTarget: Rule<readonly PlacedProblem[]>
   readonly attachment: Rule<readonly PlacedProblem[]>
@@ -313,7 +314,8 @@ export function meshRules(
     const document = documentIn(read, 'Mesh', 'mesh')
     const tracing = document?.form.tracing
     if (document === undefined || tracing === undefined) return nothingBuilt
-    return build(read, tracerClusterJson('mesh', tracing, { document, path: 'tracing' }), nothingNeeded, [])
+    const place = { document, path: 'tracing' }
+    return guarded(document, () => build(read, tracerClusterJson('mesh', tracing, place), nothingNeeded, []))
   }
 
   const meshAudience: Rule<Audience | undefined> = {
@@ -356,11 +358,15 @@ export function meshRules(
 
   /** One document on which a builder fails must not stop the others: its change falls back. */
   function guarded(document: KindDocument, make: () => Built): Built {
+    return attempted(document, make, (problem) => ({ ...nothingBuilt, problems: [problem] }))
+  }
+
+  function attempted<T>(document: KindDocument, make: () => T, failed: (problem: PlacedProblem) => T): T {
     try {
       return make()
     } catch (error) {
       onFailure(error, document)
-      return { ...nothingBuilt, problems: [builderFailure(document)] }
+      return failed(builderFailure(document))
     }
   }
 
@@ -376,7 +382,7 @@ export function meshRules(
     isSame: isDeepStrictEqual,
   }
 
-  const outboundRule = outboundRules({ facet, meshLayer, nodes })
+  const outboundRule = outboundRules({ facet, meshLayer, nodes, attempted })
 
   /** The hosts that the listeners of a Gateway serve, a list each; undefined where there is no such Gateway. */
   const hosts: Rule<readonly (readonly string[])[] | undefined> = {
@@ -506,7 +512,7 @@ export function meshRules(
     }
   }
 
-  const { serviceHosts, meshRoute, sidecarKind } = outboundRule
+  const { serviceHosts, meshRoute, sidecarKind, anchor } = outboundRule
   return {
     ...addressRules(proxy, nodes),
     service,
@@ -518,6 +524,7 @@ export function meshRules(
     proxy,
     gatewayName,
     sidecarKind,
+    anchor,
     patch,
     patchTarget,
     attachment,

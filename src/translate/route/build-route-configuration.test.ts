@@ -96,6 +96,13 @@ describe('hosts', () => {
     expect(output.problems.map(({ code, message }) => `${code} ${message}`)).toEqual([
       'conflict The Services a and b both go by shop, and a gets the requests.',
     ])
+    expect(output.problems.map(({ at }) => at)).toEqual([{ key: 'file:Service-b.yaml', path: 'hosts' }])
+  })
+
+  it('that a Service lists though they are its name are told to nobody', () => {
+    const output = build({ implicit: [facet('a', { hosts: ['a'] })] })
+    expect(hostsOf(output)).toEqual(['a: a'])
+    expect(output.problems).toEqual([])
   })
 })
 

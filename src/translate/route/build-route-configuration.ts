@@ -3,7 +3,7 @@ import type { KindDocument } from '../../config/kinds/kind-document.ts'
 import type { RouteForm, Rule } from '../../config/kinds/route-form.ts'
 import type { PlacedProblem } from '../build-generated.ts'
 import type { RouteConfigurationInput, RouteConfigurationOutput, ServiceFacet } from '../contract.ts'
-import { type EnvoyJson, placeOf } from '../envoy-json.ts'
+import type { EnvoyJson } from '../envoy-json.ts'
 import { routeName, virtualHostName } from '../names.ts'
 import { servedHosts } from './host-pattern.ts'
 import { mergeRules } from './merge-rules.ts'
@@ -83,7 +83,11 @@ function tablesOf({ routes, hosts }: RouteConfigurationInput): readonly {
 }[] {
   const byHost = new Map<string, KindDocument<RouteForm>[]>()
   for (const route of routes) {
-    for (const host of servedHosts(route.form.hosts, hosts)) byHost.set(host, [...(byHost.get(host) ?? []), route])
+    for (const host of servedHosts(route.form.hosts, hosts)) {
+      const attached = byHost.get(host)
+      if (attached === undefined) byHost.set(host, [route])
+      else attached.push(route)
+    }
   }
   const tables = new Map<string, { readonly hosts: string[]; readonly attached: KindDocument<RouteForm>[] }>()
   for (const [host, attached] of [...byHost].sort(([a], [b]) => (a < b ? -1 : 1))) {
@@ -125,7 +129,7 @@ function implicitRules({ implicit, from }: RouteConfigurationInput, taken: Set<s
     const rule = implicitRule(facet)
     for (const host of facet.hosts) {
       const owner = owners.get(host)
-      if (owner !== undefined) problems.push(sameHost(host, owner, facet, from))
+      if (owner !== undefined) problems.push(sameHost(host, owner, facet))
       if (taken.has(host)) continue
       taken.add(host)
       owners.set(host, facet)
@@ -146,16 +150,11 @@ function implicitRule(facet: ServiceFacet): Rule {
   return rule
 }
 
-function sameHost(
-  host: string,
-  owner: ServiceFacet,
-  facet: ServiceFacet,
-  from: RouteConfigurationInput['from'],
-): PlacedProblem {
+function sameHost(host: string, owner: ServiceFacet, facet: ServiceFacet): PlacedProblem {
   return {
     severity: 'warning',
     code: 'conflict',
-    at: placeOf(from),
+    at: { key: facet.key, path: host === facet.name ? 'name' : 'hosts' },
     message: `The Services ${owner.name} and ${facet.name} both go by ${host}, and ${owner.name} gets the requests.`,
     fix: `Take ${host} from \`hosts\` of one of them, or write a Route for it.`,
   }

@@ -27,8 +27,8 @@ export function withFallback(
   const place = within(from, 'fallback')
   const made = arms.map((arm) => {
     const others = arms.filter((other) => other !== arm)
-    const members = [...new Set([arm, ...others].map(({ cluster }) => cluster)), clusterOf(fallback)]
-    return { arm, cluster: { name: fallbackName(members), members: [...new Set(members)], from: place } }
+    const members = [...new Set([...[arm, ...others].map(({ cluster }) => cluster), clusterOf(fallback)])]
+    return { arm, cluster: { name: fallbackName(members), members, from: place } }
   })
   return {
     arms: made.map(({ arm, cluster }) => ({ ...arm, cluster: cluster.name })),
@@ -44,7 +44,7 @@ export function buildFallbackCluster({ name, members, from }: FallbackCluster): 
     lb_policy: 'CLUSTER_PROVIDED',
     cluster_type: {
       name: 'envoy.clusters.aggregate',
-      typed_config: at(from, { '@type': type, clusters: [...members] }),
+      typed_config: at(from, { '@type': type, clusters: members }),
     },
   }
   return { type: 'cluster', name, json, from }

@@ -21,12 +21,15 @@ export function ruleConflicts(tables: readonly (readonly RankedRule[])[]): reado
   const found = new Map<string, PlacedProblem>()
   for (const table of tables) {
     const first = new Map<string, RankedRule>()
-    for (const [index, rule] of table.entries()) {
+    const byRoute = new Map<string, RankedRule[]>()
+    for (const rule of table) {
       const keys = rule.parts.flatMap(({ key }) => key ?? [])
       const rival = keys.map((key) => first.get(key)).find((other) => other !== undefined && other.route !== rule.route)
       for (const key of keys) if (!first.has(key)) first.set(key, rule)
-      const own = table.slice(0, index).filter(({ route }) => route === rule.route)
+      const own = byRoute.get(rule.route) ?? []
       const before = shadowOf(rule, own)
+      byRoute.set(rule.route, own)
+      own.push(rule)
       if (before !== undefined) found.set(rule.name, unreached(rule, before))
       else if (rival !== undefined && !found.has(rule.name)) found.set(rule.name, conflict(rule, rival))
     }
