@@ -3,8 +3,10 @@ import type { AccessLog, Tracing } from '../../config/kinds/common-form.ts'
 /** What is said in several places: of each field, what the place nearest to the listener says (MODEL.md). Nearest last. */
 
 export function accessLogOf(...layers: readonly (AccessLog | undefined)[]): AccessLog | undefined {
-  return merged(layers, (below, above) => ({
+  return merged(layers, ({ off, ...below }, above) => ({
     ...below,
+    // Whoever says what is logged means that something is.
+    ...(off !== undefined && Object.keys(above).length === 0 && { off }),
     ...above,
     // Whoever gives fields means JSON, whatever the format was.
     ...(above.fields !== undefined && above.format === undefined && { format: 'json' as const }),

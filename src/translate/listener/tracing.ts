@@ -6,7 +6,7 @@ import { durationJson } from '../duration-json.ts'
 import { type EnvoyJson, type SourcePlace, within } from '../envoy-json.ts'
 
 /** What a tracer's cluster is called within whoever has it: `mesh/otlp`, `edge/zipkin`. */
-export function tracerCluster(owner: string, { otlp }: Tracing): string {
+function tracerCluster(owner: string, { otlp }: Tracing): string {
   return `${owner}/${otlp === undefined ? 'zipkin' : 'otlp'}`
 }
 

@@ -1,7 +1,7 @@
 /** Hosts as a listener or Route gives them: an exact name, `*.suffix`, or `*`; in lower case, without a port. */
 
 /** The hosts that both patterns match; undefined where there is none. */
-export function intersect(a: string, b: string): string | undefined {
+function intersect(a: string, b: string): string | undefined {
   if (covers(a, b)) return b
   if (covers(b, a)) return a
   return undefined

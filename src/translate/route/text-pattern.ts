@@ -19,8 +19,8 @@ export function regexOf(text: TextMatch, separator?: ';' | '&'): string {
 }
 
 /** One expression for any of several. */
-export function anyOf(texts: readonly TextMatch[], separator?: ';' | '&'): string {
-  const parts = texts.map((text) => regexOf(text, separator))
+export function anyOf(texts: readonly TextMatch[]): string {
+  const parts = texts.map((text) => regexOf(text))
   return parts.length === 1 ? (parts[0] as string) : `(?:${parts.join('|')})`
 }
 

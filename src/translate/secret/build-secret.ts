@@ -1,4 +1,3 @@
-import { resourceTypes } from '../../resource/type-url.ts'
 import type { GeneratedJson, SecretFacet, SecretInput, SecretOutput } from '../contract.ts'
 import { at, type EnvoyJson, within } from '../envoy-json.ts'
 
@@ -31,6 +30,3 @@ export function secretFacetOf({ secret, content }: SecretInput): SecretFacet {
 export function secretReference(name: string): EnvoyJson {
   return { name, sds_config: { ads: {}, resource_api_version: 'V3' } }
 }
-
-/** The type of what is sent of a Secret. */
-export const secretTypeUrl: string = resourceTypes.secret.typeUrl
