@@ -9,9 +9,10 @@ import { ControlPlaneError } from './errors.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { type Address, isLoopback, parseAddress } from './options/address.ts'
+import { etcdAccess } from './options/etcd-access.ts'
 import { type ServeOptions, servesRest } from './options/options.ts'
-import { readPasswordFile } from './options/password-file.ts'
 import { createPipeline, type Pipeline, type PipelineSource } from './pipeline.ts'
+import { bootstrapCluster } from './resource/bootstrap-cluster.ts'
 import { type EnvoyApi, loadEnvoyApi } from './resource/envoy-api.ts'
 import type { Node } from './resource/node.ts'
 import { discoveryServiceFiles } from './resource/service-definition.ts'
@@ -20,14 +21,11 @@ import { createHistory, type History } from './snapshot/store.ts'
 import { createWorld, type World } from './snapshot/world.ts'
 import { etcdIdPrefix } from './source/etcd-client.ts'
 import { createEtcdSource } from './source/etcd-source.ts'
-import { createFileSource } from './source/file-source.ts'
+import { createFileSource, fileIdPrefix } from './source/file-source.ts'
 import { createMesh, type Mesh } from './translate/mesh.ts'
 import { createHealthServices } from './xds/health.ts'
 import { createXdsServer, type XdsServer } from './xds/server.ts'
 import { createTlsCredentials, type TlsCredentials } from './xds/tls.ts'
-
-/** The name that `fairlead bootstrap` gives the control plane's own cluster. */
-const bootstrapCluster = 'fairlead'
 
 export interface ControlPlane {
   /** The port of xDS over gRPC. */
@@ -145,24 +143,12 @@ function withBootstrapCluster(names: ServeOptions['staticNames']): ServeOptions[
 
 function sourcesOf(options: ServeOptions, log: Log): PipelineSource[] {
   const files = options.config.map((path, index): PipelineSource => {
-    // The first has the same prefix whether there are others or not: adding one must not rename every document.
-    const idPrefix = index === 0 ? 'file:' : `file${index + 1}:`
+    const idPrefix = fileIdPrefix(index)
     return { source: createFileSource({ path, idPrefix, log: log.child({ room: 'source', source: path }) }), idPrefix }
   })
   if (options.etcd.length === 0) return files
-  const { etcdPrefix: prefix, etcdCa: ca, etcdCert: cert, etcdKey: key } = options
-  const etcd = {
-    endpoints: options.etcd,
-    prefix,
-    ...((ca ?? cert) !== undefined && {
-      tls: { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) },
-    }),
-    ...(options.etcdUser !== undefined &&
-      options.etcdPasswordFile !== undefined && {
-        auth: { user: options.etcdUser, password: readPasswordFile(options.etcdPasswordFile) },
-      }),
-    log: log.child({ room: 'source', source: 'etcd' }),
-  }
+  const { etcd: endpoints, etcdPrefix: prefix } = options
+  const etcd = { endpoints, prefix, ...etcdAccess(options), log: log.child({ room: 'source', source: 'etcd' }) }
   return [
     ...files,
     { source: createEtcdSource(etcd), idPrefix: etcdIdPrefix({ prefix }) },
@@ -211,9 +197,7 @@ async function openXds(
       metrics,
       originOf: (resource, node) => world.originOf(resource, node) ?? mesh.originOf(resource),
       extraServices: (server) => health.addTo(server),
-      onEvent: (event) => {
-        if (event.kind === 'node') pipeline.addStaticNames(event.node.staticNames)
-      },
+      onNode: tellStaticNames(pipeline),
     },
     {
       listen: options.listen,
@@ -242,6 +226,12 @@ async function openXds(
   }
 }
 
+/** What the bootstraps of connected nodes hold is no dangling reference. */
+const tellStaticNames =
+  (pipeline: Pipeline) =>
+  ({ staticNames }: Node): void =>
+    pipeline.addStaticNames(staticNames)
+
 function tlsOf(options: ServeOptions, log: Log): TlsCredentials | undefined {
   const { tlsCert: cert, tlsKey: key, tlsClientCa: clientCa } = options
   if (cert === undefined || key === undefined) return undefined
@@ -255,7 +245,6 @@ async function openAdmin(
 ): Promise<AdminServer> {
   const { api, cache, metrics, pipeline, history, xds, log } = rooms
   const isSecure = isLoopback(options.admin) || options.allowPlaintextSecrets
-  const onNode = ({ staticNames }: Node): void => pipeline.addStaticNames(staticNames)
   const admin = await createAdminServer(
     {
       readiness: pipeline,
@@ -263,7 +252,7 @@ async function openAdmin(
       status: xds.status,
       history,
       metrics,
-      ...(servesRest(options) && { rest: { cache, api, isSecure, onNode } }),
+      ...(servesRest(options) && { rest: { cache, api, isSecure, onNode: tellStaticNames(pipeline) } }),
       log: log.child({ room: 'admin' }),
     },
     addressOf('--admin', options.admin),

@@ -1,18 +1,13 @@
 import { type Command, Option } from 'commander'
 import { ControlPlaneError } from '../errors.ts'
+import { type EtcdAccess, etcdAccess } from '../options/etcd-access.ts'
 import { parseOptionValue } from '../options/option-value.ts'
-import { readPasswordFile } from '../options/password-file.ts'
 import { defaultPrefix, type EtcdOptions } from '../source/etcd-client.ts'
 import { option } from './option.ts'
 
-export interface EtcdFlags {
+export interface EtcdFlags extends EtcdAccess {
   readonly etcd: string
   readonly etcdPrefix: string
-  readonly etcdCa?: string
-  readonly etcdCert?: string
-  readonly etcdKey?: string
-  readonly etcdUser?: string
-  readonly etcdPasswordFile?: string
 }
 
 /** Where etcd is and how one is let in, for a command that writes to it. */
@@ -43,12 +38,5 @@ export function etcdOptions(flags: EtcdFlags): EtcdOptions {
   if ((ca ?? cert) !== undefined && urls.some((url) => url.startsWith('http:'))) {
     throw new ControlPlaneError('usage', 'etcd is to be spoken to with TLS: write https: in every URL of --etcd')
   }
-  return {
-    endpoints: urls,
-    prefix: flags.etcdPrefix,
-    ...((ca ?? cert) !== undefined && {
-      tls: { ...(ca !== undefined && { ca }), ...(cert !== undefined && { cert }), ...(key !== undefined && { key }) },
-    }),
-    ...(user !== undefined && file !== undefined && { auth: { user, password: readPasswordFile(file) } }),
-  }
+  return { endpoints: urls, prefix: flags.etcdPrefix, ...etcdAccess(flags) }
 }

@@ -1,15 +1,11 @@
+import type { EtcdAccess } from './etcd-access.ts'
 import type { OptionType, ValueBounds } from './option-value.ts'
 
 /** What `fairlead serve` runs with. Durations are in milliseconds, sizes in bytes; paths are relative to the working directory. */
-export interface ServeOptions {
+export interface ServeOptions extends EtcdAccess {
   readonly config: readonly string[]
   readonly etcd: readonly string[]
   readonly etcdPrefix: string
-  readonly etcdCa?: string
-  readonly etcdCert?: string
-  readonly etcdKey?: string
-  readonly etcdUser?: string
-  readonly etcdPasswordFile?: string
   readonly listen: string
   readonly admin: string
   readonly rest: 'auto' | 'on' | 'off'

@@ -15,6 +15,7 @@ import { ControlPlaneError, listenFailure } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
+import type { Node } from '../resource/node.ts'
 import { aggregatedDiscoveryService, discoveryServices } from '../resource/service-definition.ts'
 import { type ResourceType, resourceTypes } from '../resource/type-url.ts'
 import { type CallHandler, callInterceptor } from './call.ts'
@@ -78,6 +79,9 @@ export interface XdsServerDeps {
   readonly metrics?: Metrics
   /** Where a resource stands now: for what is told of one that was rejected. */
   readonly originOf?: OriginOf
+  /** Told of each client, by its first request. */
+  readonly onNode?: (node: Node) => void
+  /** For tests and measurements. */
   readonly onEvent?: (event: StreamEvent) => void
   /** Adds health, reflection and the like before the server listens. */
   readonly extraServices?: (server: Server) => void
@@ -109,6 +113,7 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
     cache: deps.cache,
     log: deps.log,
     status: recorder,
+    onNode: deps.onNode,
     onEvent: deps.onEvent,
     clock: systemClock,
     defer: setImmediate,

@@ -1,6 +1,7 @@
 import type { SnapshotCache } from '../cache/cache.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
+import type { Node } from '../resource/node.ts'
 import type { TypeUrl } from '../resource/type-url.ts'
 import { Admission } from './flow/admission.ts'
 import { FanOut } from './flow/fan-out.ts'
@@ -44,7 +45,9 @@ export interface StreamDeps {
   readonly past?: PastViews
   /** Remembers rejections over reconnections; without it they are known as long as the stream lasts. */
   readonly rejections?: RejectionBook
-  /** For tests and measurements. */
+  /** Told of each client, by its first request. */
+  readonly onNode?: ((node: Node) => void) | undefined
+  /** For tests and measurements: nothing is made of what nobody hears. */
   readonly onEvent?: ((event: StreamEvent) => void) | undefined
   readonly options: StreamOptions
 }
@@ -74,7 +77,7 @@ export interface StreamDepsOptions extends Omit<StreamOptions, 'canSendSecrets'>
   readonly identifier: string
 }
 
-export interface StreamSurroundings extends Pick<StreamDeps, 'cache' | 'log' | 'status' | 'onEvent'> {
+export interface StreamSurroundings extends Pick<StreamDeps, 'cache' | 'log' | 'status' | 'onNode' | 'onEvent'> {
   readonly clock: Clock
   /** Calls `act` in a turn of the event loop of its own. */
   readonly defer: (act: () => void) => void

@@ -107,7 +107,7 @@ export interface CloseEvent extends StreamEventBase {
   readonly reason: string
 }
 
-/** All that the control plane learns of a stream, in order: what `status.ts` and the metrics are made of. */
+/** All that happens on a stream, in order, for those who look on. */
 export type StreamEvent =
   | OpenEvent
   | NodeEvent

@@ -215,6 +215,7 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     if (rejected !== undefined) this.#goBy(rejected, node)
     this.log.info({ peer: this.#call.peer, protocol: this.protocol }, 'client connected')
     this.record.joined(node, label)
+    this.deps.onNode?.(node)
     this.deps.onEvent?.({ kind: 'node', streamId: this.id, node, group: label })
     return true
   }
