@@ -1,5 +1,5 @@
-import { ControlPlaneError } from '../errors.ts'
 import type { EnvoyApi } from './envoy-api.ts'
+import { ownMessage } from './own-message.ts'
 
 /** A field of one of our own messages (proto/fairlead/v1), as a reader of documents needs it. */
 export interface OwnField {
@@ -14,10 +14,8 @@ export interface OwnField {
  * @throws ControlPlaneError `api` for descriptors that lack it, which `loadEnvoyApi` gives none of.
  */
 export function ownFields(api: EnvoyApi, typeName: `fairlead.v1.${string}`): readonly OwnField[] {
-  const desc = api.registry.getMessage(typeName)
-  if (desc === undefined)
-    throw new ControlPlaneError('api', `the Envoy API descriptors (${api.label}) lack ${typeName}`)
-  return desc.fields.map(({ name, jsonName, fieldKind }) => ({ name, jsonName, isMessage: fieldKind === 'message' }))
+  const { fields } = ownMessage(api, typeName)
+  return fields.map(({ name, jsonName, fieldKind }) => ({ name, jsonName, isMessage: fieldKind === 'message' }))
 }
 
 /** The field that a document's key means, in either spelling that proto3 JSON accepts. */

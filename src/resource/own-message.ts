@@ -23,7 +23,8 @@ export function decodeOwn(api: EnvoyApi, typeName: string, bytes: Uint8Array): o
   return fromBinary(ownMessage(api, typeName), bytes)
 }
 
-function ownMessage(api: EnvoyApi, typeName: string): DescMessage {
+/** @throws ControlPlaneError `api` when the descriptors in use lack it. */
+export function ownMessage(api: EnvoyApi, typeName: string): DescMessage {
   const desc = api.registry.getMessage(typeName)
   if (desc === undefined) {
     throw new ControlPlaneError(

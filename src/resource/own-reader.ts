@@ -1,8 +1,7 @@
 import { toBinary } from '@bufbuild/protobuf'
-import { ControlPlaneError } from '../errors.ts'
 import type { EnvoyApi } from './envoy-api.ts'
 import { readMessage } from './json/message-reader.ts'
-import type { OwnMessage } from './own-message.ts'
+import { type OwnMessage, ownMessage } from './own-message.ts'
 import { ruleProblems } from './parse-resource.ts'
 import type { MapTree, TreeProblem } from './tree.ts'
 
@@ -21,8 +20,7 @@ export interface ReadOwn {
  * @throws ControlPlaneError `api` when the descriptors in use lack it.
  */
 export function readOwn(api: EnvoyApi, word: string, tree: MapTree, unread: readonly TreeProblem[]): ReadOwn {
-  const desc = api.registry.getMessage(`fairlead.v1.${word}`)
-  if (desc === undefined) throw new ControlPlaneError('api', `the Envoy API descriptors (${api.label}) lack ${word}`)
+  const desc = ownMessage(api, `fairlead.v1.${word}`)
   const { message, problems } = readMessage(api, desc, tree, '')
   const broken = ruleProblems(api, { desc, tree }, message, [...unread, ...problems], '')
   return {

@@ -1,9 +1,9 @@
 import type { DescField, DescMessage } from '@bufbuild/protobuf'
 import { ScalarType } from '@bufbuild/protobuf'
-import { ControlPlaneError } from '../errors.ts'
 import { optionOf } from './descriptor-option.ts'
 import type { EnvoyApi } from './envoy-api.ts'
 import { type Bounds, boundsOf } from './own-bounds.ts'
+import { ownMessage } from './own-message.ts'
 
 /** One of our own messages (proto/fairlead/v1) with the options that say how people may write it. */
 export interface OwnSchema {
@@ -62,11 +62,7 @@ export interface EnumWord {
  * @throws ControlPlaneError `api` when the descriptors in use lack it.
  */
 export function ownSchema(api: EnvoyApi, word: string): OwnSchema {
-  const desc = api.registry.getMessage(ownPackage + word)
-  if (desc === undefined) {
-    throw new ControlPlaneError('api', `the Envoy API descriptors (${api.label}) lack ${ownPackage}${word}`)
-  }
-  return schemaOf(api, desc)
+  return schemaOf(api, ownMessage(api, ownPackage + word))
 }
 
 const ownPackage = 'fairlead.v1.'
