@@ -32,7 +32,7 @@ export function createLog({ level, format, stream }: LogOptions): Log {
 const hidden: ReadonlySet<string> = new Set(['level', 'time', 'msg', 'room'])
 
 /** One line for people: the message and its fields. A problem of the configuration is shown as `validate` shows it. */
-export function formatLogEntry(entry: Readonly<Record<string, unknown>>): string {
+function formatLogEntry(entry: Readonly<Record<string, unknown>>): string {
   const { msg, err, place, path, problem, fix, code, ...fields } = entry
   if (typeof problem === 'string') {
     const lines = [`${String(place)}: ${problem} (${String(code)})`]

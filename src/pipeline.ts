@@ -7,6 +7,7 @@ import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { isKindUnit, isSameForm } from './snapshot/unit.ts'
 import type { GeneratedStep, Unit, UnitChange, WorldStep } from './snapshot/world.ts'
+import { byPlace } from './snapshot/world-problem.ts'
 import type { Document, Source, SourceUpdate } from './source/source.ts'
 
 /** A source, and how the ids of all its documents begin: by that, restored units are known to be its. */
@@ -427,13 +428,13 @@ class SnapshotPipeline implements Pipeline {
     return false
   }
 
-  /** It was read, or what the history restored serves until it is (rule 104, MODEL.md), be that none of its documents. */
+  /** It was read, or what the history restored serves until it is (rule 104), be that none of its documents. */
   #canServe(state: SourceState): boolean {
     return state.wasRead || (state.status === 'unreachable' && this.#hasRestored)
   }
 
   /**
-   * MODEL.md, `source-empty`: a source that held documents and is empty is an accident until said otherwise. So is one
+   * docs/errors.md, `source-empty`: a source that held documents and is empty is an accident until said otherwise. So is one
    * that took the place of another that held some.
    */
   #isRefusedAsEmpty(state: SourceState): boolean {
@@ -497,9 +498,4 @@ function differenceOf(before: ReadonlyMap<string, Unit>, after: ReadonlyMap<stri
     return last === undefined || !isSameForm(last, unit)
   })
   return { upserted, removed: [...before.keys()].filter((key) => !after.has(key)) }
-}
-
-function byPlace(a: Problem, b: Problem): number {
-  if (a.origin.name !== b.origin.name) return a.origin.name < b.origin.name ? -1 : 1
-  return (a.origin.line ?? 0) - (b.origin.line ?? 0) || (a.origin.column ?? 0) - (b.origin.column ?? 0)
 }

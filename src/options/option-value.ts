@@ -140,7 +140,7 @@ function parseDuration(given: unknown): number | string {
 }
 
 /** `90000` is `1m30s`. */
-export function formatDuration(ms: number): string {
+function formatDuration(ms: number): string {
   let rest = ms
   let text = ''
   for (const [unit, size] of Object.entries(durationUnits)) {

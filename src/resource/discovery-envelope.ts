@@ -4,7 +4,7 @@ import { resourceTypeOf, type TypeUrl } from './type-url.ts'
 
 /**
  * The envelopes of xDS, read and written by hand because they are the hot path: an ACK of a thousand names is read
- * without decoding one of them (DESIGN.md 3).
+ * without decoding one of them.
  */
 
 /** What `error_detail` says: its presence, not a version, makes a request a NACK (rule 28). */

@@ -1,6 +1,6 @@
 import type { Node } from './node.ts'
 
-/** Selects proxies (MODEL.md, `nodes:`). The keys given must all match; none given matches every node. */
+/** Selects proxies (docs/config.md, `nodes:`). The keys given must all match; none given matches every node. */
 export interface NodeSelector {
   /** Pattern; `*` is any run of characters. */
   readonly cluster?: string

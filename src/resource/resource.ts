@@ -14,7 +14,7 @@ export interface Reference {
   readonly column?: number
 }
 
-/** One xDS resource, encoded once (DESIGN.md 3). Immutable, and shared by every snapshot and stream that has it. */
+/** One xDS resource, encoded once. Immutable, and shared by every snapshot and stream that has it. */
 export interface Resource {
   readonly typeUrl: TypeUrl
   readonly name: string

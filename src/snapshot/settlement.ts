@@ -33,7 +33,7 @@ export interface Clash {
 }
 
 /**
- * Finds which wanted forms can take effect together (MODEL.md: last good is per document). First all are tried at once,
+ * Finds which wanted forms can take effect together (docs/decisions/0005: last good is per document). First all are tried at once,
  * and those that break a rule fall back round by round until none does; as falling back brings old names back, those
  * that fell are then tried again, each with what else it needs. The order of documents never matters to the rounds, and
  * everything costs the pending units and those that share a name with them, not the world.

@@ -5,7 +5,7 @@ import type { Resource } from '../resource/resource.ts'
 import type { Touches } from '../resource/touches.ts'
 import { isOwnType } from '../resource/type-url.ts'
 
-/** One document's resources: what takes effect, stays or goes as a whole (MODEL.md: last good is per document). */
+/** One document's resources: what takes effect, stays or goes as a whole (docs/decisions/0005: last good is per document). */
 export interface Unit {
   readonly key: string
   readonly origin: Origin

@@ -100,7 +100,7 @@ export interface WorldOptions {
   readonly nodesOf?: (touches: Touches) => readonly NodeSelector[]
 }
 
-/** Every document in force, each in its last good form (MODEL.md). */
+/** Every document in force, each in its last good form (docs/decisions/0005). */
 export interface World {
   readonly inForce: ReadonlyMap<string, Unit>
   /** What they were translated to, by key. */

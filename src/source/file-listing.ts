@@ -52,7 +52,7 @@ export function isDocumentName(name: string): boolean {
   return /\.(yaml|yml|json)$/.test(name)
 }
 
-/** MODEL.md: what begins with a dot, and what editors leave while they write. */
+/** What begins with a dot, and what editors leave while they write (docs/config.md). */
 export function isIgnoredName(name: string): boolean {
   return name.startsWith('.') || /(~|\.swp|\.tmp)$/.test(name)
 }

@@ -19,7 +19,7 @@ export type SourceUpdate =
       readonly problems: readonly Problem[]
       /** Ids whose text cannot be read now, though they exist: what they last held stays in force. */
       readonly unreadable: readonly string[]
-      /** No document is left (a directory that is gone counts): MODEL.md, `source-empty`. */
+      /** No document is left (a directory that is gone counts): docs/errors.md, `source-empty`. */
       readonly isEmpty: boolean
     }
   | {

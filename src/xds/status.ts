@@ -289,7 +289,7 @@ export interface OpenStream {
   readonly service?: TypeUrl | undefined
 }
 
-/** Keeps the state of every open stream: the end of the one direction of data (DESIGN.md 1). */
+/** Keeps the state of every open stream: the end of the one direction of data (docs/decisions/0001). */
 export class StatusRecorder implements StatusReader {
   readonly #streams = new Set<StreamRecord>()
   readonly #metrics: Metrics | undefined

@@ -14,7 +14,7 @@ export interface TreeShape {
 }
 
 /** Of values that have keys of their author's: every key is another. */
-export const shapeless: TreeShape = { nameOf: (key) => key, below: () => shapeless, at: () => shapeless }
+const shapeless: TreeShape = { nameOf: (key) => key, below: () => shapeless, at: () => shapeless }
 
 /** The shape of a message of a type; `shapeless` where the API does not know it. */
 export function shapeOf(api: EnvoyApi, typeUrl: TypeUrl): TreeShape {

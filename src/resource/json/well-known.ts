@@ -105,7 +105,7 @@ function readFieldMask(reading: Reading, tree: Tree): Message | undefined {
 }
 
 /** Any JSON, with its keys sorted so that equal content has equal bytes. */
-export function readJson(reading: Reading, tree: Tree): JsonValue | undefined {
+function readJson(reading: Reading, tree: Tree): JsonValue | undefined {
   switch (tree.kind) {
     case 'map':
       return readJsonObject(reading, tree)

@@ -53,7 +53,7 @@ function idOf(value: object): number {
   return id
 }
 
-/** Encodes each answer once, however many streams get it (DESIGN.md 3). */
+/** Encodes each answer once, however many streams get it. */
 export class BodyCache {
   readonly #options: BodyCacheOptions
   readonly #bodies = new Map<string, CachedBody>()

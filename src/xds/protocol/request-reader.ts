@@ -28,7 +28,7 @@ const maxBytes = 8 * 1024 * 1024
 
 /**
  * Reads the requests of one protocol. A fleet answers a push with the same bytes a thousand times, each from a client that
- * is as far as the others: what they say is decoded once, and what follows from it is computed once (DESIGN.md 3).
+ * is as far as the others: what they say is decoded once, and what follows from it is computed once.
  */
 export class RequestReader {
   readonly #protocol: Protocol

@@ -26,7 +26,7 @@ export interface Sent {
 
 /**
  * What one stream asked of one type, and what its client has of it. Immutable. Holds references to shared sets, never
- * names or versions of its own, so that it does not grow with the snapshot (DESIGN.md 3).
+ * names or versions of its own, so that it does not grow with the snapshot.
  */
 export interface Subscription {
   readonly typeUrl: TypeUrl
