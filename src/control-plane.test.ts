@@ -56,6 +56,19 @@ describe('the control plane', () => {
     expect(await readiness(adminUrl)).toMatchObject({ status: 200, withheld: [], errors: 0 })
   })
 
+  test('learns of each stream which names a bootstrap holds', async () => {
+    const store = createFileStore()
+    await store.write(routeConfiguration('routes', routesTo('own')))
+    const { adminUrl, pipeline, xdsPort } = await startControlPlane(store.flags)
+    await pipeline.ready
+    expect(await readiness(adminUrl)).toMatchObject({ withheld: [{}] })
+    const stream = openStream({ port: xdsPort, protocol: 'sotw' })
+    const metadata = { fairlead: { static: { cluster: ['own'] } } }
+    stream.send({ node: { id: 'edge-1', cluster: 'edge', metadata }, type_url: typeUrlOf('route') })
+    expect(await stream.next()).toMatchObject({ resources: [{}] })
+    expect(await readiness(adminUrl)).toMatchObject({ withheld: [], errors: 0 })
+  })
+
   test('says that it is not ready while it drains, and then answers nothing any more', async () => {
     const store = createFileStore()
     await store.write(cluster('cart'))
