@@ -26,7 +26,7 @@ export const doors = {
   cache: [],
   xds: ['@grpc/grpc-js', '@grpc/reflection', 'grpc-health-check'],
   admin: ['fastify', 'prom-client'],
-  cli: ['commander', 'cli-table3', 'picocolors', 'yaml', 'etcd3'],
+  cli: ['commander', 'cli-table3', 'picocolors', 'yaml'],
 }
 
 /** Packages that the hall's own files may use. */
