@@ -4,7 +4,7 @@
  * FAIRLEAD_DEMO_SECONDS (3) is how long each of its two pictures lasts.
  */
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,10 +14,12 @@ import { stringify } from 'yaml'
 import { launchEnvoy } from '../test/support/envoy-process.ts'
 import { startBackend } from './demo/backend.ts'
 import { type DemoControlPlane, fairlead, startControlPlane } from './demo/control-plane.ts'
+import { edit } from './demo/edit.ts'
 import { findOrFetchEnvoy } from './demo/find-envoy.ts'
 import { bar, createScreen, type Screen } from './demo/screen.ts'
 import { shopStory } from './demo/shop.ts'
-import { type Counted, requestsPerSecond, startTraffic, type Traffic } from './demo/traffic.ts'
+import { percentOfBlue, requestsPerSecond, startTraffic, type Traffic } from './demo/traffic.ts'
+import { waitForSecondRoutes } from './demo/wait-for-routes.ts'
 
 const example = fileURLToPath(new URL('../examples/envoy/config', import.meta.url))
 const pictureMs = Number(process.env['FAIRLEAD_DEMO_SECONDS'] ?? '3') * 1000
@@ -66,7 +68,7 @@ async function main(screen: Screen, signal: AbortSignal, cleanUps: CleanUp[]): P
   screen.line()
   for (const line of shiftTraffic(join(directory, 'config/route.yaml'))) screen.line(line)
   const saved = performance.now()
-  await waitForRoute(controlPlane, signal)
+  await waitForSecondRoutes(controlPlane, signal)
   screen.line()
   screen.done('saved', `and in force in Envoy ${Math.round(performance.now() - saved)} ms later`)
   const second = await watch(screen, traffic, signal)
@@ -109,16 +111,6 @@ function prepareConfig(directory: string, { blue, green }: Ports): void {
   edit(join(config, 'listener.yaml'), { 'port_value: 10000': 'port_value: 0' })
 }
 
-/** @throws Error when the text is not there: the demo and the example have to agree. */
-function edit(path: string, changes: Readonly<Record<string, string>>): void {
-  let text = readFileSync(path, 'utf8')
-  for (const [from, to] of Object.entries(changes)) {
-    if (!text.includes(from)) throw new Error(`${path} has no '${from}'`)
-    text = text.replace(from, to)
-  }
-  writeFileSync(path, text)
-}
-
 async function start(screen: Screen, directory: string, cleanUps: CleanUp[]): Promise<DemoControlPlane> {
   const began = performance.now()
   const controlPlane = await startControlPlane(directory)
@@ -128,70 +120,42 @@ async function start(screen: Screen, directory: string, cleanUps: CleanUp[]): Pr
   return controlPlane
 }
 
-/** Shows the split for a while. @returns what the requests that were sent meanwhile came to */
-async function watch(screen: Screen, traffic: Traffic, signal: AbortSignal): Promise<Counted> {
+/** Shows the split for a while. @returns blue's share of the requests that were sent meanwhile, in percent */
+async function watch(screen: Screen, traffic: Traffic, signal: AbortSignal): Promise<number> {
   const counted = traffic.count()
   const until = performance.now() + pictureMs
   screen.line()
   let nextLine = performance.now() + 1000
-  while (performance.now() < until || counted.total < requestsPerSecond) {
+  while (performance.now() < until || counted.length < requestsPerSecond) {
     await sleep(100, undefined, { signal })
     const share = traffic.share() ?? 0
     const state = `${requestsPerSecond} requests/s, ${number(traffic.answered)} answered, ${failures(traffic)}`
-    screen.draw([row('blue', share), row('green', 1 - share), `          ${state}`])
+    screen.draw([row('blue', share), row('green', 100 - share), `          ${state}`])
     if (screen.isLive || performance.now() < nextLine) continue
     nextLine += 1000
-    screen.line(`   blue ${percent(share)}  ${bar(share, 20)}  green ${percent(1 - share)}  ${state}`)
+    screen.line(`   blue ${percent(share)}  ${bar(share / 100, 20)}  green ${percent(100 - share)}  ${state}`)
   }
-  return { total: counted.total, blue: counted.blue }
+  return percentOfBlue(counted) ?? 0
 }
 
 function row(name: 'blue' | 'green', share: number): string {
   const width = Math.max(10, Math.min(50, (process.stdout.columns ?? 80) - 20))
-  return `   ${name.padEnd(6)} ${pc[name](bar(share, width))} ${percent(share)}`
+  return `   ${name.padEnd(6)} ${pc[name](bar(share / 100, width))} ${percent(share)}`
 }
 
-const percent = (share: number): string => `${String(Math.round(share * 100)).padStart(3)} %`
+const percent = (share: number): string => `${String(Math.round(share)).padStart(3)} %`
 const number = (value: number): string => value.toLocaleString('en-US')
 
 function failures({ failed }: Traffic): string {
   return failed === 0 ? '0 failed' : pc.red(`${number(failed)} failed`)
 }
 
-/** Changes the weights, as an editor would. @returns the lines of the difference */
+/** @returns the lines of the difference */
 function shiftTraffic(path: string): readonly string[] {
-  const old = readFileSync(path, 'utf8').split('\n')
-  edit(path, {
+  return edit(path, {
     [`name: blue, weight: ${before}`]: `name: blue, weight: ${after}`,
     [`name: green, weight: ${100 - before}`]: `name: green, weight: ${100 - after}`,
   })
-  return readFileSync(path, 'utf8')
-    .split('\n')
-    .flatMap((line, index) => {
-      const was = old[index] ?? ''
-      return line === was ? [] : [pc.red(`   -  ${was.trim()}`), pc.green(`   +  ${line.trim()}`)]
-    })
-}
-
-/** Resolves when Envoy has accepted a second version of the route. */
-async function waitForRoute({ admin }: DemoControlPlane, signal: AbortSignal): Promise<void> {
-  const deadline = performance.now() + 10_000
-  for (;;) {
-    const response = await fetch(`${admin}/api/nodes`, { signal })
-    const { nodes } = (await response.json()) as { nodes: { types: Record<string, RouteStatus> }[] }
-    const route = nodes[0]?.types['route']
-    if (route?.nacked !== undefined) throw new Error(`Envoy rejected the route: ${route.nacked.message}`)
-    if (route !== undefined && route.responses > 1 && route.sent === route.acked) return
-    if (performance.now() > deadline) throw new Error('Envoy has not taken the edited route within 10 s')
-    await sleep(5, undefined, { signal })
-  }
-}
-
-interface RouteStatus {
-  readonly sent?: string
-  readonly acked?: string
-  readonly nacked?: { readonly message: string }
-  readonly responses: number
 }
 
 async function showHistory(screen: Screen, { admin }: DemoControlPlane): Promise<void> {
@@ -204,13 +168,13 @@ async function showHistory(screen: Screen, { admin }: DemoControlPlane): Promise
 }
 
 /** @throws Error when a request failed, or the split is not what the file says */
-function conclude(screen: Screen, traffic: Traffic, first: Counted, second: Counted): void {
-  const told = ({ blue }: Counted): string => `${Math.round(blue)}/${100 - Math.round(blue)}`
+function conclude(screen: Screen, traffic: Traffic, first: number, second: number): void {
+  const told = (blue: number): string => `${Math.round(blue)}/${100 - Math.round(blue)}`
   if (traffic.failed > 0) {
     const total = number(traffic.answered + traffic.failed)
     throw new Error(`${number(traffic.failed)} of ${total} requests failed; the first: ${traffic.firstFailure}`)
   }
-  const isOff = ({ blue }: Counted, wanted: number): boolean => Math.abs(blue - wanted) > tolerance
+  const isOff = (blue: number, wanted: number): boolean => Math.abs(blue - wanted) > tolerance
   if (isOff(first, before) || isOff(second, after)) {
     const wanted = `${before}/${100 - before} to ${after}/${100 - after}`
     throw new Error(`the split went from ${told(first)} to ${told(second)}, and not from ${wanted}`)

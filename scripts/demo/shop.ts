@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,10 +9,12 @@ import { parseAllDocuments } from 'yaml'
 import { launchEnvoy } from '../../test/support/envoy-process.ts'
 import { freePorts } from '../../test/support/free-ports.ts'
 import { type DemoBackend, startBackend } from './backend.ts'
-import { type DemoControlPlane, fairlead, startControlPlane } from './control-plane.ts'
+import { fairlead, startControlPlane } from './control-plane.ts'
+import { edit } from './edit.ts'
 import { findOrFetchEnvoy } from './find-envoy.ts'
 import { bar, type Screen } from './screen.ts'
 import { requestsPerSecond, type Served, type ShopTraffic, startShopTraffic } from './shop-traffic.ts'
+import { waitForSecondRoutes } from './wait-for-routes.ts'
 
 const example = fileURLToPath(new URL('../../examples/shop/config', import.meta.url))
 const node = { id: 'edge-1', cluster: 'edge' }
@@ -145,31 +147,11 @@ interface ServiceDocument {
   }[]
 }
 
-/** @throws Error when the text is not there: the demo and the example have to agree. */
-function edit(path: string, changes: Readonly<Record<string, string>>): void {
-  const old = readFileSync(path, 'utf8')
-  // All in one pass: a port that is put in may be one that is to be replaced.
-  const keys = Object.keys(changes)
-  for (const key of keys) if (!old.includes(key)) throw new Error(`${path} has no '${key}'`)
-  const escaped = keys.map((key) => key.replaceAll(/[^\w]/g, '\\$&'))
-  writeFileSync(
-    path,
-    old.replaceAll(new RegExp(escaped.join('|'), 'g'), (key) => changes[key] as string),
-  )
-}
-
 function shiftCanary(path: string): readonly string[] {
-  const old = readFileSync(path, 'utf8').split('\n')
-  edit(path, {
+  return edit(path, {
     [`version: v1, weight: ${100 - before}`]: `version: v1, weight: ${100 - after}`,
     [`version: v2, weight: ${before}`]: `version: v2, weight: ${after}`,
   })
-  return readFileSync(path, 'utf8')
-    .split('\n')
-    .flatMap((line, index) => {
-      const was = old[index] ?? ''
-      return line === was ? [] : [pc.red(`   -  ${was.trim()}`), pc.green(`   +  ${line.trim()}`)]
-    })
 }
 
 /** What requests came to, in percent. */
@@ -218,27 +200,6 @@ function sharesOf(served: readonly Served[]): Shares {
     ),
     services: new Set(served.map(({ service }) => service)).size,
   }
-}
-
-/** Resolves when Envoy has accepted routes that were sent after the first. */
-async function waitForSecondRoutes({ admin }: DemoControlPlane, signal: AbortSignal): Promise<void> {
-  const deadline = performance.now() + 10_000
-  for (;;) {
-    const response = await fetch(`${admin}/api/nodes`, { signal })
-    const { nodes } = (await response.json()) as { nodes: { types: Record<string, RouteStatus> }[] }
-    const route = nodes[0]?.types['route']
-    if (route?.nacked !== undefined) throw new Error(`Envoy rejected the routes: ${route.nacked.message}`)
-    if (route !== undefined && route.responses > 1 && route.sent === route.acked) return
-    if (performance.now() > deadline) throw new Error('Envoy has not taken the edited routes within 10 s')
-    await sleep(5, undefined, { signal })
-  }
-}
-
-interface RouteStatus {
-  readonly sent?: string
-  readonly acked?: string
-  readonly nacked?: { readonly message: string }
-  readonly responses: number
 }
 
 /** @throws Error when what is allowed does not get through, or anything else does */
