@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { Agent, createServer, request as httpRequest, type IncomingHttpHeaders } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { readFileSync } from 'node:fs'
+import { Agent, createServer, request as httpRequest, type IncomingHttpHeaders, type RequestListener } from 'node:http'
+import { createServer as createHttp2Server, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
+import type { AddressInfo, Socket } from 'node:net'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseAllDocuments } from 'yaml'
 import type { Problem } from '../../../src/errors.ts'
@@ -10,12 +13,14 @@ import { atTestEnd } from '../../support/at-test-end.ts'
 import { startControlPlane, type TestControlPlane } from '../../support/control-plane.ts'
 import { createEtcdStore, createFileStore, type DocumentStore } from '../../support/document-store.ts'
 import type { Json } from '../../support/documents.ts'
-import { startEtcd } from '../../support/etcd.ts'
+import { startEtcd, type TestEtcd } from '../../support/etcd.ts'
 import { type Load, type LoadOptions, startLoad } from '../../support/load.ts'
 import { lowPort } from '../../support/low-port.ts'
+import { type NameServer, startNameServer } from '../../support/name-server.ts'
+import { eventually } from '../../support/poll.ts'
 import { tempDir } from '../../support/temp.ts'
 import type { Protocol } from '../../support/wire-client.ts'
-import type { DataPlane, MeshSource, RunningProxy } from './suite.ts'
+import type { DataPlane, MeshSource, ProxyNode, RunningProxy } from './suite.ts'
 
 /** Where a case plays: documents, apps, proxies and requests. All of it ends with the test. */
 export interface MeshBed {
@@ -24,15 +29,20 @@ export interface MeshBed {
    * name, or else a free port, the same each time.
    */
   write(files: Readonly<Record<string, string | undefined>>): Promise<void>
-  /** A proxy of `node.cluster: NAME`. */
-  proxy(name: string): Promise<RunningProxy>
-  app(name: string, answer?: (request: AppRequest) => AppAnswer): Promise<App>
+  /** The port that `${name}` stands for in documents. */
+  port(name: string): Promise<number>
+  /** A proxy of `node.cluster: NAME`, called `NAME-1` where nothing else is said. */
+  proxy(name: string, node?: Partial<Omit<ProxyNode, 'cluster'>>): Promise<RunningProxy>
+  app(name: string, answer?: Answering, options?: AppOptions): Promise<App>
   ask(port: number, question?: Question): Promise<Answer>
-  /** So many requests over `connections` kept-alive ones, each sent when the last was answered; by app, or by status. */
+  /**
+   * So many requests over `connections` kept-alive ones, each sent when the last was answered; by app, or by status. They
+   * are alike, or each made for its number.
+   */
   send(
     port: number,
     count: number,
-    question?: Question,
+    question?: Question | ((index: number) => Question),
     connections?: number,
   ): Promise<Readonly<Record<string, number>>>
   /** Requests by the clock until it is stopped. */
@@ -42,12 +52,34 @@ export interface MeshBed {
   waitForProblems(codes: readonly string[]): Promise<void>
   /** Without the control plane while that runs; it comes back at the same address with what it kept. */
   withoutServer(body: () => Promise<void>): Promise<void>
+  /** Registers an instance in etcd under a lease of so many seconds. Only where etcd is the source. */
+  register(service: string, app: App, leaseS: number): Promise<Registration>
+  /** Of the proxies that are started after this was first called. */
+  names(): Promise<NameServer>
+  /** What documents write as `${log}`: a file of lines of JSON. Resolves when there are so many. */
+  logged(lines: number): Promise<readonly Readonly<Record<string, unknown>>[]>
 }
 
-/** An HTTP/1 server of this process. It answers 200 unless told otherwise. */
+export interface Registration {
+  /** As an instance that is killed: nothing renews the lease. */
+  vanish(): void
+}
+
+export interface AppOptions {
+  /** HTTP/1.1 where nothing is said. */
+  readonly protocol?: 'http2'
+  readonly host?: string
+  readonly port?: number
+}
+
+/** A server of this process. It answers 200 unless told otherwise. */
 export interface App {
   readonly name: string
   readonly port: number
+  /** How often it was connected to. */
+  readonly connections: number
+  /** How many connections there were at most at a time. */
+  readonly mostConnections: number
   /** In the order in which they came. */
   readonly requests: readonly AppRequest[]
   close(): Promise<void>
@@ -61,6 +93,8 @@ export interface AppRequest {
   /** SHA-256, in hex. */
   readonly bodyHash: string
 }
+
+export type Answering = (request: AppRequest) => AppAnswer | Promise<AppAnswer>
 
 export interface AppAnswer {
   readonly status?: number
@@ -85,7 +119,9 @@ export interface Answer {
 }
 
 export async function createBed(plane: DataPlane, source: MeshSource, protocol: Protocol): Promise<MeshBed> {
-  const store = await storeOf(source)
+  const { store, etcd } = await storeOf(source)
+  const logFile = join(tempDir(), 'access.log')
+  let nameServer: NameServer | undefined
   const ports = new Map<string, number>()
   const [xdsPort, adminPort] = [await lowPort(), await lowPort()]
   const flags = {
@@ -94,8 +130,8 @@ export async function createBed(plane: DataPlane, source: MeshSource, protocol: 
     admin: `127.0.0.1:${adminPort}`,
     snapshots: tempDir(),
   }
-  let server: TestControlPlane | undefined
-  const running = async (): Promise<TestControlPlane> => (server ??= await startControlPlane(flags))
+  let server: Promise<TestControlPlane> | undefined
+  const running = (): Promise<TestControlPlane> => (server ??= startControlPlane(flags))
   const adminUrl = `http://127.0.0.1:${adminPort}`
   const written = new Map<string, number>()
 
@@ -111,7 +147,7 @@ export async function createBed(plane: DataPlane, source: MeshSource, protocol: 
     async write(files) {
       const changes: Record<string, Json | undefined> = {}
       for (const [file, text] of Object.entries(files)) {
-        const documents = text === undefined ? [] : await documentsOf(text, portOf)
+        const documents = text === undefined ? [] : await documentsOf(text.replaceAll('${log}', logFile), portOf)
         for (const [index, document] of documents.entries()) changes[`${file}-${index}`] = document
         for (let index = documents.length; index < (written.get(file) ?? 0); index++)
           changes[`${file}-${index}`] = undefined
@@ -119,13 +155,19 @@ export async function createBed(plane: DataPlane, source: MeshSource, protocol: 
       }
       if (Object.keys(changes).length > 0) await store.write(changes)
     },
-    async proxy(name) {
+    port: portOf,
+    async proxy(name, node = {}) {
       const { pipeline } = await running()
       await pipeline.ready
-      return await plane.start({ node: { id: `${name}-1`, cluster: name }, xds: `127.0.0.1:${xdsPort}`, protocol })
+      return await plane.start({
+        node: { id: `${name}-1`, cluster: name, ...node },
+        xds: `127.0.0.1:${xdsPort}`,
+        protocol,
+        ...(nameServer && { nameServer: nameServer.port }),
+      })
     },
-    async app(name, answer) {
-      const app = await startApp(name, answer)
+    async app(name, answer, options) {
+      const app = await startApp(name, answer, options)
       ports.set(name, app.port)
       return app
     },
@@ -136,7 +178,8 @@ export async function createBed(plane: DataPlane, source: MeshSource, protocol: 
       const pool = new Agent({ keepAlive: true, maxSockets: connections })
       const one = async (): Promise<void> => {
         while (left-- > 0) {
-          const { app, status } = await ask(port, question, pool)
+          const own = typeof question === 'function' ? question(count - left - 1) : question
+          const { app, status } = await ask(port, own, pool)
           const key = status === 200 ? (app ?? 'proxy') : `${status}`
           byApp[key] = (byApp[key] ?? 0) + 1
         }
@@ -149,19 +192,37 @@ export async function createBed(plane: DataPlane, source: MeshSource, protocol: 
     problems: () => problems(adminUrl),
     waitForProblems: (codes) => waitForProblems(adminUrl, codes),
     async withoutServer(body) {
-      await server?.close()
+      await (await server)?.close()
       server = undefined
       await body()
       await running()
     },
+    async register(service, { name, port }, leaseS) {
+      if (etcd === undefined) throw new Error('instances register in etcd')
+      const lease = etcd.client.lease(leaseS)
+      const key = `${String(store.flags['etcdPrefix'])}endpoints/${service}/${name}`
+      await lease.put(key).value(JSON.stringify({ address: '127.0.0.1', port }))
+      atTestEnd(() => lease.release())
+      return { vanish: () => lease.release() }
+    },
+    async names() {
+      nameServer ??= await startNameServer()
+      return nameServer
+    },
+    logged: (lines) =>
+      eventually(() => {
+        const all = readFileSync(logFile, 'utf8').split('\n').slice(0, -1)
+        if (all.length < lines) throw new Error(`${all.length} lines of ${lines}`)
+        return all.map((line) => JSON.parse(line) as Readonly<Record<string, unknown>>)
+      }),
   }
 }
 
-async function storeOf(source: MeshSource): Promise<DocumentStore> {
-  if (source === 'files') return createFileStore()
+async function storeOf(source: MeshSource): Promise<{ readonly store: DocumentStore; readonly etcd?: TestEtcd }> {
+  if (source === 'files') return { store: createFileStore() }
   const etcd = await startEtcd()
   atTestEnd(() => etcd.close())
-  return createEtcdStore(etcd)
+  return { store: createEtcdStore(etcd), etcd }
 }
 
 async function documentsOf(text: string, portOf: (name: string) => Promise<number>): Promise<readonly Json[]> {
@@ -172,9 +233,13 @@ async function documentsOf(text: string, portOf: (name: string) => Promise<numbe
   return parseAllDocuments(filled).map((document) => document.toJS() as Json)
 }
 
-async function startApp(name: string, answer: (request: AppRequest) => AppAnswer = () => ({})): Promise<App> {
+async function startApp(
+  name: string,
+  answer: Answering = () => ({}),
+  { protocol, host = '127.0.0.1', port = 0 }: AppOptions = {},
+): Promise<App> {
   const requests: AppRequest[] = []
-  const server = createServer((request, response) => {
+  const listener: RequestListener = (request, response) => {
     const hash = createHash('sha256')
     let bodyBytes = 0
     request.on('data', (chunk: Buffer) => {
@@ -185,28 +250,52 @@ async function startApp(name: string, answer: (request: AppRequest) => AppAnswer
       const { method = '', url: path = '', headers } = request
       const seen = { method, path, headers, bodyBytes, bodyHash: hash.digest('hex') }
       requests.push(seen)
-      const { status = 200, delayMs = 0, headers: own = {} } = answer(seen)
-      const finish = (): void => {
+      const finish = async (): Promise<void> => {
+        const { status = 200, delayMs = 0, headers: own = {} } = await answer(seen)
+        if (delayMs > 0) await sleep(delayMs)
         response.writeHead(status, { 'content-type': 'application/json', 'x-app': name, ...own })
         response.end(JSON.stringify({ backend: name, method, path, bodyHash: seen.bodyHash }))
       }
-      if (delayMs === 0) finish()
-      else void sleep(delayMs).then(finish)
+      void finish()
     })
-  })
+  }
+  const server = protocol === undefined ? createServer(listener) : createHttp2Server(asHttp2(listener))
   // A connection that idles out while a proxy writes on it would be a failure that no case asked for.
-  server.keepAliveTimeout = 0
-  server.listen(0, '127.0.0.1')
+  if ('keepAliveTimeout' in server) server.keepAliveTimeout = 0
+  const sockets = new Set<Socket>()
+  const seen = { connections: 0, mostConnections: 0 }
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    seen.connections += 1
+    seen.mostConnections = Math.max(seen.mostConnections, sockets.size)
+  })
+  server.listen(port, host)
   await once(server, 'listening')
   const close = async (): Promise<void> => {
     if (!server.listening) return
     server.close()
-    server.closeAllConnections()
+    for (const socket of sockets) socket.destroy()
     await once(server, 'close')
   }
   atTestEnd(close)
-  return { name, port: (server.address() as AddressInfo).port, requests, close }
+  return {
+    name,
+    port: (server.address() as AddressInfo).port,
+    requests,
+    get connections() {
+      return seen.connections
+    },
+    get mostConnections() {
+      return seen.mostConnections
+    },
+    close,
+  }
 }
+
+/** What a listener of HTTP/1 uses here is there in HTTP/2, too. */
+const asHttp2 = (listener: RequestListener) =>
+  listener as unknown as (request: Http2ServerRequest, response: Http2ServerResponse) => void
 
 const patienceMs = 20_000
 

@@ -1,18 +1,37 @@
 import { buildBootstrap } from '../../../src/cli/bootstrap-config.ts'
 import { startEnvoy } from '../../support/envoy.ts'
-import type { DataPlane, ProxyCount } from './suite.ts'
+import type { DataPlane, Feature, ProxyCount } from './suite.ts'
+
+const features: readonly Feature[] = [
+  'http',
+  'http2',
+  'tcp',
+  'grpc',
+  'weights',
+  'mirror',
+  'retry',
+  'regex',
+  'sticky',
+  'faults',
+  'fallback',
+  'balancing',
+  'limits',
+  'outliers',
+  'dns',
+  'sidecar',
+  'access log',
+  'filters',
+]
 
 /** The first data plane of the suite: the Envoy that people run. */
 export const stockEnvoy: DataPlane = {
   name: 'a stock Envoy',
-  features: new Set(['http', 'weights', 'mirror', 'retry', 'regex', 'sticky']),
-  async start({ node, xds, protocol }) {
-    const bootstrap = buildBootstrap({ ...node, server: xds, delta: protocol === 'delta' })
-    const withMetadata =
-      node.metadata === undefined
-        ? bootstrap
-        : { ...bootstrap, node: { ...(bootstrap as { readonly node?: object }).node, metadata: node.metadata } }
-    const envoy = await startEnvoy({ bootstrap: withMetadata })
+  features: new Set(features),
+  async start({ node, xds, protocol, nameServer }) {
+    const printed = buildBootstrap({ ...node, server: xds, delta: protocol === 'delta' })
+    const bootstrap = nameServer === undefined ? printed : { ...printed, ...resolverAt(nameServer) }
+    // Cases read what it logs.
+    const envoy = await startEnvoy({ bootstrap, args: ['--file-flush-interval-msec', '50'] })
     await envoy.waitLive()
     return {
       port: (listener) => envoy.listenerPort(listener),
@@ -20,6 +39,7 @@ export const stockEnvoy: DataPlane = {
         const counters = await envoy.stats(patternOf(what))
         return [...counters.values()].reduce((sum, value) => sum + value, 0)
       },
+      knows: async (text) => (await envoy.adminGet('/config_dump?include_eds')).includes(text),
       close: () => envoy.close(),
     }
   },
@@ -29,7 +49,31 @@ function patternOf(what: ProxyCount): RegExp {
   if (what === 'rejections') return /\.update_rejected$/
   if (what === 'clusters changed') return /^cluster_manager\.cluster_modified$/
   if (what === 'listeners changed') return /^listener_manager\.listener_(modified|removed|in_place_updated)$/
-  const [name, counter] =
-    'requestsTo' in what ? [what.requestsTo, 'upstream_rq_total'] : [what.retriesTo, 'upstream_rq_retry']
-  return new RegExp(`^cluster\\.${name.replaceAll(/[^\w]/g, '\\$&')}\\.${counter}$`)
+  const name = statOf(what).replaceAll(/[^\w]/g, '\\$&')
+  return new RegExp(`^${name}$`)
+}
+
+function statOf(what: Exclude<ProxyCount, string>): string {
+  if ('requestsBy' in what) return `http.${what.requestsBy}.downstream_rq_total`
+  if ('drainedBy' in what) return `http.${what.drainedBy}.downstream_cx_drain_close`
+  if ('requestsTo' in what) return `cluster.${what.requestsTo}.upstream_rq_total`
+  if ('retriesTo' in what) return `cluster.${what.retriesTo}.upstream_rq_retry`
+  if ('refusedTo' in what) return `cluster.${what.refusedTo}.upstream_rq_pending_overflow`
+  if ('connectionsTo' in what) return `cluster.${what.connectionsTo}.upstream_cx_active`
+  if ('ejectedOf' in what) return `cluster.${what.ejectedOf}.outlier_detection.ejections_active`
+  return `cluster.${what.healthyOf}.membership_healthy`
+}
+
+function resolverAt(port: number): object {
+  const address = { socket_address: { address: '127.0.0.1', port_value: port } }
+  return {
+    typed_dns_resolver_config: {
+      name: 'envoy.network.dns_resolver.cares',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig',
+        resolvers: [address],
+        dns_resolver_options: { no_default_search_domain: true },
+      },
+    },
+  }
 }

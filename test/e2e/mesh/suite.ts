@@ -3,31 +3,63 @@
  * speaks xDS tomorrow. A case knows documents, apps and requests; what it asks of a proxy has names of its own.
  */
 import { describe, test } from 'vitest'
+import { testBeside } from '../../support/side-by-side.ts'
 import type { Protocol } from '../../support/wire-client.ts'
 import { createBed, type MeshBed } from './bed.ts'
+import { balancingCases } from './cases/balancing.ts'
 import { convergenceCases } from './cases/convergence.ts'
+import { defaultsCases } from './cases/defaults.ts'
 import { discoveryCases } from './cases/discovery.ts'
+import { extensionCases } from './cases/extension.ts'
 import { gatewayCases } from './cases/gateway.ts'
+import { grpcCases } from './cases/grpc.ts'
+import { protectionCases } from './cases/protection.ts'
 import { releaseCases } from './cases/release.ts'
 import { retryCases } from './cases/retry.ts'
 import { routingCases } from './cases/routing.ts'
+import { sidecarCases } from './cases/sidecar.ts'
 
 /** What a case needs and a data plane may lack; a case whose needs are not met is skipped, and says so in its name. */
-export type Feature = 'http' | 'weights' | 'mirror' | 'retry' | 'regex' | 'sticky'
+export type Feature =
+  | 'http'
+  | 'http2'
+  | 'tcp'
+  | 'grpc'
+  | 'weights'
+  | 'mirror'
+  | 'retry'
+  | 'regex'
+  | 'sticky'
+  | 'faults'
+  | 'fallback'
+  | 'balancing'
+  | 'limits'
+  | 'outliers'
+  | 'dns'
+  | 'sidecar'
+  | 'access log'
+  /** Filters of Envoy's own API. */
+  | 'filters'
+
+/** Who a proxy says that it is. */
+export interface ProxyNode {
+  readonly id: string
+  readonly cluster: string
+  readonly metadata?: Readonly<Record<string, unknown>>
+  readonly locality?: { readonly region: string; readonly zone?: string; readonly subZone?: string }
+}
 
 export interface DataPlane {
   readonly name: string
   readonly features: ReadonlySet<Feature>
   /** Starts a proxy that gets its configuration from `xds`; resolves when it serves what it was sent first. */
   start(options: {
-    readonly node: {
-      readonly id: string
-      readonly cluster: string
-      readonly metadata?: Readonly<Record<string, unknown>>
-    }
+    readonly node: ProxyNode
     /** `127.0.0.1:PORT` */
     readonly xds: string
     readonly protocol: Protocol
+    /** The port on 127.0.0.1 of a name server, in place of the machine's. */
+    readonly nameServer?: number
   }): Promise<RunningProxy>
 }
 
@@ -35,15 +67,29 @@ export interface DataPlane {
 export interface RunningProxy {
   /** The port of a listener; waits for it. */
   port(listener: string): Promise<number>
-  /** A number that only grows. 0 while there is nothing to count. */
+  /** 0 while there is nothing to count. */
   count(what: ProxyCount): Promise<number>
+  /** Whether this text is anywhere in what it was sent. */
+  knows(text: string): Promise<boolean>
   close(): Promise<void>
 }
 
 export type ProxyCount =
+  /** Requests that came in by a listener. */
+  | { readonly requestsBy: string }
+  /** Connections to a listener that were closed because it goes. */
+  | { readonly drainedBy: string }
   /** Tries, not what clients sent. */
   | { readonly requestsTo: string }
   | { readonly retriesTo: string }
+  /** Requests that were too many to wait for a connection. */
+  | { readonly refusedTo: string }
+  /** Open now. */
+  | { readonly connectionsTo: string }
+  /** Endpoints that get nothing now, for they failed requests. */
+  | { readonly ejectedOf: string }
+  /** Endpoints that are healthy now. */
+  | { readonly healthyOf: string }
   /** Updates that it did not take. */
   | 'rejections'
   /** Clusters that it made anew, and so warmed and connected again. */
@@ -59,6 +105,8 @@ export interface MeshCase {
   readonly needs: readonly Feature[]
   /** It is about the way of documents to the proxy: asked of every source. Others are asked of the first alone. */
   readonly isAboutSources?: true
+  /** It is about what only this source has. */
+  readonly source?: MeshSource
   run(bed: MeshBed): Promise<void>
 }
 
@@ -67,7 +115,13 @@ export const meshCases: readonly MeshCase[] = [
   ...routingCases,
   ...releaseCases,
   ...retryCases,
+  ...balancingCases,
+  ...protectionCases,
   ...gatewayCases,
+  ...grpcCases,
+  ...extensionCases,
+  ...sidecarCases,
+  ...defaultsCases,
   ...convergenceCases,
 ]
 
@@ -80,11 +134,13 @@ const protocolOf: Readonly<Record<MeshSource, Protocol>> = { files: 'delta', etc
 export function runMeshCases(plane: DataPlane, sources: readonly MeshSource[]): void {
   for (const [index, source] of sources.entries()) {
     describe(`${plane.name}, from ${source}`, () => {
-      for (const one of meshCases.filter(({ isAboutSources }) => index === 0 || isAboutSources === true)) {
+      const isAsked = (one: MeshCase): boolean =>
+        one.source === undefined ? index === 0 || one.isAboutSources === true : one.source === source
+      for (const one of meshCases.filter(isAsked)) {
         const lacking = one.needs.filter((feature) => !plane.features.has(feature))
         const name = `${one.name} (${one.rows.join(' ')})`
         if (lacking.length > 0) test.skip(`${name} (skipped: it has no ${lacking.join(', ')})`, () => {})
-        else test(name, async () => await one.run(await createBed(plane, source, protocolOf[source])))
+        else testBeside(name, async () => await one.run(await createBed(plane, source, protocolOf[source])))
       }
     })
   }

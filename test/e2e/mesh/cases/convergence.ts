@@ -1,42 +1,40 @@
 import { expect } from 'vitest'
 import type { MeshCase } from '../suite.ts'
-import { gateway, route, service } from './shop-documents.ts'
+import { openShop } from './open-shop.ts'
+import { route, service } from './shop-documents.ts'
 
 const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
 const pushes = isLong ? 1_000 : 50
 
 export const convergenceCases: readonly MeshCase[] = [
   {
-    rows: ['F3'],
+    rows: ['F3', 'Y40'],
     name: 'proxies go on serving without the control plane, and take up what changed when it is back',
     needs: ['http'],
     isAboutSources: true,
     async run(bed) {
-      await bed.app('one')
       await bed.app('two')
-      await bed.write({ cart: service('cart', ['one']), edge: gateway, shop: route('shop', '- {backends: cart}') })
-      const proxy = await bed.proxy('edge')
-      const load = bed.load({ port: await proxy.port('edge/http') })
+      const { proxy, port } = await openShop(bed, { apps: ['one'] })
+      const load = bed.load({ port })
       await load.next(50, { from: 'one' })
+      const changed = [await proxy.count('clusters changed'), await proxy.count('listeners changed')]
       await bed.withoutServer(async () => {
         await bed.write({ cart: service('cart', ['two']) })
         await load.next(isLong ? 12_000 : 200, { from: 'one', timeoutMs: 90_000 })
       })
       await load.next(50, { from: 'two', timeoutMs: 40_000 })
       expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+      expect([await proxy.count('clusters changed'), await proxy.count('listeners changed')]).toEqual(changed)
       expect(await proxy.count('rejections')).toBe(0)
     },
   },
   {
-    rows: ['F57', 'F65'],
+    rows: ['F58'],
     name: 'a route to a Service that comes with it never leads to nothing',
     needs: ['http'],
     isAboutSources: true,
     async run(bed) {
-      await bed.app('one')
-      await bed.write({ cart: service('cart', ['one']), edge: gateway, shop: route('shop', '- {backends: cart}') })
-      const proxy = await bed.proxy('edge')
-      const port = await proxy.port('edge/http')
+      const { port } = await openShop(bed, { apps: ['one'] })
       const load = bed.load({ port })
       await load.next(20)
       for (let round = 0; round < 5; round++) {
@@ -60,28 +58,24 @@ export const convergenceCases: readonly MeshCase[] = [
     },
   },
   {
-    rows: ['F58'],
-    name: `${pushes} changes one after the other lose no request and are all taken`,
+    rows: ['F65'],
+    name: `${pushes} changes one after the other lose no request, are all taken, and drain no listener`,
     needs: ['http', 'weights'],
     async run(bed) {
-      await bed.app('one')
-      await bed.app('two')
-      const shop = (change: number): string =>
-        route(
-          'shop',
-          `- {match: {path: /change-${change}}, backends: cart}\n` +
-            `- backends: [{service: cart, version: one, weight: ${change + 1}}, {service: cart, version: two, weight: 1}]`,
-        )
-      await bed.write({ cart: service('cart', ['one', 'two']), edge: gateway, shop: shop(0) })
-      const proxy = await bed.proxy('edge')
-      const load = bed.load({ port: await proxy.port('edge/http') })
+      const rules = (change: number): string =>
+        `- {match: {path: /change-${change}}, backends: cart}\n` +
+        `- backends: [{service: cart, version: one, weight: ${change + 1}}, {service: cart, version: two, weight: 1}]`
+      const { proxy, port } = await openShop(bed, { apps: ['one', 'two'], rules: rules(0) })
+      const load = bed.load({ port })
       await load.next(20)
+      const changed = await proxy.count('listeners changed')
       for (let change = 1; change <= pushes; change++) {
-        await bed.write({ shop: shop(change) })
+        await bed.write({ shop: route('shop', rules(change)) })
         await load.next(2)
       }
       await load.next(100)
       expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+      expect(await proxy.count('listeners changed')).toBe(changed)
       expect(await proxy.count('rejections')).toBe(0)
       expect(await bed.problems()).toEqual([])
     },

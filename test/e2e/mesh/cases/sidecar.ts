@@ -1,0 +1,256 @@
+import { createHash } from 'node:crypto'
+import { expect } from 'vitest'
+import { eventually } from '../../../support/poll.ts'
+import type { MeshBed } from '../bed.ts'
+import type { MeshCase } from '../suite.ts'
+import { askInEachLanguage, startPythonApp } from './languages.ts'
+
+/** A Service on a port of its own, `${<name>-port}`, whose endpoint is `${<endpoint>}`. */
+const service = (name: string, endpoint: string, more = ''): string => `kind: Service
+name: ${name}
+port: \${${name}-port}
+endpoints: {address: 127.0.0.1, port: \${${endpoint}}}
+${more}`
+
+/** Takes requests for the app of its name on `${<name>-in}`. Proxies of one host would all listen for what they call: each calls something else. */
+const sidecar = (name: string, calls: string): string => `kind: Sidecar
+name: ${name}
+nodes: {cluster: ${name}}
+service: ${name}
+inbound: {port: \${${name}-in}, app: "127.0.0.1:\${${name}}"}
+outbound: {services: [${calls}]}
+accessLog: off
+`
+
+const caller = (name: string, ...calls: readonly string[]): string => `kind: Sidecar
+name: ${name}
+nodes: {cluster: ${name}}
+outbound: {services: [${calls.join(', ')}]}
+accessLog: off
+`
+
+/** Resolves when a request through that port reaches an app. */
+const reaches = async (bed: MeshBed, port: number, host: string): Promise<void> => {
+  await eventually(async () => expect((await bed.ask(port, { host })).status).toBe(200), { timeoutMs: 15_000 })
+}
+
+/** What proxies add to a request that goes through two of them, and nothing else. */
+const addedHeaders = ['x-forwarded-proto', 'x-request-id']
+
+export const sidecarCases: readonly MeshCase[] = [
+  {
+    rows: ['Y1', 'F34', 'F54', 'F73', 'Y39'],
+    name: 'a request goes from workload to workload, and in by the gateway, as it was sent',
+    needs: ['http', 'sidecar'],
+    async run(bed) {
+      const cart = await bed.app('cart')
+      await bed.app('legacy')
+      await bed.app('beta')
+      await bed.write({
+        cart: `kind: Service
+name: cart
+port: \${cart-port}
+endpoints:
+- {address: 127.0.0.1, port: \${cart-in}, labels: {version: v1}}
+- {address: 127.0.0.1, port: \${beta}, labels: {version: beta}}
+versions: {v1: {version: v1}, beta: {version: beta}}
+`,
+        legacy: service('legacy', 'legacy'),
+        other: service('other', 'legacy'),
+        web: caller('web', 'cart', 'legacy'),
+        'cart-sidecar': sidecar('cart', 'other'),
+        edge: `kind: Gateway
+name: edge
+nodes: {cluster: edge}
+accessLog: off
+listeners: [{name: http, address: 127.0.0.1, port: \${edge}}]
+`,
+        routes: `kind: Route
+name: cart
+hosts: cart
+gateways: [mesh, edge]
+rules:
+- {match: {headers: {x-group: beta}}, backends: {service: cart, version: beta}}
+- {backends: {service: cart, version: v1}}
+`,
+      })
+      const [web, own, edge] = await Promise.all([bed.proxy('web'), bed.proxy('cart'), bed.proxy('edge')])
+      const port = await bed.port('cart-port')
+      const direct = await bed.port('cart')
+      await own.port('cart/inbound')
+      await reaches(bed, port, 'cart')
+      const [outbound, inbound] = [{ requestsBy: `web/outbound/${port}` }, { requestsBy: 'cart/inbound' }] as const
+      const before = [await web.count(outbound), await own.count(inbound)] as const
+
+      // A body of 10 MB, to where a header says, by two proxies and without any: the app cannot tell.
+      const body = Buffer.alloc(10 * 1024 * 1024, 'fairlead ')
+      const bodyHash = createHash('sha256').update(body).digest('hex')
+      const question = {
+        method: 'POST',
+        host: 'cart',
+        path: '/a//b%2Fc?x=1',
+        headers: { 'x-group': 'stable', 'X-Under_Score': 'a, b', cookie: 'a=1; b=2' },
+        body,
+      }
+      const answers = [await bed.ask(direct, question), await bed.ask(port, question)]
+      expect(answers[1]).toMatchObject({ status: 200, app: 'cart', body: answers[0]?.body })
+      const [alone, meshed] = cart.requests.slice(-2)
+      expect([alone?.bodyHash, meshed?.bodyHash]).toEqual([bodyHash, bodyHash])
+      expect([meshed?.method, meshed?.path]).toEqual([alone?.method, alone?.path])
+      const { connection: _, ...asked } = alone?.headers ?? {}
+      expect(meshed?.headers).toMatchObject(asked)
+      const added = Object.keys(meshed?.headers ?? {}).filter((name) => !(name in asked))
+      expect(added.filter((name) => !name.startsWith('x-envoy-')).sort()).toEqual(addedHeaders)
+      expect(await web.count(outbound)).toBe(before[0] + 1)
+      expect(await own.count(inbound)).toBe(before[1] + 1)
+
+      // Who is called need have no proxy, and who calls neither.
+      expect((await bed.ask(port, { host: 'cart', headers: { 'x-group': 'beta' } })).app).toBe('beta')
+      expect((await bed.ask(await bed.port('legacy-port'), { host: 'legacy' })).app).toBe('legacy')
+      expect((await bed.ask(await bed.port('cart-in'), { host: 'cart' })).app).toBe('cart')
+      expect((await bed.ask(await edge.port('edge/http'), { host: 'cart' })).app).toBe('cart')
+      expect(await own.count(inbound)).toBe(before[1] + 3)
+      expect(await bed.ask(port, { host: 'nowhere.example' })).toMatchObject({ status: 403, app: undefined })
+      for (const proxy of [web, own, edge]) expect(await proxy.count('rejections')).toBe(0)
+    },
+  },
+  {
+    rows: ['Y2', 'F55'],
+    name: 'one proxy for all workloads of a host answers as one proxy for each does',
+    needs: ['http', 'sidecar'],
+    async run(bed) {
+      for (const app of ['cart', 'prices']) await bed.app(app)
+      const inbound = (name: string): string => `{port: \${${name}-in}, app: "127.0.0.1:\${${name}}", service: ${name}}`
+      await bed.write({
+        cart: service('cart', 'cart-in'),
+        prices: service('prices', 'prices-in'),
+        host: `kind: Sidecar
+name: host
+nodes: {cluster: host}
+inbound: [${inbound('cart')}, ${inbound('prices')}]
+accessLog: off
+`,
+        routes: `kind: Route
+name: cart
+hosts: cart
+rules:
+- {match: {path: {prefix: /prices}}, backends: prices, rewrite: {prefix: /}}
+- {match: {path: /gone}, respond: {status: 410, body: gone}}
+- {backends: cart}
+`,
+      })
+      const questions = [
+        { host: 'cart', path: '/x' },
+        { host: 'cart', path: '/prices/x?y' },
+        { host: 'cart', path: '/gone' },
+        { host: 'cart', method: 'POST', path: '/x', body: Buffer.from('body') },
+        { host: 'prices', path: '/x' },
+        { host: 'nowhere.example', path: '/x' },
+      ]
+      const ports = [await bed.port('cart-port'), await bed.port('prices-port')] as const
+      const answers = async () => {
+        const all: unknown[] = []
+        for (const question of questions) {
+          const { status, app, body } = await bed.ask(question.host === 'prices' ? ports[1] : ports[0], question)
+          all.push({ status, app, body })
+        }
+        return all
+      }
+      const host = await bed.proxy('host')
+      await Promise.all([reaches(bed, ports[0], 'cart'), reaches(bed, ports[1], 'prices')])
+      const byOne = await answers()
+      expect(byOne).toMatchObject([
+        { status: 200, app: 'cart' },
+        { status: 200, app: 'prices' },
+        { status: 410, body: 'gone' },
+        { status: 200, app: 'cart' },
+        { status: 200, app: 'prices' },
+        { status: 403 },
+      ])
+      await host.close()
+
+      await bed.write({
+        host: undefined,
+        cart: `${service('cart', 'cart-in')}---\n${sidecar('cart', 'none')}---\n${service('none', 'none')}`,
+        prices: `${service('prices', 'prices-in')}---\n${sidecar('prices', 'nobody')}---\n${service('nobody', 'nobody')}`,
+        web: caller('web', 'cart', 'prices'),
+      })
+      await Promise.all(['cart', 'prices', 'web'].map((name) => bed.proxy(name)))
+      await Promise.all([reaches(bed, ports[0], 'cart'), reaches(bed, ports[1], 'prices')])
+      expect(await answers()).toEqual(byOne)
+    },
+  },
+  {
+    rows: ['F66'],
+    name: 'Services go into the mesh one by one, and one goes back, without losing a request',
+    needs: ['http', 'sidecar'],
+    async run(bed) {
+      const names = ['cart', 'prices']
+      for (const name of names) await bed.app(name)
+      await bed.write({
+        web: caller('web', ...names),
+        ...Object.fromEntries(names.map((name) => [name, service(name, name)])),
+        ...Object.fromEntries(names.map((name) => [`${name}-sidecar`, sidecar(name, `other-${name}`)])),
+        ...Object.fromEntries(names.map((name) => [`other-${name}`, service(`other-${name}`, name)])),
+      })
+      const [web, ...others] = await Promise.all(['web', ...names].map((name) => bed.proxy(name)))
+      if (web === undefined) throw new Error('no proxy')
+      const ports = await Promise.all(names.map((name) => bed.port(`${name}-port`)))
+      for (const [index, name] of names.entries()) {
+        await others[index]?.port(`${name}/inbound`)
+        await reaches(bed, ports[index] as number, name)
+      }
+      const changed = await web.count('clusters changed')
+      const loads = names.map((name, index) => bed.load({ port: ports[index] as number, host: name, rate: 100 }))
+      await Promise.all(loads.map((load) => load.next(30)))
+      const inbound = async (index: number): Promise<number> =>
+        (await others[index]?.count({ requestsBy: `${names[index]}/inbound` })) ?? 0
+      expect([await inbound(0), await inbound(1)]).toEqual([0, 0])
+
+      for (const [index, name] of names.entries()) {
+        await bed.write({ [name]: service(name, `${name}-in`) })
+        await eventually(async () => (await inbound(index)) > 30, { timeoutMs: 15_000 })
+      }
+      await bed.write({ cart: service('cart', 'cart') })
+      await eventually(
+        async () => {
+          const before = await inbound(0)
+          await loads[0]?.next(50)
+          return (await inbound(0)) === before
+        },
+        { timeoutMs: 15_000 },
+      )
+      for (const load of loads) expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+      // By endpoints alone: nothing of what is warm was lost.
+      expect(await web.count('clusters changed')).toBe(changed)
+      expect(await web.count('rejections')).toBe(0)
+    },
+  },
+  {
+    rows: ['F64', 'Y40'],
+    name: 'programs of any language call a Service by its name, and are called, with no library',
+    needs: ['http', 'sidecar'],
+    async run(bed) {
+      await bed.app('cart')
+      const python = await startPythonApp()
+      const names = ['cart', ...(python === undefined ? [] : ['snake'])]
+      await bed.write({
+        cart: service('cart', 'cart'),
+        snake: python === undefined ? undefined : service('snake', 'unused').replace('${unused}', String(python)),
+        web: caller('web', ...names),
+      })
+      const proxy = await bed.proxy('web')
+      for (const name of names) {
+        const port = await bed.port(`${name}-port`)
+        await reaches(bed, port, name)
+        const before = await proxy.count({ requestsTo: name })
+        const answers = await askInEachLanguage(`http://127.0.0.1:${port}/`, name)
+        expect(Object.keys(answers)).toContain('node')
+        for (const [language, answer] of Object.entries(answers)) {
+          expect(answer, language).toContain(name === 'cart' ? '"backend":"cart"' : 'from python')
+        }
+        expect((await proxy.count({ requestsTo: name })) - before).toBe(Object.keys(answers).length)
+      }
+    },
+  },
+]
