@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { parse, stringify } from 'yaml'
+import { parse, parseAllDocuments, stringify } from 'yaml'
 import { type ResourceType, resourceTypes } from '../../src/resource/type-url.ts'
 import { createMemorySource } from '../../src/source/memory-source.ts'
 import { fetchRest } from '../support/admin-client.ts'
@@ -86,6 +87,9 @@ const hash = (bytes: Uint8Array | string | undefined): string =>
 
 /** A LbEndpoint has no name of its own, and no document. */
 const types: readonly ResourceType[] = Object.values(resourceTypes).filter(({ word }) => word !== 'localityEndpoint')
+
+/** What every gateway has. */
+const ofMeshes: ReadonlySet<string> = new Set(['cluster', 'endpoint', 'listener', 'route'])
 
 /** All that clients see: `sotw cluster`, `delta route`, `REST secret`. */
 async function seenOf(server: TestControlPlane, without: readonly string[] = []): Promise<Record<string, Seen>> {
@@ -173,6 +177,31 @@ describeWithEtcd('the same configuration', () => {
     expect(await seenOf(again)).toEqual(seen)
     const withoutSecrets = Object.fromEntries(Object.entries(seen).filter(([what]) => !what.endsWith(' secret')))
     expect(await seenOf(restored, ['secret'])).toEqual(withoutSecrets)
+  })
+})
+
+describeWithEtcd('a mesh', () => {
+  test('is the same snapshot from files and from etcd, in any order', async () => {
+    const directory = fileURLToPath(new URL('../../examples/shop/config', import.meta.url))
+    const documents = readdirSync(directory).flatMap((file) =>
+      parseAllDocuments(readFileSync(join(directory, file), 'utf8')).map((one) => one.toJS() as Json),
+    )
+    const etcd = await startEtcd()
+    atTestEnd(() => etcd.close())
+    const store = createEtcdStore(etcd)
+    const random = randomFrom(11)
+    const keyed = inAnyOrder(documents, random).map((one, index) => [`document-${index}`, one] as const)
+    await store.write(Object.fromEntries(keyed))
+    const seen: Readonly<Record<string, Seen>>[] = []
+    for (const flags of [{ config: [directory] }, store.flags]) {
+      const server = await startControlPlane(flags)
+      await server.pipeline.ready
+      expect(problemsOf(server)).toEqual([])
+      const others = types.map(({ word }) => word).filter((word) => !ofMeshes.has(word))
+      seen.push(await seenOf(server, others))
+    }
+    expect(Object.keys(seen[0]?.['delta cluster']?.resources ?? {}).length).toBeGreaterThan(12)
+    expect(seen[1]).toEqual(seen[0])
   })
 })
 

@@ -1,8 +1,7 @@
-import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpServer, request as httpRequest, type IncomingMessage } from 'node:http'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, connect, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { expect, test } from 'vitest'
@@ -255,35 +254,6 @@ describeWithEnvoy('a Gateway', () => {
     await eventually(async () => expect(await serverNameOf(port, 'shop.example')).toBe('second'), { timeoutMs: 15_000 })
     expect(await envoy.stat('listener_manager.listener_modified')).toBe(0)
     expect(await rejections(second)).toBe(0)
-  })
-
-  test('passes bytes of TCP on as they are, by weight', async () => {
-    const config = tempDir()
-    let taken = 0
-    const echo = createServer({ allowHalfOpen: true }, (socket) => {
-      taken += 1
-      socket.pipe(socket)
-    })
-    const port = await listening(echo)
-    const silent = await listening(createServer((socket) => socket.end()))
-    const [db, weighted] = (await freePorts(2)) as [number, number]
-    const listeners = [
-      `name: db, port: ${db}, protocol: tcp, service: db`,
-      `name: weighted, port: ${weighted}, protocol: tcp, backends: [{service: db, weight: 1}, {service: silent, weight: 0}]`,
-    ]
-    write(config, 'edge.yaml', gateway(...listeners))
-    write(config, 'db.yaml', service('db', port, 'protocol: tcp'), service('silent', silent, 'protocol: tcp'))
-    const { server, envoy } = await start(config)
-    const bytes = randomBytes(4 * 1024 * 1024)
-    for (const name of ['edge/db', 'edge/weighted']) {
-      const socket = connect({ host: '127.0.0.1', port: await envoy.listenerPort(name), allowHalfOpen: true })
-      const answer = answerOf(socket)
-      socket.end(bytes)
-      const digest = (content: Buffer): string => createHash('sha256').update(content).digest('hex')
-      expect(digest(await answer)).toBe(digest(bytes))
-    }
-    expect(taken).toBe(2)
-    expect(await problems(server.adminUrl)).toEqual([])
   })
 
   test('passes TLS on by name, without its key, and closes what is for nobody', async () => {

@@ -12,7 +12,6 @@ import { problemsOf, rejections, startControlPlane, type TestControlPlane } from
 import { startEnvoy } from '../../support/envoy.ts'
 import type { EnvoyProcess } from '../../support/envoy-process.ts'
 import { freePorts } from '../../support/free-ports.ts'
-import { startLoad } from '../../support/load.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
 import { eventually } from '../../support/poll.ts'
 import { testBothProtocols } from '../../support/side-by-side.ts'
@@ -140,48 +139,6 @@ describeWithEnvoy('sidecars that are called by ports', () => {
     expect(await dynamicNames(cart, 'cluster')).toEqual(['cart/app', 'other'])
     expect(await dynamicNames(web, 'route_config')).toEqual(['web/outbound'])
     expect(problemsOf(server)).toEqual([])
-    expect(await rejections(server)).toBe(0)
-  })
-
-  test('take a Service into the mesh and let it go again without losing a request', async () => {
-    const app = await startBackend({ name: 'cart' })
-    const [cartPort = 0, inbound = 0, other = 0] = await freePorts(3)
-    const config = tempDir()
-    write(
-      config,
-      'mesh.yaml',
-      service('other', other, app.port),
-      sidecar('web', { calls: ['cart'] }),
-      sidecar('cart', { inbound: `{port: ${inbound}, app: "127.0.0.1:${app.port}"}`, calls: ['other'] }),
-    )
-    // Its callers reach the workload itself.
-    write(config, 'cart.yaml', service('cart', cartPort, app.port))
-    const server = await startControlPlane({ config: [config] })
-    const [web, cart] = [await startProxy(server, 'web', true), await startProxy(server, 'cart', true)]
-    await cart.listenerPort('cart/inbound')
-    await routed(cartPort, 'cart')
-    const modified = async (): Promise<number | undefined> => await web.stat('cluster_manager.cluster_modified')
-    const before = await modified()
-    const load = startLoad({ port: cartPort, host: 'cart' })
-    await load.next(200)
-    expect(await cart.stat('http.cart/inbound.downstream_rq_total')).toBe(0)
-
-    write(config, 'cart.yaml', service('cart', cartPort, inbound))
-    await cart.waitForStat('http.cart/inbound.downstream_rq_2xx', (count) => count > 100, 15_000)
-    await load.next(200)
-
-    write(config, 'cart.yaml', service('cart', cartPort, app.port))
-    await eventually(
-      async () => {
-        const count = await cart.stat('http.cart/inbound.downstream_rq_total')
-        await load.next(100)
-        return count === (await cart.stat('http.cart/inbound.downstream_rq_total'))
-      },
-      { timeoutMs: 15_000 },
-    )
-    expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
-    // By an endpoint alone: nothing of what is warm was lost.
-    expect(await modified()).toBe(before)
     expect(await rejections(server)).toBe(0)
   })
 
