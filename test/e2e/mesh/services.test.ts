@@ -1,7 +1,7 @@
 import { createServer as createHttp2Server } from 'node:http2'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { atTestEnd } from '../../support/at-test-end.ts'
 import { type Backend, type BackendOptions, startBackend } from '../../support/backend.ts'
@@ -76,111 +76,8 @@ async function turning(options: BackendOptions): Promise<{ readonly backend: Bac
   }
 }
 
+/** How its endpoints are chosen, and protected, is in cases/. */
 describeWithEnvoy('a Service', () => {
-  describe('shares requests', () => {
-    test('equally, by weight, by zone or not at all, as its policy says', async () => {
-      const [a, b, c] = (await backends('a', 'b', 'c')) as [Backend, Backend, Backend]
-      const three = [a, b, c].map((one) => endpoint(one))
-      const shop = await startShop([
-        service('least', three),
-        service('turns', three, 'loadBalancing: {policy: round-robin}'),
-        service('random', three, 'loadBalancing: {policy: random}'),
-        service('orca', three, 'loadBalancing: {policy: orca}'),
-        service(
-          'weighted',
-          [endpoint(a, ', weight: 3'), endpoint(b), endpoint(c, ', weight: 0')],
-          'loadBalancing: {policy: round-robin}',
-        ),
-        service(
-          'zones',
-          [endpoint(a, ', zone: x'), endpoint(b, ', zone: y'), endpoint(c, ', zone: y')],
-          'loadBalancing: {localityWeights: {x: 3, y: 1}}',
-        ),
-        service('spare', [endpoint(a, ', priority: 7'), endpoint(b), endpoint(c, ', priority: 7')]),
-      ])
-      for (const name of ['least', 'turns', 'random', 'orca']) {
-        const found = await share(shop, name, 300)
-        expect(Object.keys(found).sort(), name).toEqual(['a', 'b', 'c'])
-        // 100 each; four standard deviations of a fair choice are 33.
-        for (const count of Object.values(found)) expect(Math.abs(count - 100), name).toBeLessThan(35)
-      }
-      const weighted = await share(shop, 'weighted', 200)
-      expect(weighted['c']).toBeUndefined()
-      expect(Math.abs((weighted['a'] ?? 0) - 150)).toBeLessThan(20)
-      const zones = await share(shop, 'zones', 400)
-      expect(Math.abs((zones['a'] ?? 0) - 300)).toBeLessThan(40)
-      expect(await share(shop, 'spare', 50)).toEqual({ b: 50 })
-      expect(await rejections(shop.controlPlane)).toBe(0)
-    })
-
-    test('so that a slow endpoint gets less, where nothing is said', async () => {
-      const fast = await startBackend({ name: 'fast' })
-      const slow = await startBackend({ name: 'slow', delayMs: 100 })
-      const shop = await startShop([
-        service(
-          'cart',
-          [fast, slow].map((one) => endpoint(one)),
-        ),
-      ])
-      const found = await share(shop, 'cart', 300)
-      expect(found['slow']).toBeGreaterThan(0)
-      expect(found['fast']).toBeGreaterThan(2 * (found['slow'] ?? 0))
-    })
-  })
-
-  test('sends equal requests to one endpoint, by what it hashes of them', async () => {
-    const three = (await backends('a', 'b', 'c')).map((one) => endpoint(one))
-    const byHeader = 'hash: {header: x-user}'
-    const shop = await startShop([
-      service('ring', three, `loadBalancing: {policy: ring-hash, ${byHeader}}`),
-      service('maglev', three, `loadBalancing: {${byHeader}}`),
-    ])
-    for (const name of ['ring', 'maglev']) {
-      const backendsOf = new Map<string, Set<string>>()
-      for (let request = 0; request < 90; request += 1) {
-        const user = `user-${request % 30}`
-        const { body } = await get(shop.port, { host: `${name}.example`, headers: { 'x-user': user } })
-        const found = backendsOf.get(user) ?? new Set()
-        backendsOf.set(user, found.add((JSON.parse(body) as { backend: string }).backend))
-      }
-      expect(
-        [...backendsOf.values()].filter((found) => found.size !== 1),
-        name,
-      ).toEqual([])
-      expect([...new Set([...backendsOf.values()].flatMap((found) => [...found]))].sort(), name).toEqual([
-        'a',
-        'b',
-        'c',
-      ])
-    }
-  })
-
-  test('leaves out an endpoint that fails requests, and takes it back', async () => {
-    const [good] = (await backends('good')) as [Backend]
-    const bad = await turning({ name: 'bad' })
-    const detection =
-      'outlierDetection: {consecutive5xx: 3, interval: 100ms, ejectionTime: 300ms, maxEjectionTime: 300ms}\nloadBalancing: {policy: round-robin}'
-    const shop = await startShop([
-      service(
-        'cart',
-        [good, bad.backend].map((one) => endpoint(one)),
-        detection,
-      ),
-    ])
-    bad.turn(503)
-    const active = 'cluster.cart.outlier_detection.ejections_active'
-    await eventually(async () => {
-      await share(shop, 'cart', 10, 1)
-      expect(await shop.envoy.stat(active)).toBe(1)
-    })
-    // It may be tried again while this runs: three failures and it is out again.
-    const found = await share(shop, 'cart', 60)
-    expect(found['good']).toBeGreaterThan(40)
-    bad.turn(200)
-    await eventually(async () => expect(Object.keys(await share(shop, 'cart', 4, 1)).sort()).toEqual(['bad', 'good']))
-    await shop.envoy.waitForStat(active, (value) => value === 0)
-  })
-
   test('leaves out an endpoint that refuses connections, by the same number', async () => {
     const [good] = (await backends('good')) as [Backend]
     const [nobody = 0] = await freePorts(1)
@@ -192,22 +89,6 @@ describeWithEnvoy('a Service', () => {
       expect(await shop.envoy.stat('cluster.cart.outlier_detection.ejections_active')).toBe(1)
     })
     expect(await share(shop, 'cart', 40)).toEqual({ good: 40 })
-  })
-
-  test('refuses what is more than it may have under way', async () => {
-    const slow = await startBackend({ name: 'slow', delayMs: 500 })
-    const breaker = 'circuitBreaker: {maxConnections: 1, maxPendingRequests: 1}'
-    const shop = await startShop([service('cart', [endpoint(slow)], breaker)])
-    const answers = await Promise.all(Array.from({ length: 6 }, () => get(shop.port, { host: 'cart.example' })))
-    const refused = answers.filter(({ status }) => status === 503)
-    // The one that is under way, and the one that waits: unless it came while the first one waited for its connection.
-    const answered = answers.filter(({ status }) => status === 200).length
-    expect([1, 2]).toContain(answered)
-    expect(refused).toHaveLength(6 - answered)
-    for (const { headers } of refused) expect(headers['x-envoy-overloaded']).toBe('true')
-    expect(await shop.envoy.stat('cluster.cart.upstream_rq_pending_overflow')).toBe(refused.length)
-    // Both were needed: a request at a time is answered.
-    expect(await share(shop, 'cart', 2, 1)).toEqual({ slow: 2 })
   })
 
   test('asks its endpoints for their health, and goes by it', async () => {
