@@ -1,8 +1,9 @@
 import type { KindDocument } from '../config/kinds/kind-document.ts'
 import { formatOrigin } from '../errors.ts'
-import { plainValue, type Tree } from '../resource/tree.ts'
+import { plainValue, type ScalarTree, type Tree } from '../resource/tree.ts'
 import { formatPath, type PathSegment } from '../resource/tree-path.ts'
 import * as allDefaults from '../translate/defaults.ts'
+import { durationJson } from '../translate/duration-json.ts'
 
 /** Why a field of a generated resource is as it is: what said it, or why nobody needs to. */
 export interface Because {
@@ -41,7 +42,7 @@ function walk(
       found.push({ field: formatPath('', path), value: shown(tree), place, path: written?.path ?? of.path })
     }
   } else if (tree.kind === 'scalar' && (of === undefined || of.path === '')) {
-    const why = reasonOf(path.at(-1))
+    const why = reasonOf(path, tree.value)
     if (why !== undefined) found.push({ field: formatPath('', path), value: shown(tree), why })
   }
   if (tree.kind === 'list')
@@ -56,17 +57,39 @@ function shown(tree: Tree): string {
   return text.length > longest ? `${text.slice(0, longest - 1)}…` : text
 }
 
-/** `connectTimeoutMs` is the reason of `connect_timeout`. */
-const reasons: ReadonlyMap<string, string> = new Map(
+interface Reason {
+  /** As the field has it. */
+  readonly value: unknown
+  readonly why: string
+}
+
+/** By the field: `connectTimeoutMs` is the reason of `connect_timeout`. Several things have a field of one name. */
+const reasons: ReadonlyMap<string, readonly Reason[]> = reasonsByField(
   Object.values(allDefaults).flatMap((defaults) =>
-    Object.entries(defaults as Readonly<Record<string, { readonly why?: string }>>).flatMap(([name, { why }]) =>
-      why === undefined ? [] : [[plainName(name.replace(/(Ms|S|Percent|Bytes)$/, '')), why] as const],
-    ),
+    Object.entries(defaults as Readonly<Record<string, { readonly value?: unknown; readonly why?: string }>>),
   ),
 )
 
-function reasonOf(field: PathSegment | undefined): string | undefined {
-  return typeof field === 'string' ? reasons.get(plainName(field)) : undefined
+function reasonsByField(
+  defaults: readonly (readonly [string, { readonly value?: unknown; readonly why?: string }])[],
+): ReadonlyMap<string, readonly Reason[]> {
+  const byField = new Map<string, Reason[]>()
+  for (const [name, { value, why }] of defaults) {
+    if (why === undefined) continue
+    const field = plainName(name.replace(/(Ms|S|Percent|Bytes)$/, ''))
+    const reason = { value: typeof value === 'number' && name.endsWith('Ms') ? durationJson(value) : value, why }
+    byField.set(field, [...(byField.get(field) ?? []), reason])
+  }
+  return byField
+}
+
+function reasonOf(path: readonly PathSegment[], value: ScalarTree['value']): string | undefined {
+  const [field = '', around = ''] = path.filter((segment) => typeof segment === 'string').toReversed()
+  // `healthTimeoutMs` is that of `health_checks[0].timeout`.
+  const [whose = ''] = around.split('_')
+  return [whose + field, field]
+    .flatMap((name) => reasons.get(plainName(name)) ?? [])
+    .find((reason) => reason.value === value)?.why
 }
 
 function plainName(name: string): string {

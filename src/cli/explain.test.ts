@@ -61,6 +61,13 @@ describe('fairlead explain', () => {
     expect(out).toMatch(/max_connections +1024 +default: one service that hangs must not take all sockets\n/)
   })
 
+  test('gives the reason of a default where it holds, and not where another field of its name has another', async () => {
+    const config = shop({ 'cart.yaml': `${cart}healthCheck: {http: /health}\n`, 'edge.yaml': edge })
+    const { out } = await explain('cluster/cart', config)
+    expect(out).toMatch(/health_checks\[0\]\.timeout +"1s" +default: who needs longer to say that it is well is not\n/)
+    expect(out).not.toContain('a person has gone away by then')
+  })
+
   test('says the same to programs', async () => {
     const { out } = await explain('Service/cart', shop(), '--json')
     const { documents } = JSON.parse(out) as Json
