@@ -4,6 +4,7 @@ import { listenerDefaults as defaults } from '../defaults.ts'
 import { durationJson } from '../duration-json.ts'
 import { at, type EnvoyJson, type SourcePlace, within } from '../envoy-json.ts'
 import { accessLoggers } from './access-log.ts'
+import { keepDeadline } from './caller-deadline.ts'
 import { httpFilterChain } from './http-filters.ts'
 import { tracingJson } from './tracing.ts'
 
@@ -24,7 +25,7 @@ export function httpConnectionManager(options: HcmOptions): EnvoyJson {
       ...('rds' in routes
         ? { rds: { route_config_name: routes.rds, config_source: { ads: {}, resource_api_version: 'V3' } } }
         : { route_config: routes.inline }),
-      ...(side === 'edge' && edge(options)),
+      ...(side === 'edge' ? edge(options) : { early_header_mutation_extensions: [keepDeadline] }),
       request_headers_timeout: at(
         within(from, 'requestHeadersTimeout'),
         durationJson(requestHeadersTimeout ?? defaults.requestHeadersTimeoutMs.value),

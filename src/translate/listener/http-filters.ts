@@ -1,6 +1,7 @@
 import { type HcmOptions, type HttpFilterKind, httpFilters } from '../contract.ts'
 import { dnsCacheConfig } from '../egress/dns-cache.ts'
 import { at, type EnvoyJson, within } from '../envoy-json.ts'
+import { putBackDeadline } from './caller-deadline.ts'
 
 const prefix = 'type.googleapis.com/envoy.extensions.'
 
@@ -49,5 +50,5 @@ export function httpFilterChain({ side, filters, listener, dnsCache, from }: Hcm
       ...(side !== 'edge' && { respect_expected_rq_timeout: true }),
     },
   }
-  return [...chain, router]
+  return side === 'edge' ? [...chain, router] : [...chain, putBackDeadline, router]
 }

@@ -1,9 +1,11 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'vitest'
 import { eventually } from '../../../support/poll.ts'
 import type { MeshBed } from '../bed.ts'
 import type { MeshCase } from '../suite.ts'
 import { askInEachLanguage, startPythonApp } from './languages.ts'
+import { loggingGateway, route } from './shop-documents.ts'
 
 /** A Service on a port of its own, `${<name>-port}`, whose endpoint is `${<endpoint>}`. */
 const service = (name: string, endpoint: string, more = ''): string => `kind: Service
@@ -251,6 +253,46 @@ rules:
         }
         expect((await proxy.count({ requestsTo: name })) - before).toBe(Object.keys(answers).length)
       }
+    },
+  },
+  {
+    rows: ['F14'],
+    name: 'who calls on within a request has what is left of its time, and the whole ends when the first caller gives up',
+    needs: ['http', 'sidecar', 'access log'],
+    async run(bed) {
+      const budgetHeader = 'x-envoy-expected-rq-timeout-ms'
+      const prices = await bed.app('prices', () => ({ delayMs: 3_000 }))
+      const calls: { readonly status: number; readonly tookMs: number }[] = []
+      await bed.app('cart', async ({ headers }) => {
+        await sleep(100)
+        const left = Number(headers[budgetHeader]) - 100
+        const began = performance.now()
+        const question = { host: 'prices', headers: { [budgetHeader]: String(left) } }
+        const { status } = await bed.ask(await bed.port('prices-port'), question)
+        calls.push({ status, tookMs: performance.now() - began })
+        return { status }
+      })
+      await bed.write({
+        cart: service('cart', 'cart-in'),
+        prices: service('prices', 'prices-in'),
+        'cart-sidecar': sidecar('cart', 'prices'),
+        'prices-sidecar': sidecar('prices', 'other'),
+        other: service('other', 'prices'),
+        edge: loggingGateway,
+        shop: route('shop', '- {backends: cart, timeout: 300ms}'),
+      })
+      const [edge, own, other] = await Promise.all(['edge', 'cart', 'prices'].map((name) => bed.proxy(name)))
+      await Promise.all([own?.port('cart/inbound'), other?.port('prices/inbound')])
+      const port = (await edge?.port('edge/http')) ?? 0
+      expect(await bed.send(port, 3, {}, 3)).toEqual({ 504: 3 })
+      const took = (await bed.logged(3)).map(({ tookMs }) => Number(tookMs)).sort((a, b) => a - b)
+      expect(took[0]).toBeGreaterThan(250)
+      expect(took[0]).toBeLessThan(350)
+      await eventually(() => calls.length === 3)
+      for (const { status } of calls) expect(status).toBe(504)
+      // Not the 15 s that its own route has.
+      expect(Math.min(...calls.map(({ tookMs }) => tookMs))).toBeLessThan(300)
+      expect(prices.requests.map(({ headers }) => headers[budgetHeader])).toEqual(['200', '200', '200'])
     },
   },
 ]
