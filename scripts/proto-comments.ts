@@ -14,7 +14,7 @@ export interface ProtoField {
 
 /**
  * Reads the messages of one of our own .proto files with their comments: plain fields, no nesting, no oneof. Descriptors
- * would say more but carry no comments.
+ * would say more, but not that one comment stands for several fields.
  * @throws Error for a line that it does not understand, so that nothing is left out of the documentation.
  */
 export function parseProtoComments(text: string): readonly ProtoMessage[] {
