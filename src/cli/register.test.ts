@@ -1,5 +1,11 @@
-import { describe, expect, test } from 'vitest'
-import { runCommand } from '../../test/support/command.ts'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { atTestEnd } from '../../test/support/at-test-end.ts'
+import { runCommand, startCommand } from '../../test/support/command.ts'
+import { startEtcd, type TestEtcd } from '../../test/support/etcd.ts'
+import { describeWithEtcd } from '../../test/support/needs.ts'
+import { eventually } from '../../test/support/poll.ts'
 
 const cart = [
   'register',
@@ -30,6 +36,8 @@ describe('fairlead register', () => {
     [having('--weight', '-1'), /--weight -1 is not a number/],
     [having('--ttl', '10'), /--ttl 10 cannot be used/],
     [having('--drain', 'soon'), /--drain soon cannot be used/],
+    [having('--health', 'udp'), /--health udp cannot be used/],
+    [having('--health-interval', 'soon'), /--health-interval soon cannot be used/],
     [having('--etcd', 'ftp://x'), /--etcd cannot be used/],
     [[...cart, '--', '/no/such/program'], /\/no\/such\/program cannot be started/],
   ])('is wrong use as %s', async (args, message) => {
@@ -43,5 +51,54 @@ describe('fairlead register', () => {
     expect((await runCommand([...cart, ...program])).code).toBe(5)
     const killed = ['--', process.execPath, '-e', "process.kill(process.pid, 'SIGKILL')"]
     expect((await runCommand([...cart, ...killed])).code).toBe(137)
+  })
+})
+
+describeWithEtcd('what holds a key', () => {
+  let etcd: TestEtcd
+  beforeAll(async () => {
+    etcd = await startEtcd()
+  })
+  afterAll(async () => await etcd.close())
+
+  const healthOf = async (instance: string): Promise<unknown> => {
+    const text = await etcd.client.get(`/fairlead/endpoints/cart/${instance}`).string()
+    return text === null ? 'gone' : ((JSON.parse(text) as { readonly health?: string }).health ?? 'well')
+  }
+  const until = async (instance: string, health: string): Promise<void> =>
+    void (await eventually(async () => (await healthOf(instance)) === health))
+
+  const registering = (instance: string, port: number, more: string): readonly string[] =>
+    `register --service cart --address 127.0.0.1 --instance ${instance} --port ${port} --etcd ${etcd.endpoint} ${more}`.split(
+      ' ',
+    )
+
+  test('tells that the instance is well, unhealthy and well again, as it answers', async () => {
+    let status = 503
+    const server = createServer(
+      (request, response) => void response.writeHead(request.url === '/live' ? status : 404).end(),
+    )
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    atTestEnd(() => void server.close())
+    const { port } = server.address() as AddressInfo
+    const command = startCommand(registering('one', port, '--health /live --health-interval 20ms --drain 10ms'))
+    expect(await healthOf('one')).toBe('gone')
+    status = 200
+    await until('one', 'well')
+    status = 503
+    await until('one', 'unhealthy')
+    status = 200
+    await until('one', 'well')
+    expect((await command.stop()).err).toMatch(/is unhealthy.*is well again.*draining/s)
+    expect(await healthOf('one')).toBe('gone')
+  })
+
+  test('drains an instance that something else runs before it lets it go', async () => {
+    const command = startCommand(registering('two', 1, '--drain 1s'))
+    await until('two', 'well')
+    const stopping = command.stop()
+    await until('two', 'draining')
+    expect((await stopping).code).toBe(0)
+    expect(await healthOf('two')).toBe('gone')
   })
 })

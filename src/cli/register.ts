@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { connect } from 'node:net'
 import { constants, networkInterfaces } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import { parseInstance } from '../config/kinds/instance-document.ts'
 import { notYet } from '../config/kinds/not-yet.ts'
 import { ControlPlaneError, isError, messageOf } from '../errors.ts'
@@ -13,17 +12,20 @@ import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { folderPrefix } from '../source/etcd-client.ts'
 import { holdKey } from '../source/etcd-lease.ts'
 import { type EtcdFlags, etcdOptions, withEtcdOptions } from './etcd-option.ts'
+import { probeOf, untilWell, watchHealth } from './instance-health.ts'
 import type { Io } from './io.ts'
-import { option, repeatable } from './option.ts'
+import { option, type Pair, repeatablePair } from './option.ts'
 
 interface Flags extends EtcdFlags {
   readonly service: string
   readonly port: string
   readonly address?: string
   readonly instance?: string
-  readonly label?: readonly (readonly [string, string])[]
+  readonly label?: readonly Pair[]
   readonly zone?: string
   readonly weight?: string
+  readonly health?: string
+  readonly healthInterval: string
   readonly ttl: string
   readonly drain: string
 }
@@ -36,10 +38,12 @@ The Service takes what registers by \`registry\`:
   name: cart
   registry: {}
 
-COMMAND is started, and registered as soon as its port takes connections. At
-SIGTERM or SIGINT the instance gets no new requests for --drain, then COMMAND
-gets SIGTERM. When COMMAND ends, the instance is gone at once; when this process
-is killed, after --ttl. Without COMMAND, the instance is there until SIGTERM.
+COMMAND is started, and registered as soon as its port takes connections, or
+--health is answered with 2xx. At SIGTERM or SIGINT the instance gets no new
+requests for --drain, then COMMAND gets SIGTERM. When COMMAND ends, the instance
+is gone at once; when this process is killed, after --ttl. Without COMMAND, the
+instance is there until SIGTERM, and --drain after. With --health it is told to
+be unhealthy after three bad answers, and to be well after two good ones.
 Any language can do the same: docs/registration.md.
 
 Exit code: that of COMMAND, or 128 and its signal; 2: wrong use.
@@ -54,9 +58,11 @@ export function registerCommand(io: Io, finish: (exitCode: number) => void): Com
     .addOption(new Option('--port <PORT>', 'where the instance takes connections').makeOptionMandatory())
     .addOption(new Option('--address <IP>', 'where proxies reach it; that of this machine unless given'))
     .addOption(new Option('--instance <ID>', 'what the instance is called; something random unless given'))
-    .addOption(repeatable('--label <KEY=VALUE>', 'what versions select by').argParser(parsePair))
+    .addOption(repeatablePair('--label <KEY=VALUE>', 'what versions select by'))
     .addOption(new Option('--zone <ZONE>', 'where it is'))
     .addOption(new Option('--weight <N>', 'its share of the requests, relative to the others'))
+    .addOption(new Option('--health <URL|tcp>', 'what is asked whether it is well: a path of it, a URL, or `tcp`'))
+    .addOption(option('--health-interval <DURATION>', 'how often that is asked', '5s'))
     .addOption(option('--ttl <DURATION>', 'how long etcd keeps the instance of a process that is gone', '10s'))
     .addOption(option('--drain <DURATION>', 'how long it gets no new requests before COMMAND is stopped', '5s'))
   return withEtcdOptions(command)
@@ -66,30 +72,38 @@ export function registerCommand(io: Io, finish: (exitCode: number) => void): Com
       const registration = registrationOf(flags)
       const ttlS = Math.max(1, Math.ceil(durationMs('--ttl', flags.ttl) / 1000))
       const drainMs = durationMs('--drain', flags.drain)
+      const intervalMs = durationMs('--health-interval', flags.healthInterval)
+      const probe = probeOf(flags.health ?? 'tcp', registration.address, registration.port)
       const key = folderPrefix(etcd, 'endpoints') + registration.name
       const say = (text: string): void => void io.err.write(`fairlead register: ${text}\n`)
       const child = words.length === 0 ? undefined : await start(words)
-      const ended = child === undefined ? untilAborted(io.signal).then(() => 0) : exitOf(child)
+      const ended = child && exitOf(child)
       const early = new AbortController()
-      void ended.then(() => early.abort())
+      void ended?.then(() => early.abort())
       const stop = AbortSignal.any([io.signal, early.signal])
-      if (child !== undefined) await untilListening(registration.address, registration.port, stop)
+      // An instance that is told of before it listens would fail its first requests.
+      if (child !== undefined || flags.health !== undefined) await untilWell(probe, stop)
       if (!stop.aborted) {
         const held = holdKey({ ...etcd, key, value: registration.value(), ttlS, onNews: say })
         void held.held.then(() => say(`${key} is registered`))
+        const onChange = (isWell: boolean): void => {
+          say(`${key} is ${isWell ? 'well again' : 'unhealthy'}`)
+          void held.set(registration.value(isWell ? undefined : 'unhealthy'))
+        }
+        if (flags.health !== undefined) void watchHealth(probe, { intervalMs, signal: stop, onChange })
         await untilAborted(stop)
         if (!early.signal.aborted) {
           say(`draining for ${flags.drain}`)
           await held.set(registration.value('draining'))
-          await Promise.race([sleep(drainMs), ended])
+          await Promise.race([sleep(drainMs), ...(ended === undefined ? [] : [ended])])
         }
         child?.kill('SIGTERM')
-        if (child !== undefined) await ended
+        await ended
         await held.release()
       } else {
         child?.kill('SIGTERM')
       }
-      finish(await ended)
+      finish((await ended) ?? 0)
     })
 }
 
@@ -98,7 +112,7 @@ interface Registration {
   readonly name: string
   readonly address: string
   readonly port: number
-  value(health?: 'draining'): string
+  value(health?: 'draining' | 'unhealthy'): string
 }
 
 /** @throws ControlPlaneError `usage` for what a server would refuse. */
@@ -110,7 +124,8 @@ function registrationOf({ service, port, address = ownAddress(), instance, label
     ...(zone !== undefined && { zone }),
     ...(weight !== undefined && { weight: numberOf('--weight', weight) }),
   }
-  const value = (health?: 'draining'): string => JSON.stringify({ ...endpoint, ...(health && { health }) })
+  const value = (health?: 'draining' | 'unhealthy'): string =>
+    JSON.stringify({ ...endpoint, ...(health && { health }) })
   const name = `${service}/${instance ?? `i-${randomUUID().slice(0, 8)}`}`
   const origin = { name: 'the instance' }
   const { problems } = parseInstance(loadEnvoyApi(), { id: name, text: value(), origin }, '', notYet)
@@ -143,15 +158,6 @@ function durationMs(flag: string, text: string): number {
   throw new ControlPlaneError('usage', `${flag} ${text} cannot be used: give it ${parsed.expected}`)
 }
 
-function parsePair(
-  text: string,
-  previous: readonly (readonly [string, string])[] | undefined,
-): readonly (readonly [string, string])[] {
-  const at = text.indexOf('=')
-  if (at <= 0) throw new InvalidArgumentError('Write KEY=VALUE.')
-  return [...(previous ?? []), [text.slice(0, at), text.slice(at + 1)]]
-}
-
 /** In a process group of its own: a terminal's Ctrl-C would otherwise end it before it is drained. */
 async function start([program = '', ...args]: readonly string[]): Promise<ChildProcess> {
   const child = spawn(program, args, { stdio: 'inherit', detached: true })
@@ -170,24 +176,4 @@ async function exitOf(child: ChildProcess): Promise<number> {
 
 async function untilAborted(signal: AbortSignal): Promise<void> {
   if (!signal.aborted) await once(signal, 'abort')
-}
-
-/** An instance that is told of before it listens would fail its first requests. */
-async function untilListening(host: string, port: number, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted && !(await takesConnections(host, port))) {
-    await sleep(100, undefined, { signal }).catch(() => {})
-  }
-}
-
-async function takesConnections(host: string, port: number): Promise<boolean> {
-  const socket = connect({ host, port, timeout: 1000 })
-  return await new Promise((resolve) => {
-    const settle = (is: boolean): void => {
-      socket.destroy()
-      resolve(is)
-    }
-    socket.once('connect', () => settle(true))
-    socket.once('error', () => settle(false))
-    socket.once('timeout', () => settle(false))
-  })
 }
