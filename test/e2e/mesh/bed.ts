@@ -19,7 +19,7 @@ import { lowPort } from '../../support/low-port.ts'
 import { type NameServer, startNameServer } from '../../support/name-server.ts'
 import { eventually } from '../../support/poll.ts'
 import { tempDir } from '../../support/temp.ts'
-import type { Protocol } from '../../support/wire-client.ts'
+import { openStream, type Protocol, typeUrlOf } from '../../support/wire-client.ts'
 import type { DataPlane, MeshSource, ProxyNode, RunningProxy } from './suite.ts'
 
 /** Where a case plays: documents, apps, proxies and requests. All of it ends with the test. */
@@ -47,6 +47,8 @@ export interface MeshBed {
   ): Promise<Readonly<Record<string, number>>>
   /** Requests by the clock until it is stopped. */
   load(options: LoadOptions): Load
+  /** The version of each cluster, listener and route configuration that a proxy of that name is to have, as in `versions`. */
+  served(name: string): Promise<Readonly<Record<string, string>>>
   problems(): Promise<readonly Problem[]>
   /** Resolves when these codes are what stands. */
   waitForProblems(codes: readonly string[]): Promise<void>
@@ -189,6 +191,17 @@ export async function createBed(plane: DataPlane, source: MeshSource, protocol: 
       return byApp
     },
     load: startLoad,
+    async served(name) {
+      const found: Record<string, string> = {}
+      for (const type of ['cluster', 'listener', 'route']) {
+        const stream = openStream({ port: xdsPort, protocol: 'delta' })
+        const node = { id: `${name}-wire`, cluster: name }
+        stream.send({ node, type_url: typeUrlOf(type), resource_names_subscribe: ['*'] })
+        for (const resource of (await stream.next()).resources) found[`${type} ${resource.name}`] = resource.version
+        stream.cancel()
+      }
+      return found
+    },
     problems: () => problems(adminUrl),
     waitForProblems: (codes) => waitForProblems(adminUrl, codes),
     async withoutServer(body) {

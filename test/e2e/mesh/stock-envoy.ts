@@ -1,5 +1,6 @@
 import { buildBootstrap } from '../../../src/cli/bootstrap-config.ts'
 import { startEnvoy } from '../../support/envoy.ts'
+import type { EnvoyConfigDump } from '../../support/envoy-process.ts'
 import type { DataPlane, Feature, ProxyCount } from './suite.ts'
 
 const features: readonly Feature[] = [
@@ -40,12 +41,14 @@ export const stockEnvoy: DataPlane = {
         return [...counters.values()].reduce((sum, value) => sum + value, 0)
       },
       knows: async (text) => (await envoy.adminGet('/config_dump?include_eds')).includes(text),
+      versions: async () => versionsIn(await envoy.configDump()),
       close: () => envoy.close(),
     }
   },
 }
 
 function patternOf(what: ProxyCount): RegExp {
+  if (what === 'connected') return /^control_plane\.connected_state$/
   if (what === 'rejections') return /\.update_rejected$/
   if (what === 'clusters changed') return /^cluster_manager\.cluster_modified$/
   if (what === 'listeners changed') return /^listener_manager\.listener_(modified|removed|in_place_updated)$/
@@ -62,6 +65,34 @@ function statOf(what: Exclude<ProxyCount, string>): string {
   if ('connectionsTo' in what) return `cluster.${what.connectionsTo}.upstream_cx_active`
   if ('ejectedOf' in what) return `cluster.${what.ejectedOf}.outlier_detection.ejections_active`
   return `cluster.${what.healthyOf}.membership_healthy`
+}
+
+interface Versioned {
+  readonly version_info: string
+}
+
+/** The lists of a config dump that hold what came by discovery. */
+interface DynamicPart {
+  readonly dynamic_active_clusters?: readonly (Versioned & { readonly cluster: Named })[]
+  readonly dynamic_listeners?: readonly (Named & { readonly active_state?: Versioned })[]
+  readonly dynamic_route_configs?: readonly (Versioned & { readonly route_config: Named })[]
+}
+
+interface Named {
+  readonly name: string
+}
+
+function versionsIn({ configs }: EnvoyConfigDump): Readonly<Record<string, string>> {
+  const found: Record<string, string> = {}
+  for (const part of configs as readonly DynamicPart[]) {
+    for (const { cluster, version_info } of part.dynamic_active_clusters ?? [])
+      found[`cluster ${cluster.name}`] = version_info
+    for (const { name, active_state } of part.dynamic_listeners ?? [])
+      found[`listener ${name}`] = active_state?.version_info ?? 'not active'
+    for (const { route_config, version_info } of part.dynamic_route_configs ?? [])
+      found[`route ${route_config.name}`] = version_info
+  }
+  return found
 }
 
 function resolverAt(port: number): object {

@@ -71,6 +71,8 @@ export interface RunningProxy {
   count(what: ProxyCount): Promise<number>
   /** Whether this text is anywhere in what it was sent. */
   knows(text: string): Promise<boolean>
+  /** The version of each cluster, listener and route configuration that it goes by: `cluster cart`. */
+  versions(): Promise<Readonly<Record<string, string>>>
   close(): Promise<void>
 }
 
@@ -90,6 +92,8 @@ export type ProxyCount =
   | { readonly ejectedOf: string }
   /** Endpoints that are healthy now. */
   | { readonly healthyOf: string }
+  /** 1 while it is connected to a control plane. */
+  | 'connected'
   /** Updates that it did not take. */
   | 'rejections'
   /** Clusters that it made anew, and so warmed and connected again. */

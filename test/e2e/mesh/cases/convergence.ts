@@ -1,4 +1,5 @@
 import { expect } from 'vitest'
+import { eventually } from '../../../support/poll.ts'
 import type { MeshCase } from '../suite.ts'
 import { openShop } from './open-shop.ts'
 import { route, service } from './shop-documents.ts'
@@ -55,6 +56,28 @@ export const convergenceCases: readonly MeshCase[] = [
         await bed.write({ [`pay-${round - 1}`]: undefined })
       }
       expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+    },
+  },
+  {
+    rows: ['Y5'],
+    name: 'a proxy with nothing but a bootstrap goes by every resource at its version, also after a change',
+    needs: ['http'],
+    async run(bed) {
+      const { proxy, port } = await openShop(bed, { apps: ['one', 'two'] })
+      const isUpToDate = async (): Promise<void> => expect(await proxy.versions()).toEqual(await bed.served('edge'))
+      const before = await bed.served('edge')
+      expect(Object.keys(before).sort()).toEqual(
+        ['cart', 'cart/one', 'cart/two']
+          .map((name) => `cluster ${name}`)
+          .concat('listener edge/http', 'route edge/http'),
+      )
+      await eventually(isUpToDate)
+      await bed.write({ shop: route('shop', '- {backends: {service: cart, version: two}}') })
+      await eventually(async () => expect(await bed.served('edge')).not.toEqual(before))
+      await eventually(isUpToDate)
+      expect(await bed.send(port, 20)).toEqual({ two: 20 })
+      expect(await proxy.count('connected')).toBe(1)
+      expect(await proxy.count('rejections')).toBe(0)
     },
   },
   {
