@@ -7,6 +7,7 @@ import type { World } from '../../src/snapshot/world.ts'
 import type { MemorySource } from '../../src/source/memory-source.ts'
 import {
   createMemorySource,
+  createMesh,
   createPipeline,
   createSnapshotCache,
   createWorld,
@@ -27,7 +28,13 @@ export function createBenchPipeline({ metrics, log }: { readonly metrics: Metric
   const api = loadEnvoyApi()
   const cache = createSnapshotCache(log)
   const source = createMemorySource('memory')
-  const world = createWorld({ staticNames: {}, allowPartial: false })
+  const mesh = createMesh(api)
+  const world = createWorld({
+    staticNames: {},
+    allowPartial: false,
+    judge: (candidate) => mesh.try(candidate),
+    nodesOf: (touches) => mesh.nodesOf(touches),
+  })
   let revision = 0
   const pipeline = createPipeline(
     {

@@ -8,6 +8,7 @@ import type * as EnvoyApiModule from '../../src/resource/envoy-api.ts'
 import type * as NodeModule from '../../src/resource/node.ts'
 import type * as WorldModule from '../../src/snapshot/world.ts'
 import type * as MemorySourceModule from '../../src/source/memory-source.ts'
+import type * as MeshModule from '../../src/translate/mesh.ts'
 import type * as ServerModule from '../../src/xds/server.ts'
 
 async function load<M>(path: string): Promise<M> {
@@ -23,6 +24,7 @@ const apiModule = await load<typeof EnvoyApiModule>('resource/envoy-api.js')
 const nodeModule = await load<typeof NodeModule>('resource/node.js')
 const worldModule = await load<typeof WorldModule>('snapshot/world.js')
 const sourceModule = await load<typeof MemorySourceModule>('source/memory-source.js')
+const meshModule = await load<typeof MeshModule>('translate/mesh.js')
 const serverModule = await load<typeof ServerModule>('xds/server.js')
 
 export const createSnapshotCache: typeof SnapshotCacheModule.createSnapshotCache = cacheModule.createSnapshotCache
@@ -35,4 +37,5 @@ export const loadEnvoyApi: typeof EnvoyApiModule.loadEnvoyApi = apiModule.loadEn
 export const nodeOfJson: typeof NodeModule.nodeOfJson = nodeModule.nodeOfJson
 export const createWorld: typeof WorldModule.createWorld = worldModule.createWorld
 export const createMemorySource: typeof MemorySourceModule.createMemorySource = sourceModule.createMemorySource
+export const createMesh: typeof MeshModule.createMesh = meshModule.createMesh
 export const createXdsServer: typeof ServerModule.createXdsServer = serverModule.createXdsServer

@@ -5,8 +5,9 @@
 import { Client, type ClientDuplexStream, credentials, Metadata } from '@grpc/grpc-js'
 import { adsMethods } from './ads-methods.ts'
 import { answer } from './answer.ts'
+import { type BenchMesh, benchMesh, type ClientOfMesh, type MeshShape } from './bench-mesh.ts'
 import { ackOf, firstRequest, type Protocol, readResponse } from './envelope.ts'
-import { askedNames, clusterType, endpointType, listenerType, routeType } from './services.ts'
+import { clusterType, endpointType, listenerType, routeType } from './services.ts'
 
 /** What a client asks for next, when it has a first answer. */
 const nextType: Readonly<Record<string, string>> = {
@@ -14,31 +15,51 @@ const nextType: Readonly<Record<string, string>> = {
   [listenerType]: routeType,
 }
 
-/** A fleet: which server, which protocol, of how many services. */
+/** A fleet: which server, which protocol, of which mesh. */
 export interface FleetOptions {
   readonly port: number
   readonly protocol: Protocol
-  readonly services: number
+  readonly mesh: MeshShape
+}
+
+/** What clients that ask for the same ask, and answer. */
+interface Asking {
+  readonly names: ClientOfMesh['names']
+  readonly firstRequests: ReadonlyMap<string, Buffer>
+  /** Responses are shared, and so are their ACKs. */
+  readonly acks: Map<string, Buffer>
 }
 
 interface Fleet {
   readonly options: FleetOptions
   readonly clients: Set<{ readonly client: Client; readonly call: ClientDuplexStream<Buffer, Buffer> }>
-  readonly firstRequests: ReadonlyMap<string, Buffer>
-  /** Names by type. */
-  readonly names: Readonly<Record<string, readonly string[]>>
-  /** Responses are shared, and so are their ACKs. */
-  readonly acks: Map<string, Buffer>
+  readonly mesh: BenchMesh
+  /** By the names that are asked for. */
+  readonly askings: Map<ClientOfMesh['names'], Asking>
+  /** How many have connected so far. */
+  connected: number
   /** Of each client, from its connection to its first answer, in milliseconds. */
   firstAnswers: number[]
 }
 
 const fleets = new Map<number, Fleet>()
-let lastClient = 0
 const failures: string[] = []
+
+function askingOf({ options, askings }: Fleet, names: ClientOfMesh['names']): Asking {
+  const known = askings.get(names)
+  if (known !== undefined) return known
+  const firstRequests = new Map(
+    Object.entries(names).map(([type, asked]) => [type, firstRequest(options.protocol, type, asked, undefined)]),
+  )
+  const asking: Asking = { names, firstRequests, acks: new Map() }
+  askings.set(names, asking)
+  return asking
+}
 
 function connect(fleet: Fleet): void {
   const { protocol, port } = fleet.options
+  const { node, names } = fleet.mesh.client(fleet.connected++)
+  const { firstRequests, acks } = askingOf(fleet, names)
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
     'grpc.max_receive_message_length': -1,
     // One connection per client, as every Envoy has its own.
@@ -60,34 +81,37 @@ function connect(fleet: Fleet): void {
     if (answered.size === 0) fleet.firstAnswers.push(performance.now() - connectedAt)
     const { typeUrl, nonce } = response
     const key = `${typeUrl} ${nonce}`
-    let ack = fleet.acks.get(key)
+    let ack = acks.get(key)
     if (ack === undefined) {
-      if (fleet.acks.size > 64) fleet.acks.clear()
-      ack = ackOf(protocol, response, fleet.names[typeUrl] ?? [])
-      fleet.acks.set(key, ack)
+      if (acks.size > 64) acks.clear()
+      ack = ackOf(protocol, response, names[typeUrl] ?? [])
+      acks.set(key, ack)
     }
     call.write(ack)
     const next = nextType[typeUrl]
     const isFirst = !answered.has(typeUrl)
     answered.add(typeUrl)
     if (!isFirst || next === undefined) return
-    call.write(fleet.firstRequests.get(next) as Buffer)
+    call.write(firstRequests.get(next) as Buffer)
   })
-  call.write(firstRequest(protocol, clusterType, [], `envoy-${++lastClient}`))
-  call.write(fleet.firstRequests.get(listenerType) as Buffer)
+  call.write(firstRequest(protocol, clusterType, [], node))
+  call.write(firstRequests.get(listenerType) as Buffer)
 }
 
 const commands = {
   /** Opens so many more clients of one server, all at once. */
   connect(wanted: FleetOptions & { readonly count: number }): void {
-    const { port, protocol, services, count } = wanted
+    const { port, mesh, count } = wanted
     let fleet = fleets.get(port)
     if (fleet === undefined) {
-      const names = askedNames(services)
-      const firstRequests = new Map(
-        Object.entries(names).map(([typeUrl, asked]) => [typeUrl, firstRequest(protocol, typeUrl, asked, undefined)]),
-      )
-      fleet = { options: wanted, clients: new Set(), names, firstRequests, acks: new Map(), firstAnswers: [] }
+      fleet = {
+        options: wanted,
+        clients: new Set(),
+        mesh: benchMesh(mesh),
+        askings: new Map(),
+        connected: 0,
+        firstAnswers: [],
+      }
       fleets.set(port, fleet)
     }
     for (let index = 0; index < count; index++) connect(fleet)

@@ -50,20 +50,26 @@ function readFields(bytes: Buffer, typeField: number, nonceField: number): Envel
   return { typeUrl, nonce }
 }
 
-/** The first request of a type; `nodeId` only in the first of the stream, as Envoy does it. */
+/** By what a client is told from others. */
+export interface NodeNames {
+  readonly id: string
+  readonly cluster: string
+}
+
+/** The first request of a type; `node` only in the first of the stream, as Envoy does it. */
 export function firstRequest(
   protocol: Protocol,
   typeUrl: string,
   names: readonly string[],
-  nodeId: string | undefined,
+  node: NodeNames | undefined,
 ): Buffer {
   const numbers = fields[protocol]
   const writer = new jspb.BinaryWriter()
-  if (nodeId !== undefined) {
-    writer.writeMessage(numbers.node, nodeId, (id, node) => {
-      node.writeString(1, id)
-      node.writeString(2, 'bench')
-      node.writeString(6, 'envoy')
+  if (node !== undefined) {
+    writer.writeMessage(numbers.node, node, ({ id, cluster }, inner) => {
+      inner.writeString(1, id)
+      inner.writeString(2, cluster)
+      inner.writeString(6, 'envoy')
     })
   }
   writer.writeRepeatedString(numbers.names, [...names])

@@ -70,7 +70,12 @@ export async function measureFanOut(options: FanOutOptions): Promise<FanOutFigur
   try {
     const bench = new FanOutBench(options, fleet)
     const sides: readonly [Side, Side] = [
-      { name: 'product', server: product, port: await product.ask('serve', options.clusters), figures: noFigures() },
+      {
+        name: 'product',
+        server: product,
+        port: (await product.ask('serve', { services: options.clusters })).port,
+        figures: noFigures(),
+      },
       {
         name: 'floor',
         server: floor as Child<ServerCommands>,
@@ -177,9 +182,9 @@ class FanOutBench {
   }
 
   async #connect({ server, port }: Side, count: number): Promise<Usage> {
-    const { protocol, clusters: services } = this.#options
+    const { protocol, clusters } = this.#options
     await server.ask('mark')
-    await this.#fleet.ask('connect', { port, protocol, services, count })
+    await this.#fleet.ask('connect', { port, protocol, mesh: { services: clusters }, count })
     return await server.ask('until', count * benchTypes.length)
   }
 

@@ -1,14 +1,15 @@
 /**
  * `npm run bench`: what the server costs, against the least that a server on the same gRPC library can cost.
  * `--quick` is a smoke test of the bench itself, `--write` puts the result into docs/benchmarks.md, `--profile DIR`
- * takes CPU profiles of both servers, `--only sotw-100` (or `delta-1000`, `storm`, `build`) measures that alone.
+ * takes CPU profiles of both servers, `--only sotw-100` (or `delta-1000`, `storm`, `build`, `mesh`) measures that alone.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type FanOutFigures, measureFanOut } from './fan-out.ts'
 import { report } from './report.ts'
-import { fanOutRows, memoryRows, snapshotBuildRows, stormRows } from './rows.ts'
+import { fanOutRows, memoryRows, sidecarFleetRows, snapshotBuildRows, stormRows, trimmingRow } from './rows.ts'
+import { measureSidecarFleet, type SidecarFleetFigures } from './sidecar-fleet.ts'
 import { measureSnapshotBuild } from './snapshot-build.ts'
 import { measureStorm } from './storm.ts'
 import { isOver, type Row, textTable } from './table.ts'
@@ -34,6 +35,9 @@ const plan = isQuick
       builds: 2,
       buildChanges: 20,
       fleet: 100,
+      mesh: { services: 20, sidecars: 40 },
+      meshChanges: 3,
+      sharedRouteChanges: 1,
     }
   : {
       clients: 1000,
@@ -44,6 +48,9 @@ const plan = isQuick
       builds: 5,
       buildChanges: 100,
       fleet: 5000,
+      mesh: { services: 1000, sidecars: 2000 },
+      meshChanges: 20,
+      sharedRouteChanges: 2,
     }
 
 /** Server CPU per client over the floor's, by number of clusters. */
@@ -54,6 +61,11 @@ const memoryGrowthLimit = 1.1
 const stormMemoryLimit = 1.6
 /** One change among ten times the services. */
 const changeGrowthLimit = 1.5
+
+/** Of what istiod is said to need. */
+const istiodLimit = 1
+/** What a sidecar that calls five services has, of what one has that may call a thousand. */
+const trimmingLimit = 0.02
 
 const startedAt = performance.now()
 const say = (line: string): void => {
@@ -99,6 +111,22 @@ if (isWanted('build')) {
   const { sizes, builds: repetitions, buildChanges: changes } = plan
   const meshes = await measureSnapshotBuild({ sizes, repetitions, changes, say })
   rows.push(...snapshotBuildRows(meshes, isQuick ? undefined : changeGrowthLimit))
+}
+if (isWanted('mesh')) {
+  const measure = async (calls: number | undefined): Promise<SidecarFleetFigures> => {
+    const { services, sidecars } = plan.mesh
+    const label = `mesh, ${services} services, ${sidecars} sidecars that call ${calls ?? 'all'}`
+    const figures = await measureSidecarFleet({
+      shape: { services, sidecars, calls },
+      endpointChanges: plan.meshChanges,
+      // Without `calls` all share one route configuration, and a change of it is hundreds of megabytes.
+      routeChanges: calls === undefined ? plan.sharedRouteChanges : plan.meshChanges,
+      say: (line) => say(`${label}: ${line}`),
+    })
+    rows.push(...sidecarFleetRows(label, figures, isQuick ? undefined : istiodLimit))
+    return figures
+  }
+  rows.push(trimmingRow(await measure(5), await measure(undefined), isQuick ? undefined : trimmingLimit))
 }
 
 console.log(textTable(rows))

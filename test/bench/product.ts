@@ -2,11 +2,11 @@
 import { createWriteStream } from 'node:fs'
 import { setImmediate as nextTick } from 'node:timers/promises'
 import { answer } from './answer.ts'
+import { type BenchMesh, benchMesh, type Changed, type MeshShape } from './bench-mesh.ts'
 import { createBenchPipeline } from './bench-pipeline.ts'
 import { createLog, createMetrics, createXdsServer } from './built.ts'
 import { giveHeapRoom } from './heap-room.ts'
 import { type Counts, type Memory, Meter, type Usage } from './meter.ts'
-import { changedService, meshDocuments } from './services.ts'
 
 /** Enough for the compiler to know the pipeline. */
 const pastChanges = 200
@@ -16,7 +16,7 @@ const meter = new Meter()
 const log = createLog({ level: 'info', format: 'json', stream: createWriteStream('/dev/null') })
 const metrics = createMetrics()
 const { source, pipeline, cache, api } = createBenchPipeline({ metrics, log })
-let services = 0
+let mesh: BenchMesh | undefined
 let streams = 0
 let nacks = 0
 /** Of the last response of each type. */
@@ -39,26 +39,41 @@ const server = await createXdsServer(
   { listen: '127.0.0.1:0' },
 )
 
+/** What `serve` gives. */
+export interface Served {
+  readonly port: number
+  /** From the texts to what nodes are served, in a process that has read nothing yet. */
+  readonly buildMs: number
+}
+
+function put({ id, text }: Changed): void {
+  source.put(id, text)
+}
+
 const commands = {
-  /** Serves a mesh of so many services, as a server that has run for a while: some changes are behind it. Gives the port. */
-  async serve(count: number): Promise<number> {
-    services = count
-    source.apply({ put: meshDocuments(count) })
+  /** Serves a mesh as a server that has run for a while: some changes are behind it. */
+  async serve(shape: MeshShape): Promise<Served> {
+    mesh = benchMesh(shape)
+    const documents = mesh.documents()
+    const start = performance.now()
+    source.apply({ put: documents })
     await pipeline.ready
     await pipeline.settled()
+    const buildMs = performance.now() - start
     for (let past = 1; past <= pastChanges; past++) {
-      const { id, text } = changedService(count, -past)
-      source.put(id, text)
+      put(mesh.changedService(-past))
       await nextTick()
       await pipeline.settled()
     }
     if (pipeline.problems.length > 0) throw new Error(JSON.stringify(pipeline.problems.slice(0, 3)))
-    return server.port
+    return { port: server.port, buildMs }
   },
   mark: (): void => meter.mark(),
   change(change: number): void {
-    const { id, text } = changedService(services, change)
-    source.put(id, text)
+    if (mesh !== undefined) put(mesh.changedService(change))
+  },
+  changeRoute(change: number): void {
+    if (mesh !== undefined) put(mesh.changedRoute(change))
   },
   until: (acks: number): Promise<Usage> => meter.until(acks),
   memory: (): Promise<Memory> => meter.memory(),

@@ -1,4 +1,6 @@
 import type { FanOutFigures, ServerFigures } from './fan-out.ts'
+import type { Usage } from './meter.ts'
+import type { SidecarFleetFigures } from './sidecar-fleet.ts'
 import type { SnapshotBuildFigures } from './snapshot-build.ts'
 import type { StormFigures } from './storm.ts'
 import { median, type Row } from './table.ts'
@@ -7,6 +9,7 @@ const us = (value: number): string => `${value.toFixed(0)} µs`
 const ms = (value: number): string => (value < 10 ? `${value.toFixed(2)} ms` : `${value.toFixed(0)} ms`)
 const kB = (value: number): string => `${(value / 1000).toFixed(1)} kB`
 const MB = (value: number): string => `${(value / 1e6).toFixed(0)} MB`
+const cpu = (value: number): string => `${value.toFixed(2)} CPU`
 
 /** One server against the other: the median of the ratios of neighbouring rounds, which saw the same machine. */
 function compared(
@@ -61,11 +64,11 @@ export function snapshotBuildRows(meshes: readonly SnapshotBuildFigures[], chang
   const [few, many] = meshes
   if (few === undefined || many === undefined) return rows
   const label = `one endpoint change among ${many.services} services against ${few.services}`
-  const cpu = [many, few].map(({ changes }) => median(changes.map(({ cpuUs }) => cpuUs))) as [number, number]
+  const cpus = [many, few].map(({ changes }) => median(changes.map(({ cpuUs }) => cpuUs))) as [number, number]
   const wall = [many, few].map(({ changes }) => median(changes.map(({ wallMs }) => wallMs))) as [number, number]
   return [
     ...rows,
-    { what: `${label}: CPU`, product: us(cpu[0]), floor: us(cpu[1]), ratio: cpu[0] / cpu[1], limit: changeLimit },
+    { what: `${label}: CPU`, product: us(cpus[0]), floor: us(cpus[1]), ratio: cpus[0] / cpus[1], limit: changeLimit },
     { what: `${label}: time`, product: ms(wall[0]), floor: ms(wall[1]), ratio: wall[0] / wall[1], limit: changeLimit },
   ]
 }
@@ -79,6 +82,44 @@ export function stormRows(label: string, figures: StormFigures, memoryLimit: num
     plain(`${label}: all come back at once, first answer, 99%`, ms(firstAnswerP99Ms)),
     { what: `${label}: peak memory of the process against settled`, ...memory, limit: memoryLimit },
   ]
+}
+
+/** What istiod's own page on performance says that it needs for 1,000 services and 2,000 sidecars. */
+const istiod = { bytes: 1.5e9, cpus: 1 }
+
+/** `limit`: of what istiod needs; undefined for a mesh of another size. Who calls everything is told of every change. */
+export function sidecarFleetRows(label: string, figures: SidecarFleetFigures, limit: number | undefined): Row[] {
+  const { shape, buildMs, connectMs, residentBytes, busyCpus, endpointChanges, routeChanges, callers } = figures
+  const changeRows = (what: string, changes: readonly Usage[]): Row[] => [
+    plain(`${label}: CPU of one ${what} change, to ${callers} sidecars`, ms(median(changes.map((one) => one.cpuMs)))),
+    plain(`${label}: one ${what} change to the last ACK`, ms(median(changes.map((one) => one.wallMs)))),
+  ]
+  const memory = { product: MB(residentBytes), floor: MB(istiod.bytes), ratio: residentBytes / istiod.bytes }
+  const busy = { product: cpu(busyCpus), floor: cpu(istiod.cpus), ratio: busyCpus / istiod.cpus }
+  return [
+    plain(`${label}: snapshots from YAML`, ms(buildMs)),
+    plain(`${label}: all connect, to the last ACK`, ms(connectMs)),
+    ...changeRows('endpoint', endpointChanges),
+    ...changeRows('route', routeChanges),
+    { what: `${label}: memory of the process against istiod's`, ...memory, limit },
+    {
+      what: `${label}: CPU at ten endpoint changes a second against istiod's`,
+      ...busy,
+      limit: shape.calls === undefined ? undefined : limit,
+    },
+  ]
+}
+
+/** `limit`: the share of what a sidecar has that may call everything. */
+export function trimmingRow(
+  trimmed: SidecarFleetFigures,
+  untrimmed: SidecarFleetFigures,
+  limit: number | undefined,
+): Row {
+  const { shape, firstBytes } = trimmed
+  const what = `first answers to a sidecar that calls ${shape.calls} of ${shape.services} services against all`
+  const ratio = firstBytes / untrimmed.firstBytes
+  return { what, product: kB(firstBytes), floor: kB(untrimmed.firstBytes), ratio, limit }
 }
 
 const plain = (what: string, product: string, floor = ''): Row => ({

@@ -29,10 +29,10 @@ export async function measureStorm({ protocol, clients, clusters, say }: StormOp
   const product = startChild<ProductCommands>('product.ts')
   const fleet = startChild<ClientsCommands>('clients.ts')
   try {
-    const port = await product.ask('serve', clusters)
+    const { port } = await product.ask('serve', { services: clusters })
     const come = async (): Promise<number> => {
       await product.ask('mark')
-      await fleet.ask('connect', { port, protocol, services: clusters, count: clients })
+      await fleet.ask('connect', { port, protocol, mesh: { services: clusters }, count: clients })
       return (await product.ask('until', clients * benchTypes.length)).wallMs
     }
     await come()
