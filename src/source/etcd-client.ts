@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { Etcd3, type IOptions } from 'etcd3'
+import type { Etcd3, IOptions } from 'etcd3'
 import { messageOf } from '../errors.ts'
 
 /** Where etcd is, and how one is let in. */
@@ -107,7 +107,9 @@ export async function connectEtcd(options: EtcdOptions, endpoint: string, signal
     return call
   }
   const read = (path: string): Buffer => readFileSync(path)
-  const client = new Etcd3({
+  const library = await import('etcd3')
+  signal?.throwIfAborted()
+  const client = new library.Etcd3({
     hosts: endpoint,
     ...(tls !== undefined && {
       credentials: {
