@@ -66,12 +66,19 @@ function saidOf({ action, status, location, body, why }: RequestOutcome): string
   }
 }
 
+/** Of a cluster that has no endpoints. */
+const emptyTexts = {
+  'by-name': 'wherever the name leads',
+  'by-destination': 'where it was going',
+  nowhere: 'no endpoint: 503',
+} as const
+
 function clusterRows({ action, clusters }: RequestOutcome): string[][] {
   if (action === 'forward' && clusters.length === 0) return [['clusters', '(none)', '503']]
-  return clusters.flatMap(({ name, share, exists, endpoints }, index) => {
+  return clusters.flatMap(({ name, share, exists, finds, endpoints }, index) => {
     const shown = endpoints.slice(0, maxEndpoints).map(endpointText)
     if (endpoints.length > maxEndpoints) shown.push(`and ${endpoints.length - maxEndpoints} more`)
-    const none = exists ? 'no endpoint: 503' : 'the proxy has no such cluster: 503'
+    const none = exists ? emptyTexts[finds ?? 'nowhere'] : 'the proxy has no such cluster: 503'
     const [first = none, ...others] = shown
     if (clusters.length === 1) return [['cluster', name, first], ...others.map((text) => ['', '', text])]
     const word = index === 0 ? 'clusters' : ''

@@ -369,6 +369,19 @@ describe('a route', () => {
       { name: 'both', share: 0, exists: true, endpoints: [...b, ...a] },
     ])
   })
+
+  it.each([
+    ['by-name', { cluster_type: { name: 'envoy.clusters.dynamic_forward_proxy' } }],
+    ['by-destination', { type: 'ORIGINAL_DST' }],
+  ])('that is told no endpoints may find them %s', (finds, fields) => {
+    const all = [
+      ...oneHttp([to('out', { prefix: '/' })]),
+      { type: 'cluster', name: 'out', json: { name: 'out', ...fields } },
+    ]
+    expect(ask(all, get('http://x/')).outcomes[0]?.clusters).toEqual([
+      { name: 'out', share: 100, exists: true, finds, endpoints: [] },
+    ])
+  })
 })
 
 describe('a connection manager', () => {

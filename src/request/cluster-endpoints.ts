@@ -6,7 +6,13 @@ import type { ClusterShare, EndpointAnswer } from './request-question.ts'
 export function clusterShare(resources: ProxyResources, name: string, share: number): ClusterShare {
   const cluster = resources.cluster(name)
   const endpoints = cluster === undefined ? [] : endpointsOf(resources, cluster, new Set())
-  return { name, share, exists: cluster !== undefined, endpoints }
+  const finds = cluster && findsOf(cluster)
+  return { name, share, exists: cluster !== undefined, ...(finds && { finds }), endpoints }
+}
+
+function findsOf({ type, cluster_type: extension }: ClusterForm): ClusterShare['finds'] {
+  if (extension?.name === 'envoy.clusters.dynamic_forward_proxy') return 'by-name'
+  return type === 'ORIGINAL_DST' ? 'by-destination' : undefined
 }
 
 function endpointsOf(

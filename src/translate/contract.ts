@@ -14,6 +14,7 @@ import type { NodeSelector } from '../resource/node-selector.ts'
 import type { Tree } from '../resource/tree.ts'
 import type { ResourceWord } from '../resource/type-url.ts'
 import type { PlacedProblem } from './build-generated.ts'
+import type { AllowedHosts } from './egress/allowed-hosts.ts'
 import type { EnvoyJson, SourcePlace } from './envoy-json.ts'
 
 /** A resource before it is checked and encoded. */
@@ -240,7 +241,15 @@ export interface OutboundInput {
   readonly defaults: RouteDefaults
   /** The cluster through which hosts of no Service are reached; undefined where they are refused. */
   readonly passthrough: string | undefined
+  readonly egress: OutboundEgress | undefined
   readonly from: SourcePlace
+}
+
+/** Hosts outside that a workload may reach. */
+export interface OutboundEgress {
+  readonly cluster: string
+  /** One at least. */
+  readonly allowed: readonly AllowedHosts[]
 }
 
 export interface OutboundOutput {
@@ -257,6 +266,7 @@ export interface SidecarOutbound {
   readonly filters: ReadonlySet<HttpFilterKind>
   readonly ports: readonly OutboundPort[]
   readonly passthrough: string | undefined
+  readonly egress: OutboundEgress | undefined
 }
 
 /** Where a Service is called that is not told by its host: HTTP ones of one port are one, without `service`. */

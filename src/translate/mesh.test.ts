@@ -8,6 +8,7 @@ import {
   sidecarForm,
 } from '../../test/support/kind-unit.ts'
 import { createRandom, seedsOf } from '../../test/support/random.ts'
+import type { Egress } from '../config/kinds/common-form.ts'
 import type { NamedMatch, Rule } from '../config/kinds/route-form.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { type NodeSelector, selectorKey } from '../resource/node-selector.ts'
@@ -339,6 +340,56 @@ describe('a sidecar that is called by ports', () => {
   })
 })
 
+describe('hosts outside that sidecars may reach', () => {
+  const mesh = (egress: Egress | undefined): Unit => kindUnit({ kind: 'Mesh', name: 'shop', ...(egress && { egress }) })
+  const hosts = ['a.example']
+  const [web, batch] = [
+    kindUnit(sidecarForm('web', ['x'], undefined)),
+    kindUnit(sidecarForm('batch', ['y'], undefined, { outbound: { egress: { hosts, ports: [8443] } } })),
+  ]
+
+  it('have a listener for each of their ports, and one cluster for all who share the routes', () => {
+    const one = bed(mesh({ hosts }), web, batch)
+    expect(names(one)).toEqual(
+      expect.arrayContaining([
+        'cluster mesh/egress for {"cluster":"x"}',
+        'cluster batch/egress for {"cluster":"y"}',
+        ...[80, 443].map((port) => `listener web/outbound/${port} for {"cluster":"x"}`),
+        ...[80, 443, 8443].map((port) => `listener batch/outbound/${port} for {"cluster":"y"}`),
+      ]),
+    )
+    one.apply(mesh(undefined))
+    expect(names(one)).not.toContainEqual(expect.stringMatching(/mesh\/egress|web\/outbound/))
+    expect(names(one)).toContain('listener batch/outbound/8443 for {"cluster":"y"}')
+    expect(names(one)).not.toContain('listener batch/outbound/443 for {"cluster":"y"}')
+  })
+
+  it('keep out a Service that cannot be told from them', () => {
+    const vault = (rest: object = {}): Unit =>
+      kindUnit({ ...serviceForm('vault'), protocol: 'tls', port: 443, ...rest })
+    const one = bed(mesh({ hosts }), web)
+    expect(told(one.apply(vault()))).toEqual(['conflict Service-vault.yaml:5 port'])
+    expect(told(one.apply(vault({ address: '127.0.0.2' })))).toEqual([])
+    const captured = kindUnit(sidecarForm('web', ['x'], undefined, { capture: 'iptables' }))
+    expect(told(bed(mesh({ hosts }), captured, vault()).apply())).toEqual([])
+  })
+
+  it('are kept out by a Service, and by a workload, that was there before', () => {
+    const db = kindUnit({ ...serviceForm('db'), protocol: 'tcp', port: 443 })
+    const one = bed(db, web, mesh(undefined))
+    expect(told(one.apply(mesh({ hosts })))).toEqual(['conflict Mesh-shop.yaml:1 ', 'conflict Service-db.yaml:5 port'])
+    expect(told(one.apply(mesh({ hosts, ports: [80] })))).toEqual([])
+    const own = sidecarForm('s', ['x'], undefined, {
+      inbound: [{ port: 15_006, app: { host: '127.0.0.1', port: 80 }, service: 'a' }],
+    })
+    const two = bed(kindUnit(serviceForm('a')), mesh(undefined), kindUnit(own))
+    expect(told(two.apply(mesh({ hosts })))).toEqual([
+      'conflict Mesh-shop.yaml:1 ',
+      'conflict Sidecar-s.yaml:15 inbound[0].app',
+    ])
+  })
+})
+
 describe('a builder that fails', () => {
   it('costs the change of its document, and no other', () => {
     const one = bed(cart, edge, toCart)
@@ -482,11 +533,18 @@ function editor(seed: number): () => readonly (Unit | string)[] {
   const pick = <T>(items: readonly T[]): T => random.pick(items)
   const services = ['a', 'b', 'c']
   const gateways = ['edge', 'core']
+  const outside = (): Egress => ({ hosts: pick([['a.example'], ['*.example', 'b'], ['*']]), ports: [pick([80, 90])] })
   const edit = (): Unit | string => {
     const service = pick(services)
     const gateway = pick(gateways)
     const route = pick(['r', 's', 't'])
-    switch (below(11)) {
+    switch (below(12)) {
+      case 10:
+        return kindUnit({
+          kind: 'Mesh',
+          name: 'shop',
+          ...pick([{}, { egress: outside(), outbound: 'allow' as const }]),
+        })
       case 0:
       case 1:
         return kindUnit({
@@ -529,11 +587,16 @@ function editor(seed: number): () => readonly (Unit | string)[] {
         return kindUnit(
           sidecarForm(pick(['s', 't']), pick([['x'], ['y'], ['x', 'z']]), pick([undefined, service]), {
             ...pick([{}, { capture: 'iptables' as const }, { defaults: { timeout: 1000 } }]),
-            ...pick([{}, { outbound: { services: [service] } }, { outbound: { unknown: 'allow' as const } }]),
+            ...pick([
+              {},
+              { outbound: { services: [service] } },
+              { outbound: { unknown: 'allow' as const } },
+              { outbound: { egress: outside() } },
+            ]),
           }),
         )
       case 9:
-        return pick(['file:Sidecar-s.yaml', 'file:Sidecar-t.yaml'])
+        return pick(['file:Sidecar-s.yaml', 'file:Sidecar-t.yaml', 'file:Mesh-shop.yaml'])
       default:
         return pick(['p', 'q'])
     }

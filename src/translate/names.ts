@@ -47,3 +47,8 @@ export function outboundName(sidecar: string, at?: string): string {
 export function passthroughName(owner: string): string {
   return `${owner}/passthrough`
 }
+
+/** The cluster by which hosts outside are reached that `egress` lists: `mesh/egress`, `cart/egress`, a Gateway's `out/egress`. */
+export function egressName(owner: string): string {
+  return `${owner}/egress`
+}

@@ -12,9 +12,8 @@ export interface NotYet {
 export const notYet: NotYet = {
   kinds: new Set(),
   fields: new Set([
-    ...fieldsOf('Mesh', ['egress', 'failover']),
+    ...fieldsOf('Mesh', ['failover']),
     ...fieldsOf('LoadBalancing', ['failover']),
-    ...fieldsOf('Outbound', ['egress']),
     ...fieldsOf('Endpoint', ['region']),
   ]),
   words: new Set(),

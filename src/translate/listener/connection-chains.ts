@@ -3,7 +3,7 @@ import type { GatewayListener } from '../../config/kinds/gateway-form.ts'
 import type { PlacedProblem } from '../build-generated.ts'
 import { listenerDefaults as defaults } from '../defaults.ts'
 import { durationJson } from '../duration-json.ts'
-import { dnsCacheConfig } from '../egress/dns-cache.ts'
+import { serverNames, sniLookup } from '../egress/sni-lookup.ts'
 import { at, type EnvoyJson, placeOf, type SourcePlace, within } from '../envoy-json.ts'
 import { clusterName } from '../names.ts'
 import { connectionLoggers } from './access-log.ts'
@@ -44,10 +44,6 @@ export function connectionChain(options: ConnectionOptions): ConnectionChain {
     filters: [...before, ...lookup, tcpProxy(options, target.cluster)],
   }
   return { chain: at(from, chain), services, problems }
-}
-
-function serverNames(hosts: readonly string[] | undefined): readonly string[] | undefined {
-  return hosts === undefined || hosts.includes('*') ? undefined : hosts
 }
 
 interface Target {
@@ -105,18 +101,6 @@ function tcpProxy(
       idle_timeout: at(within(from, 'idleTimeout'), durationJson(listener.idleTimeout ?? defaults.idleTimeoutMs.value)),
       max_connect_attempts: defaults.connectAttempts.value,
       access_log: connectionLoggers(accessLog),
-    },
-  }
-}
-
-/** Finds the address of the host that a client asks for by TLS. */
-function sniLookup(cache: string, port = 443): EnvoyJson {
-  return {
-    name: 'envoy.filters.network.sni_dynamic_forward_proxy',
-    typed_config: {
-      '@type': 'type.googleapis.com/envoy.extensions.filters.network.sni_dynamic_forward_proxy.v3.FilterConfig',
-      dns_cache_config: dnsCacheConfig(cache),
-      port_value: port,
     },
   }
 }

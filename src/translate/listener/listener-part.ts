@@ -1,9 +1,10 @@
 import type { GatewayListener } from '../../config/kinds/gateway-form.ts'
 import type { PlacedProblem } from '../build-generated.ts'
 import type { FallbackCluster, GatewayInput, GeneratedJson } from '../contract.ts'
+import { allowedHosts } from '../egress/allowed-hosts.ts'
 import { egressCluster, egressHosts } from '../egress/egress-json.ts'
 import { at, type EnvoyJson, type SourcePlace, within } from '../envoy-json.ts'
-import { gatewayListenerName } from '../names.ts'
+import { egressName, gatewayListenerName } from '../names.ts'
 import { buildRouteConfiguration } from '../route/build-route-configuration.ts'
 import { layerDefaults } from '../route/layer-defaults.ts'
 import { connectionChain } from './connection-chains.ts'
@@ -50,6 +51,10 @@ function requestPart(input: GatewayInput, listener: GatewayListener, name: strin
   const { egress, tls } = listener
   const { form } = gateway
   const httpsPort = form.listeners.find(({ protocol }) => protocol === 'https')?.port
+  const outside = egress && {
+    allowed: allowedHosts([{ egress, from: within(from, 'egress') }]),
+    cluster: egressName(form.name),
+  }
   const configuration = buildRouteConfiguration({
     name,
     hosts: listener.hosts ?? [],
@@ -58,11 +63,10 @@ function requestPart(input: GatewayInput, listener: GatewayListener, name: strin
     defaults: layerDefaults(form.defaults, mesh.defaults),
     side: 'gateway',
     implicit: [],
-    ...(egress !== undefined && { others: egressHosts(egress, egressName(form.name), within(from, 'egress')) }),
+    ...(outside !== undefined && { others: egressHosts(outside) }),
     ...(httpsPort !== undefined && { httpsPort }),
     from,
   })
-  const cluster = egress && egressName(form.name)
   const hcm = httpConnectionManager({
     statPrefix: name,
     side: 'edge',
@@ -72,7 +76,7 @@ function requestPart(input: GatewayInput, listener: GatewayListener, name: strin
     tracing: tracerOf(tracingOf(mesh.tracing, form.tracing), collectorOwner(input), form.name),
     listener,
     ...(form.trustedHops !== undefined && { trustedHops: form.trustedHops }),
-    ...(cluster !== undefined && { dnsCache: cluster }),
+    ...(outside !== undefined && { dnsCache: outside.cluster }),
     from,
   })
   const filters = [...connectionLimit(listener, name, from), hcm]
@@ -87,7 +91,7 @@ function requestPart(input: GatewayInput, listener: GatewayListener, name: strin
     ...(secured?.rest !== undefined && { rest: secured.rest }),
     resources: [
       { type: 'route', name, json: configuration.json, from },
-      ...(cluster === undefined ? [] : [egressCluster(cluster, within(from, 'egress'))]),
+      ...(outside === undefined ? [] : [egressCluster(outside.cluster, within(from, 'egress'))]),
     ],
     fallbacks: configuration.fallbacks,
     services: configuration.services,
@@ -126,9 +130,6 @@ function connectionPart(
     problems,
   }
 }
-
-/** The cluster of a Gateway's hosts outside. */
-const egressName = (gateway: string): string => `${gateway}/egress`
 
 /** Whose cluster the collector's is: of who says where it is. */
 function collectorOwner({ gateway: { form } }: GatewayInput): string {

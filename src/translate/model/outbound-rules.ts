@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
+import type { MeshForm } from '../../config/kinds/mesh-form.ts'
 import type { RouteForm } from '../../config/kinds/route-form.ts'
 import type { SidecarForm } from '../../config/kinds/sidecar-form.ts'
 import type { NodeSelector } from '../../resource/node-selector.ts'
@@ -9,16 +10,19 @@ import type {
   Audience,
   HttpFilterKind,
   MeshLayer,
+  OutboundEgress,
   OutboundOutput,
   OutboundPort,
   ServiceFacet,
   SidecarOutbound,
 } from '../contract.ts'
-import { outboundName, passthroughName, sharedOutbound } from '../names.ts'
+import { allowedHosts, type SaidEgress } from '../egress/allowed-hosts.ts'
+import { egressName, outboundName, passthroughName, sharedOutbound } from '../names.ts'
 import { layerDefaults } from '../route/layer-defaults.ts'
 import { buildOutbound } from '../sidecar/build-outbound.ts'
 import { capturedClashesOf } from '../sidecar/captured-clashes.ts'
-import { outboundPortsOf, portClashesOf } from '../sidecar/outbound-ports-of.ts'
+import { egressPortsOf } from '../sidecar/egress-chains.ts'
+import { outboundPortsOf, outsideClashesOf, portClashesOf } from '../sidecar/outbound-ports-of.ts'
 import { audienceOf } from './audience.ts'
 
 /** What these rules read of the others. */
@@ -105,7 +109,8 @@ export function outboundRules({ facet, meshLayer, nodes, attempted }: OutboundSo
     compute(read, name) {
       const form = sidecarIn(read, name)?.form
       const isUntrimmed = form !== undefined && form.outbound?.services === undefined
-      const isShared = isUntrimmed && form.defaults === undefined && form.outbound?.unknown === undefined
+      const { unknown, egress } = form?.outbound ?? {}
+      const isShared = isUntrimmed && form.defaults === undefined && unknown === undefined && egress === undefined
       return { isShared, isUntrimmed, capture: form?.capture ?? 'ports' }
     },
     isSame: isDeepStrictEqual,
@@ -160,6 +165,19 @@ export function outboundRules({ facet, meshLayer, nodes, attempted }: OutboundSo
     isSame: isDeepStrictEqual,
   }
 
+  /** What every sidecar may reach outside. */
+  const meshEgress: Rule<SaidEgress | undefined> = {
+    name: 'mesh egress',
+    level: 1,
+    compute(read) {
+      const mesh = read.input('Mesh', 'mesh') as KindDocument<MeshForm> | undefined
+      const egress = mesh?.form.egress
+      return mesh && egress && { egress, from: { document: mesh, path: 'egress' } }
+    },
+    // Where that stands is looked up by the document's key when somebody is told.
+    isSame: (a, b) => a?.from.document.key === b?.from.document.key && isDeepStrictEqual(a?.egress, b?.egress),
+  }
+
   const shared: Rule<OutboundOutput | undefined> = {
     name: 'shared outbound',
     level: 3,
@@ -168,6 +186,7 @@ export function outboundRules({ facet, meshLayer, nodes, attempted }: OutboundSo
       if (document === undefined) return undefined
       const reachable = read.get(everything, '')
       const mesh = read.get(meshLayer, '')
+      const egress = egressOf('mesh', [read.get(meshEgress, '')])
       const make = (): OutboundOutput =>
         buildOutbound({
           name: sharedOutbound,
@@ -176,10 +195,11 @@ export function outboundRules({ facet, meshLayer, nodes, attempted }: OutboundSo
           services: { get: (name) => read.get(facet, name) },
           defaults: mesh.defaults,
           passthrough: mesh.outbound === 'allow' ? passthroughName('mesh') : undefined,
+          egress,
           from: { document, path: '' },
         })
       const output = attempted(document, make, (problem) => ({ ...nothingOutbound, problems: [problem] }))
-      const byPorts = read.get(hasSharing, 'ports') ? clashProblems(read, reachable, 'sidecars') : []
+      const byPorts = read.get(hasSharing, 'ports') ? portProblems(read, reachable, egress, 'sidecars') : []
       const captured = read.get(hasSharing, 'iptables') ? capturedProblems(read, reachable, 'sidecars') : []
       return { ...output, problems: [...output.problems, ...byPorts, ...captured] }
     },
@@ -208,8 +228,11 @@ export function outboundRules({ facet, meshLayer, nodes, attempted }: OutboundSo
         filters: new Set(read.get(sharedFilters, '')),
         ports: read.get(everyPort, ''),
         passthrough: unknown === 'allow' ? passthroughName('mesh') : undefined,
+        egress: egressOf('mesh', [read.get(meshEgress, '')]),
       }
     }
+    const said = outbound?.egress && { egress: outbound.egress, from: { document: sidecar, path: 'outbound.egress' } }
+    const egress = egressOf(name, [read.get(meshEgress, ''), said])
     const passthrough = unknown === 'allow' ? passthroughName(name) : undefined
     const reachable =
       outbound?.services === undefined
@@ -224,15 +247,18 @@ export function outboundRules({ facet, meshLayer, nodes, attempted }: OutboundSo
       services: { get: (one) => read.get(facet, one) },
       defaults: layerDefaults(defaults, mesh.defaults),
       passthrough,
+      egress,
       from: { document: sidecar, path: 'outbound' },
     })
-    const clashes = capture === 'iptables' ? capturedProblems : clashProblems
-    const problems = clashes(read, reachable, `Sidecar ${name}`)
+    const whose = `Sidecar ${name}`
+    const problems =
+      capture === 'iptables' ? capturedProblems(read, reachable, whose) : portProblems(read, reachable, egress, whose)
     return {
       routes: outboundName(name),
       filters: own.filters,
       ports: outboundPortsOf(reachable),
       passthrough,
+      egress,
       own: { ...own, problems: [...own.problems, ...problems] },
     }
   }
@@ -263,8 +289,19 @@ function trimmedRoutes(read: Reads, reachable: readonly ServiceFacet[]): readonl
   })
 }
 
-function clashProblems(read: Reads, reachable: readonly ServiceFacet[], whose: string): readonly PlacedProblem[] {
-  return portClashesOf(reachable).flatMap(({ place, service, rival }): PlacedProblem[] => {
+/** What somebody may reach outside, by a cluster of its own. */
+function egressOf(owner: string, said: readonly (SaidEgress | undefined)[]): OutboundEgress | undefined {
+  const allowed = allowedHosts(said.filter((one) => one !== undefined))
+  return allowed.length === 0 ? undefined : { cluster: egressName(owner), allowed }
+}
+
+function portProblems(
+  read: Reads,
+  reachable: readonly ServiceFacet[],
+  egress: OutboundEgress | undefined,
+  whose: string,
+): readonly PlacedProblem[] {
+  const told = (service: string, place: string, others: string, which: string): readonly PlacedProblem[] => {
     const document = read.input('Service', service) as KindDocument | undefined
     if (document === undefined) return []
     return [
@@ -272,11 +309,18 @@ function clashProblems(read: Reads, reachable: readonly ServiceFacet[], whose: s
         severity: 'error',
         code: 'conflict',
         at: { key: document.key, path: 'port' },
-        message: `With \`capture: ports\` the ${whose} would listen on ${place} for the Service ${rival} as well.`,
-        fix: 'Give one of them an `address` of its own, such as 127.0.0.2, or another `port`.',
+        message: `With \`capture: ports\` the ${whose} would listen on ${place} for ${others} as well.`,
+        fix: `Give ${which} an \`address\` of its own, such as 127.0.0.2, or another \`port\`.`,
       },
     ]
-  })
+  }
+  const outside = outsideClashesOf(reachable, egressPortsOf(egress))
+  return [
+    ...portClashesOf(reachable).flatMap(({ place, service, rival }) =>
+      told(service, place, `the Service ${rival}`, 'one of them'),
+    ),
+    ...outside.flatMap(({ place, service }) => told(service, place, 'hosts outside', 'it')),
+  ]
 }
 
 function capturedProblems(read: Reads, reachable: readonly ServiceFacet[], whose: string): readonly PlacedProblem[] {

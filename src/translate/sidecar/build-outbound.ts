@@ -1,14 +1,16 @@
+import type { RouteDefaults } from '../../config/kinds/common-form.ts'
 import { speaksHttp } from '../cluster/protocol.ts'
-import type { GeneratedJson, OutboundInput, OutboundOutput } from '../contract.ts'
-import { serviceDefaults } from '../defaults.ts'
+import type { GeneratedJson, OutboundInput, OutboundOutput, RouteConfigurationInput } from '../contract.ts'
+import { routeDefaults, serviceDefaults } from '../defaults.ts'
 import { durationJson } from '../duration-json.ts'
+import { type EgressHosts, egressCluster, egressHosts, refusal, refusals } from '../egress/egress-json.ts'
 import type { EnvoyJson } from '../envoy-json.ts'
 import { buildRouteConfiguration } from '../route/build-route-configuration.ts'
 import { buildFallbackCluster } from '../route/fallback.ts'
 
 /** The routes of what a workload may call: each Service by its hosts, and what the Routes of the mesh say. */
 export function buildOutbound(input: OutboundInput): OutboundOutput {
-  const { name, reachable, routes, services, defaults, passthrough, from } = input
+  const { name, reachable, routes, services, defaults, passthrough, egress, from } = input
   const configuration = buildRouteConfiguration({
     name,
     hosts: [],
@@ -17,7 +19,7 @@ export function buildOutbound(input: OutboundInput): OutboundOutput {
     defaults,
     side: 'sidecar',
     implicit: reachable.filter(({ protocol }) => speaksHttp(protocol)),
-    others: [{ hosts: ['*'], routes: [unknownHost(passthrough)] }],
+    others: unknownHosts(input),
     from,
   })
   const resources: GeneratedJson[] = [
@@ -26,6 +28,8 @@ export function buildOutbound(input: OutboundInput): OutboundOutput {
   ]
   if (passthrough !== undefined)
     resources.push({ type: 'cluster', name: passthrough, json: passthroughJson(passthrough), from })
+  const [first] = egress?.allowed ?? []
+  if (egress !== undefined && first !== undefined) resources.push(egressCluster(egress.cluster, first.from))
   return {
     resources,
     filters: configuration.filters,
@@ -34,15 +38,37 @@ export function buildOutbound(input: OutboundInput): OutboundOutput {
   }
 }
 
-/** A policy said no; a host that is known has 404 for what none of its rules is for. */
-function unknownHost(passthrough: string | undefined): EnvoyJson {
-  const match = { prefix: '/' }
-  if (passthrough !== undefined) return { name: 'allowed', match, route: { cluster: passthrough, timeout: '0s' } }
+/** Hosts outside are called as Services are. */
+function timeoutsOf({
+  timeout = routeDefaults.timeoutMs.value,
+  idleTimeout,
+}: RouteDefaults): NonNullable<EgressHosts['timeouts']> {
   return {
-    name: 'denied',
-    match,
-    direct_response: { status: 403, body: { inline_string: 'This host is not in the mesh.\n' } },
+    timeout: durationJson(timeout),
+    idle_timeout: idleTimeout === undefined ? undefined : durationJson(idleTimeout),
   }
+}
+
+/** A policy said no; a host that is known has 404 for what none of its rules is for. */
+const denied = ['denied', 'This host is not in the mesh.\n'] as const
+
+function unknownHosts({
+  passthrough,
+  egress,
+  defaults,
+}: OutboundInput): NonNullable<RouteConfigurationInput['others']> {
+  const allowed = passthrough === undefined ? undefined : [passedOn(passthrough)]
+  if (egress === undefined) return [{ hosts: ['*'], routes: allowed ?? [refusal(...denied)] }]
+  return egressHosts({
+    ...egress,
+    timeouts: timeoutsOf(defaults),
+    ...(allowed !== undefined && { otherPorts: allowed }),
+    otherHosts: allowed ?? refusals(...denied),
+  })
+}
+
+function passedOn(cluster: string): EnvoyJson {
+  return { name: 'allowed', match: { prefix: '/' }, route: { cluster, timeout: '0s' } }
 }
 
 /** Connections go on to where they were going before they were captured. */

@@ -3,9 +3,9 @@ import type { GeneratedJson, OutboundPort, SidecarInput } from '../contract.ts'
 import { sidecarDefaults as defaults, listenerDefaults } from '../defaults.ts'
 import { at, type EnvoyJson, type SourcePlace, within } from '../envoy-json.ts'
 import { clusterName, outboundName } from '../names.ts'
+import { egressChains, egressPortsOf, tlsNamesOf } from './egress-chains.ts'
+import { listenerFilter } from './listener-filter.ts'
 import { outboundHttp, outboundTcp } from './outbound-filters.ts'
-
-const extensionPrefix = 'type.googleapis.com/envoy.extensions.'
 
 /**
  * `capture: iptables`: one listener for every connection of the workload. HTTP is told by its host, TLS by its SNI, and
@@ -17,7 +17,8 @@ export function capturedOutbound(input: SidecarInput): readonly GeneratedJson[] 
   const name = outboundName(sidecar.form.name)
   const addressed = outbound.ports.filter(({ address, service }) => address !== undefined && service !== undefined)
   // Envoy does not go back from a port of its own to what is for every port.
-  const ports = [undefined, ...new Set(addressed.map(({ port }) => port))]
+  const ports = [undefined, ...new Set([...addressed.map(({ port }) => port), ...egressPortsOf(outbound.egress)])]
+  const taken = tlsNamesOf(outbound.ports)
   const json = {
     name,
     traffic_direction: 'OUTBOUND',
@@ -38,7 +39,11 @@ export function capturedOutbound(input: SidecarInput): readonly GeneratedJson[] 
     continue_on_listener_filters_timeout: true,
     filter_chains: [
       ...addressed.map((one) => addressedChain(input, name, one)),
-      ...ports.flatMap((port) => [httpChain(input, name, port, from), ...tlsChains(input, name, port)]),
+      ...ports.flatMap((port) => [
+        httpChain(input, name, port, from),
+        ...tlsChains(input, name, port),
+        ...(port === undefined ? [] : egressChains(input, name, port, { isCaptured: true, taken })),
+      ]),
     ],
     default_filter_chain:
       outbound.passthrough === undefined
@@ -85,11 +90,4 @@ function tlsChains(input: SidecarInput, name: string, port: number | undefined):
       },
     ]
   })
-}
-
-function listenerFilter(name: string, message: string): EnvoyJson {
-  return {
-    name: `envoy.filters.listener.${name}`,
-    typed_config: { '@type': `${extensionPrefix}filters.listener.${message}` },
-  }
 }

@@ -16,6 +16,7 @@ export function outboundHttp({ sidecar, outbound, mesh }: SidecarInput, name: st
     accessLog: accessLogOf(mesh.accessLog, form.accessLog),
     tracing: tracerOf(mesh.tracing, 'mesh', form.service ?? form.name),
     listener: {},
+    ...(outbound.egress !== undefined && { dnsCache: outbound.egress.cluster }),
     from,
   })
 }

@@ -38,3 +38,15 @@ export function portClashesOf(reachable: readonly ServiceFacet[]): readonly Port
   }
   return clashes
 }
+
+/** Services that would take the connections to hosts outside, on ports where those are reached: they speak no HTTP. */
+export function outsideClashesOf(
+  reachable: readonly ServiceFacet[],
+  ports: readonly number[],
+): readonly Omit<PortClash, 'rival'>[] {
+  const outside = new Set(ports.map((port) => placeText(defaults.outboundAddress.value, port)))
+  return reachable.flatMap(({ name, protocol, address = defaults.outboundAddress.value, port }) => {
+    const place = port === undefined || speaksHttp(protocol) ? '' : placeText(address, port)
+    return outside.has(place) ? [{ place, service: name }] : []
+  })
+}

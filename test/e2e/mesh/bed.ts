@@ -1,15 +1,25 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { Agent, createServer, request as httpRequest, type IncomingHttpHeaders, type RequestListener } from 'node:http'
+import {
+  Agent,
+  createServer,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type RequestListener,
+} from 'node:http'
 import { createServer as createHttp2Server, type Http2ServerRequest, type Http2ServerResponse } from 'node:http2'
+import { createServer as createSecureServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { connect as connectTls } from 'node:tls'
 import { parseAllDocuments } from 'yaml'
 import type { Problem } from '../../../src/errors.ts'
 import { problems, waitForProblems } from '../../support/admin-client.ts'
 import { atTestEnd } from '../../support/at-test-end.ts'
+import { createAuthority } from '../../support/certificates.ts'
 import { startControlPlane, type TestControlPlane } from '../../support/control-plane.ts'
 import { createEtcdStore, createFileStore, type DocumentStore } from '../../support/document-store.ts'
 import type { Json } from '../../support/documents.ts'
@@ -45,6 +55,10 @@ export interface MeshBed {
     question?: Question | ((index: number) => Question),
     connections?: number,
   ): Promise<Readonly<Record<string, number>>>
+  /** The status that a CONNECT is answered with. */
+  tunnel(port: number, authority: string): Promise<number>
+  /** The app that a client of TLS reaches who asks for a name; undefined where the connection is closed. */
+  appByServerName(port: number, name: string): Promise<string | undefined>
   /** Requests by the clock until it is stopped. */
   load(options: LoadOptions): Load
   /** The version of each cluster, listener and route configuration that a proxy of that name is to have, as in `versions`. */
@@ -68,8 +82,8 @@ export interface Registration {
 }
 
 export interface AppOptions {
-  /** HTTP/1.1 where nothing is said. */
-  readonly protocol?: 'http2'
+  /** HTTP/1.1 where nothing is said; of TLS, it has a certificate for its name. */
+  readonly protocol?: 'http2' | 'https'
   readonly host?: string
   readonly port?: number
 }
@@ -190,6 +204,8 @@ export async function createBed(plane: DataPlane, source: MeshSource, protocol: 
       pool.destroy()
       return byApp
     },
+    tunnel,
+    appByServerName,
     load: startLoad,
     async served(name) {
       const found: Record<string, string> = {}
@@ -272,7 +288,7 @@ async function startApp(
       void finish()
     })
   }
-  const server = protocol === undefined ? createServer(listener) : createHttp2Server(asHttp2(listener))
+  const server = await serverOf(name, protocol, listener)
   // A connection that idles out while a proxy writes on it would be a failure that no case asked for.
   if ('keepAliveTimeout' in server) server.keepAliveTimeout = 0
   const sockets = new Set<Socket>()
@@ -306,11 +322,38 @@ async function startApp(
   }
 }
 
+async function serverOf(name: string, protocol: AppOptions['protocol'], listener: RequestListener) {
+  if (protocol === undefined) return createServer(listener)
+  if (protocol === 'http2') return createHttp2Server(asHttp2(listener))
+  const { certificate, key } = await (await createAuthority()).issue({ name })
+  return createSecureServer({ cert: certificate, key }, listener)
+}
+
 /** What a listener of HTTP/1 uses here is there in HTTP/2, too. */
 const asHttp2 = (listener: RequestListener) =>
   listener as unknown as (request: Http2ServerRequest, response: Http2ServerResponse) => void
 
 const patienceMs = 20_000
+
+async function tunnel(port: number, authority: string): Promise<number> {
+  const sent = httpRequest({ host: '127.0.0.1', port, method: 'CONNECT', path: authority }).end()
+  const [response, socket] = (await once(sent, 'connect')) as [IncomingMessage, Socket]
+  socket.destroy()
+  return response.statusCode ?? 0
+}
+
+function appByServerName(port: number, name: string): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ host: '127.0.0.1', port, servername: name, rejectUnauthorized: false })
+    socket.setTimeout(patienceMs, () => reject(new Error(`no answer in ${patienceMs} ms`)))
+    socket.once('secureConnect', () => {
+      const { subject } = socket.getPeerCertificate()
+      socket.destroy()
+      resolve(String(subject.CN))
+    })
+    socket.once('error', () => resolve(undefined))
+  })
+}
 
 function ask(
   port: number,

@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import { buildBootstrap } from '../../../src/cli/bootstrap-config.ts'
 import { atTestEnd } from '../../support/at-test-end.ts'
 import { startBackend } from '../../support/backend.ts'
+import { createAuthority } from '../../support/certificates.ts'
 import { runCommand } from '../../support/command.ts'
 import { rejections, startControlPlane } from '../../support/control-plane.ts'
 import { startEnvoy } from '../../support/envoy.ts'
@@ -20,6 +21,25 @@ const server = require('node:http').createServer((request, response) => {
   response.end(request.headers['x-forwarded-proto'] === undefined ? 'direct' : 'by the proxy')
 })
 server.listen(8080, '0.0.0.0', () => console.log('listening'))
+`
+
+/** A host outside, and one that speaks TLS: on the loopback of the network, under the only name that it knows. */
+const partner = `
+const { certificate, key } = JSON.parse(process.argv[1])
+require('node:http').createServer((request, response) => response.end('partner')).listen(9090, '127.0.0.1', () => {
+  const tls = require('node:tls').createServer({ cert: certificate, key }, (socket) => socket.end('partner by TLS'))
+  tls.on('tlsClientError', () => {}).listen(9443, '127.0.0.1', () => console.log('listening'))
+})
+`
+
+/** It asks an address for a name by TLS, and prints what comes back. */
+const askTls = `
+const [host, port, servername] = process.argv.slice(1)
+const socket = require('node:tls').connect({ host, port, servername, rejectUnauthorized: false })
+let heard = ''
+socket.on('data', (data) => { heard += data })
+socket.on('error', (error) => { heard ||= error.code })
+socket.on('close', () => console.log(heard === '' ? 'closed' : heard))
 `
 
 /** What a workload does: it asks an address for a host, and prints the answer. */
@@ -79,7 +99,7 @@ name: web
 nodes: {cluster: web}
 service: web
 inbound: {port: 15006, app: "127.0.0.1:8080"}
-outbound: {services: [cart, orders-db]}
+outbound: {services: [cart, orders-db], egress: {hosts: [localhost], ports: [9090, 9443]}}
 capture: iptables
 accessLog: {off: true}
 `,
@@ -91,6 +111,8 @@ accessLog: {off: true}
         binary: net.wrap(binary),
       })
       expect(await net.start(workload)).toBe('listening')
+      const certificate = await (await createAuthority()).issue({ name: 'partner' })
+      expect(await net.start(partner, JSON.stringify(certificate))).toBe('listening')
       expect(await asked(net.there, 8080)).toBe('direct')
 
       const capture = ['capture', '--sidecar', 'web', '--config', config, '--uid', '0']
@@ -106,6 +128,14 @@ accessLog: {off: true}
       // By its address; and what is no Service is closed.
       expect(await net.run(say, dbAddress, '5432', 'hello')).toBe('hello')
       expect(await net.run(say, strange, '9999', 'hello')).toMatch(/^(closed|ECONNRESET)$/)
+
+      // What may be reached outside goes by its name, wherever the workload takes it to be; on the ports that are said.
+      expect(await net.run(ask, strange, '9090', 'localhost:9090')).toBe('200 partner')
+      expect(await net.run(ask, strange, '8080', 'localhost:8080')).toBe('403 port not allowed')
+      expect(await net.run(ask, strange, '9090', 'evil.example:9090')).toBe('403 This host is not in the mesh.')
+      expect(await net.run(askTls, strange, '9443', 'localhost')).toBe('partner by TLS')
+      expect(await net.run(askTls, strange, '9443', 'evil.example')).toMatch(/^(closed|ECONNRESET)$/)
+      expect(await net.run(askTls, strange, '8443', 'localhost')).toMatch(/^(closed|ECONNRESET)$/)
 
       const before = net.rules()
       net.restore((await runCommand([...capture, '--refresh'])).out)

@@ -20,6 +20,7 @@ const features: readonly Feature[] = [
   'outliers',
   'dns',
   'sidecar',
+  'egress',
   'access log',
   'filters',
 ]

@@ -10,6 +10,7 @@ import { balancingCases } from './cases/balancing.ts'
 import { convergenceCases } from './cases/convergence.ts'
 import { defaultsCases } from './cases/defaults.ts'
 import { discoveryCases } from './cases/discovery.ts'
+import { egressCases } from './cases/egress.ts'
 import { extensionCases } from './cases/extension.ts'
 import { gatewayCases } from './cases/gateway.ts'
 import { grpcCases } from './cases/grpc.ts'
@@ -37,6 +38,8 @@ export type Feature =
   | 'outliers'
   | 'dns'
   | 'sidecar'
+  /** Hosts that it looks up when they are asked for. */
+  | 'egress'
   | 'access log'
   /** Filters of Envoy's own API. */
   | 'filters'
@@ -122,6 +125,7 @@ export const meshCases: readonly MeshCase[] = [
   ...balancingCases,
   ...protectionCases,
   ...gatewayCases,
+  ...egressCases,
   ...grpcCases,
   ...extensionCases,
   ...sidecarCases,

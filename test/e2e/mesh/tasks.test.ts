@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { describeWithEnvoy } from '../../support/needs.ts'
+import { eventually } from '../../support/poll.ts'
 import { stepsOf } from '../../support/task-page.ts'
 import { createBed, type MeshBed } from './bed.ts'
 import { stockEnvoy } from './stock-envoy.ts'
@@ -91,5 +92,31 @@ describeWithEnvoy('what docs/tasks tell people to do works on a stock Envoy', ()
     expect(reached()).toBe(2)
     expect((await mesh.ask(port, { host: 'shop.example', path: '/prices' })).status).toBe(500)
     expect(reached()).toBe(5)
+  })
+
+  test('let only these hosts out', async () => {
+    const mesh = await bed()
+    // An address of this machine stands for what `*.trusted.example` leads to.
+    const host = '127.0.0.2'
+    const { port: outside } = await mesh.app('partner', undefined, { host, port: await mesh.port('partner') })
+    const [files, ...others] = statesOf('let-only-these-hosts-out.md')
+    expect(others).toEqual([])
+    const changed = Object.entries(files ?? {}).map(([path, text]) => [
+      path.replaceAll(/\W/g, '-'),
+      text
+        .replaceAll('"*.trusted.example"', host)
+        .replaceAll(/\[(80, 443|443, 8443)\]/g, `[${outside}]`)
+        .replace('port: 3128', 'address: 127.0.0.1\n  port: ${out}')
+        .replace('outbound: {', 'outbound: {port: ${reports}, '),
+    ])
+    await mesh.write(Object.fromEntries(changed))
+    const out = await (await mesh.proxy('out')).port('out/http')
+    const reports = await (await mesh.proxy('reports')).port('reports/outbound')
+    for (const port of [out, reports]) {
+      const statusOf = async (name: string): Promise<number> => (await mesh.ask(port, { host: name })).status
+      await eventually(async () => expect(await statusOf(`${host}:${outside}`)).toBe(200), { timeoutMs: 20_000 })
+      expect(await statusOf('evil.example')).toBe(403)
+      expect(await statusOf('api.partner.example:8080')).toBe(403)
+    }
   })
 })

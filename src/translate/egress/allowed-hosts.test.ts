@@ -1,0 +1,63 @@
+import { expect, it } from 'vitest'
+import type { KindDocument } from '../../config/kinds/kind-document.ts'
+import { noPlaces } from '../../config/kinds/places.ts'
+import { allowedHosts } from './allowed-hosts.ts'
+
+const document: KindDocument = {
+  key: 'm',
+  origin: { name: 'm.yaml' },
+  form: { kind: 'Mesh', name: 'm' },
+  places: noPlaces,
+}
+
+it.each<[string, readonly (readonly [hosts: string[], ports?: number[]])[], readonly string[]]>([
+  ['a host has the ports of HTTP and TLS where none are said', [[['a']]], ['a on 80,443 by 0']],
+  [
+    'hosts of one list stand together',
+    [
+      [
+        ['a', '*.b'],
+        [8443, 80],
+      ],
+    ],
+    ['a *.b on 8443,80 by 0'],
+  ],
+  ['lists stand one after the other', [[['a']], [['b'], [1]]], ['a on 80,443 by 0', 'b on 1 by 1']],
+  [
+    'a host of two lists has the ports of both, once',
+    [
+      [['a']],
+      [
+        ['b', 'a'],
+        [443, 1],
+      ],
+    ],
+    ['a on 80,443,1 by 0', 'b on 443,1 by 1'],
+  ],
+  [
+    'a host has the ports of a pattern that it is of',
+    [
+      [['*.a'], [1]],
+      [['x.a', 'a'], [2]],
+    ],
+    ['*.a on 1 by 0', 'x.a on 1,2 by 1', 'a on 2 by 1'],
+  ],
+  [
+    'a pattern has those of a wider one, and not the other way round',
+    [
+      [['*'], [1]],
+      [['*.a'], [2]],
+    ],
+    ['* on 1 by 0', '*.a on 1,2 by 1'],
+  ],
+  ['nothing is nothing', [[[]]], []],
+])('%s', (_, said, expected) => {
+  const lists = said.map(([hosts, ports], index) => ({
+    egress: { hosts, ...(ports && { ports }) },
+    from: { document, path: String(index) },
+  }))
+  const shown = allowedHosts(lists).map(
+    ({ hosts, ports, from }) => `${hosts.join(' ')} on ${ports.join()} by ${from.path}`,
+  )
+  expect(shown).toEqual(expected)
+})
