@@ -403,6 +403,24 @@ describe('a connection manager', () => {
     expect(ask(oneHttp([to('a', { prefix: '/' })], manager), question).outcomes).toMatchObject([outcome])
   })
 
+  it('that changes headers says so, but for those of the proxies', () => {
+    const changing = (...keys: readonly string[]): object => {
+      const request_mutations = keys.map((key) => ({ append: { header: { key } } }))
+      return {
+        http_filters: [
+          { name: 'envoy.filters.http.header_mutation', typed_config: { mutations: { request_mutations } } },
+        ],
+      }
+    }
+    const notes = (manager: object): readonly string[] =>
+      ask(oneHttp([to('a', { prefix: '/' })], manager), get('http://x/')).notes
+    expect(notes(changing('x-envoy-expected-rq-timeout-ms'))).toEqual([])
+    const told = ['what envoy.filters.http.header_mutation may do before the routes is not looked at']
+    expect(notes(changing('x-group'))).toEqual(told)
+    expect(notes(changing('x-envoy-expected-rq-timeout-ms', 'x-group'))).toEqual(told)
+    expect(notes(changing())).toEqual(told)
+  })
+
   it('whose filters could answer first says so', () => {
     const filters = ['cors', 'jwt_authn', 'router'].map((name) => ({ name: `envoy.filters.http.${name}` }))
     expect(ask(oneHttp([to('a', { prefix: '/' })], { http_filters: filters }), get('http://x/')).notes).toEqual([

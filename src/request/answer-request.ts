@@ -4,6 +4,8 @@ import { clusterShare } from './cluster-endpoints.ts'
 import type {
   ConnectionManagerForm,
   FilterChainForm,
+  HeaderMutationForm,
+  HttpFilterForm,
   RouteConfigurationForm,
   RouteForm,
   TcpProxyForm,
@@ -147,11 +149,20 @@ const silentFilters: ReadonlySet<string> = new Set([
 ])
 
 function filterNotes({ http_filters: filters = [] }: ConnectionManagerForm): readonly string[] {
-  const others = filters.flatMap(({ name = '', disabled }) =>
-    disabled === true || silentFilters.has(name.replace(/^envoy\.filters\.http\./, '')) ? [] : [name],
-  )
+  const others = filters.flatMap((filter) => (isSilent(filter) ? [] : [filter.name ?? '']))
   return others.length === 0 ? [] : [`what ${others.join(', ')} may do before the routes is not looked at`]
 }
+
+function isSilent({ name = '', disabled, typed_config: config }: HttpFilterForm): boolean {
+  const short = name.replace(/^envoy\.filters\.http\./, '')
+  if (disabled === true || silentFilters.has(short)) return true
+  const mutations = config?.mutations?.request_mutations ?? []
+  return short === 'header_mutation' && mutations.length > 0 && mutations.every(isOfProxies)
+}
+
+/** A header by which proxies tell one another something, and by which nobody routes. */
+const isOfProxies = ({ remove, append }: HeaderMutationForm): boolean =>
+  /^x-(envoy|fairlead)-expected-rq-timeout-ms$/.test(remove ?? append?.header?.key ?? '')
 
 function answerOfRoutes(
   resources: ProxyResources,

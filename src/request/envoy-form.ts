@@ -44,7 +44,18 @@ export interface ConnectionManagerForm {
   readonly strip_matching_host_port?: boolean
   readonly strip_any_host_port?: boolean
   readonly generate_request_id?: boolean
-  readonly http_filters?: readonly { readonly name?: string; readonly disabled?: boolean }[]
+  readonly http_filters?: readonly HttpFilterForm[]
+}
+
+export interface HttpFilterForm {
+  readonly name?: string
+  readonly disabled?: boolean
+  readonly typed_config?: { readonly mutations?: { readonly request_mutations?: readonly HeaderMutationForm[] } }
+}
+
+export interface HeaderMutationForm {
+  readonly remove?: string
+  readonly append?: { readonly header?: { readonly key?: string } }
 }
 
 export interface TcpProxyForm {
