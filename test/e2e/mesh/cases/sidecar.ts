@@ -290,8 +290,8 @@ rules:
       expect(took[0]).toBeLessThan(350)
       await eventually(() => calls.length === 3)
       for (const { status } of calls) expect(status).toBe(504)
-      // Not the 15 s that its own route has.
-      expect(Math.min(...calls.map(({ tookMs }) => tookMs))).toBeLessThan(300)
+      // Of 200 ms that were left, and not the 15 s that its own route has; this process is kept busy by other cases.
+      expect(Math.min(...calls.map(({ tookMs }) => tookMs))).toBeLessThan(1_000)
       expect(prices.requests.map(({ headers }) => headers[budgetHeader])).toEqual(['200', '200', '200'])
     },
   },
