@@ -95,7 +95,8 @@ export function registerCommand(io: Io, finish: (exitCode: number) => void): Com
         if (!early.signal.aborted) {
           say(`draining for ${flags.drain}`)
           await held.set(registration.value('draining'))
-          await Promise.race([sleep(drainMs), ...(ended === undefined ? [] : [ended])])
+          // Its timer ends with COMMAND, or this process would live on for nothing.
+          await sleep(drainMs, undefined, { signal: early.signal }).catch(() => {})
         }
         child?.kill('SIGTERM')
         await ended
