@@ -68,6 +68,28 @@ describe('fairlead explain', () => {
     expect(out).not.toContain('a person has gone away by then')
   })
 
+  test('says of a document where else it has a say', async () => {
+    const config = shop({
+      'mesh.yaml': 'kind: Mesh\nname: shop\negress: [api.partner.example]\n',
+      'web.yaml': 'kind: Sidecar\nname: web\nnodes: {cluster: web}\ncapture: iptables\n',
+    })
+    const { out } = await explain('Mesh/mesh', config)
+    expect(out.split('\n').slice(1)).toEqual([
+      '  becomes nothing of its own that a proxy gets',
+      '  has a say in cluster mesh/egress',
+      '  has a say in listener web/outbound',
+      '  has a say in route mesh/outbound',
+      '',
+    ])
+    const { out: json } = await explain('Mesh/mesh', config, '--json')
+    expect(JSON.parse(json)).toMatchObject({
+      documents: [{ hasSayIn: expect.arrayContaining(['route mesh/outbound']) }],
+    })
+    expect((await explain('cluster/mesh/egress', config)).out).toMatch(/mesh\.yaml:3:9 egress\n/)
+    expect((await explain('Route/cart', shop())).out).toContain('  has a say in route edge/http\n')
+    expect((await explain('Service/cart', shop())).out).not.toContain('has a say')
+  })
+
   test('says the same to programs', async () => {
     const { out } = await explain('Service/cart', shop(), '--json')
     const { documents } = JSON.parse(out) as Json

@@ -156,8 +156,30 @@ function resourcesOf({ world, documents }: Shop, unit: Unit): Pick<Unit, 'select
   return world.generated.get(generatedKey(kind, kind === 'Mesh' ? 'mesh' : name)) ?? { selectors: [], resources: [] }
 }
 
+/** `cluster cart` */
+const labelOf = ({ typeUrl, name }: Pick<Resource, 'typeUrl' | 'name'>): string => `${wordOf(typeUrl)} ${name}`
+
+/** How many of those are listed. */
+const maxOthers = 8
+
+/** What others become and a document says something of, as the Mesh of what all sidecars share. */
+function othersOf(shop: Shop, unit: Unit): readonly string[] {
+  const { world, trees, documents } = shop
+  if (!documents.has(unit.key)) return []
+  const own = new Set(resourcesOf(shop, unit).resources.map(labelOf))
+  const labels = new Set([...world.generated.values()].flatMap(({ resources }) => resources.map(labelOf)))
+  return [...labels].filter((label) => !own.has(label) && saysSomething(trees.get(label), unit.key)).sort()
+}
+
+function saysSomething(tree: Tree | undefined, key: string): boolean {
+  if (tree === undefined) return false
+  if (tree.of?.key === key && tree.of.path !== '') return true
+  if (tree.kind === 'list') return tree.items.some((item) => saysSomething(item, key))
+  return tree.kind === 'map' && tree.entries.some(({ value }) => saysSomething(value, key))
+}
+
 function reasonsOf({ trees, documents }: Shop, resource: Resource): readonly Because[] {
-  const tree = trees.get(`${wordOf(resource.typeUrl)} ${resource.name}`)
+  const tree = trees.get(labelOf(resource))
   return tree === undefined || resource.isSensitive ? [] : becauseOf(tree, documents)
 }
 
@@ -186,6 +208,9 @@ function unitText(shop: Shop, unit: Unit, isFull: boolean): string {
   for (const { typeUrl, name } of resources) {
     lines.push(`  ${wordOf(typeUrl).padEnd(9)} ${name}  for ${nodesText(selectors)}`)
   }
+  const others = othersOf(shop, unit)
+  for (const label of others.slice(0, maxOthers)) lines.push(`  has a say in ${label}`)
+  if (others.length > maxOthers) lines.push(`  and in ${others.length - maxOthers} more`)
   const rows = resources.flatMap((resource) =>
     reasonsOf(shop, resource).map(({ field, value, place, path, why }) => [
       `  ${wordOf(resource.typeUrl)} ${resource.name}`,
@@ -215,6 +240,7 @@ function jsonOf(shop: Shop, { units, problems }: Explained): object {
         ...(document !== undefined && { kind: document.form.kind, name: document.form.name }),
         place: formatOrigin(unit.origin),
         nodes: selectors,
+        hasSayIn: othersOf(shop, unit),
         resources: resources.map((resource) => ({
           type: wordOf(resource.typeUrl),
           name: resource.name,
