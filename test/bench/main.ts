@@ -50,7 +50,7 @@ const plan = isQuick
       fleet: 5000,
       mesh: { services: 1000, sidecars: 2000 },
       meshChanges: 20,
-      sharedRouteChanges: 2,
+      sharedRouteChanges: 1,
     }
 
 /** Server CPU per client over the floor's, by number of clusters. */

@@ -50,8 +50,8 @@ of them, and 2,000 Sidecars, each for one proxy, once with five Services in \`ou
 clients in delta, one for each Sidecar, ask for what such an Envoy asks for.
 
 - *Snapshots from YAML*: in a process that has just started, until there is a snapshot for every sidecar.
-- *One endpoint change, one route change*: the document of a Service or a Route is written again; the median of 20 (of 2 for a
-  route that all share). It goes to the sidecars that call the Service, and CPU is that of the process for all of them.
+- *One endpoint change, one route change*: the document of a Service or a Route is written again; the median of 20 (one, where
+  all share their routes). It goes to the sidecars that call the Service, and CPU is that of the process for all of them.
 - *Against istiod's*: in place of the floor stands what Istio's page on performance and scalability gives for one istiod with
   1,000 services and 2,000 sidecars: 1.5 GB of memory and 1 vCPU. It does not say how often anything changes there; here ten
   endpoints move a second, and CPU is the process's over that time.
