@@ -6,7 +6,7 @@ import { at, type EnvoyJson, placeOf, within } from '../envoy-json.ts'
 import { secretReference } from '../secret/build-secret.ts'
 import { extension } from './extension.ts'
 import { ifSaid, type PolicyLayer, type PolicyLayers, type Said, said } from './policy-layers.ts'
-import { speaksHttp } from './protocol.ts'
+import { speaksHttp, speaksHttp2 } from './protocol.ts'
 
 type Spoken = Pick<ServiceForm, 'protocol'>
 
@@ -28,6 +28,8 @@ export function tlsSocket(form: Spoken, layers: PolicyLayers): EnvoyJson | undef
   const json = extension('envoy.transport_sockets.tls', message, {
     sni: ifSaid(said(layers, 'tls', 'sni')),
     common_tls_context: {
+      // Envoy's requests ask for it by themselves, its health checks do not.
+      alpn_protocols: speaksHttp2(form.protocol) ? ['h2'] : undefined,
       tls_certificate_sds_secret_configs: own && [at(own.from, secretReference(own.value))],
       ...(names === undefined
         ? { validation_context_sds_secret_config: byCa }

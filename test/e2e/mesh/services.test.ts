@@ -1,4 +1,4 @@
-import { createServer as createHttp2Server } from 'node:http2'
+import { createServer as createHttp2Server, createSecureServer as createSecureHttp2Server } from 'node:http2'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -147,6 +147,40 @@ describeWithEnvoy('a Service', () => {
       service('cart', [endpoint({ host: '127.0.0.1', port })], 'protocol: http2\nhealthCheck: {http: /}'),
     ])
     await eventually(async () => expect(await share(shop, 'cart', 5)).toEqual({ two: 5 }))
+  })
+
+  test('is spoken to in HTTP/2 by TLS, and asked so for its health', async () => {
+    const authority = await createAuthority()
+    const directory = tempDir()
+    writeAuthorities(directory, 'ca', [authority])
+    const { certificate, key } = await authority.issue({ name: 'cart', sans: ['cart.internal'] })
+    // It speaks it only with who asks for it by ALPN, as servers do.
+    const server = createSecureHttp2Server({ cert: certificate, key }, (_, response) => {
+      response.writeHead(200)
+      response.end('{"backend": "secure"}')
+    })
+    const sessions = new Set<{ destroy(): void }>()
+    server.on('session', (session) => sessions.add(session))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    atTestEnd(async () => {
+      for (const session of sessions) session.destroy()
+      await new Promise((resolve) => server.close(resolve))
+    })
+    const { port } = server.address() as AddressInfo
+    const shop = await startShop(
+      [
+        service(
+          'cart',
+          [endpoint({ host: '127.0.0.1', port })],
+          'protocol: http2\nhealthCheck: {http: /, interval: 100ms}\noutlierDetection: off\ntls: {ca: ca, sni: cart.internal}',
+        ),
+        `kind: Secret\nname: ca\nca: {file: ${join(directory, 'ca.pem')}}`,
+      ],
+      { allowFile: [directory] },
+    )
+    await shop.envoy.waitForStat('cluster.cart.health_check.success', (value) => value > 0)
+    await eventually(async () => expect(await share(shop, 'cart', 5)).toEqual({ secure: 5 }))
+    expect(await shop.envoy.stat('cluster.cart.health_check.failure')).toBe(0)
   })
 
   test('is called by TLS, shown a certificate, and believed only by its own', async () => {
