@@ -208,11 +208,36 @@ describe('two proxies that a node gets both', () => {
     [[{ cluster: 'y' }, { cluster: 'x' }], [{ cluster: 'x', id: 'n' }], ['conflict Sidecar-t.yaml:16 inbound[0].port']],
     [[{ cluster: 'x' }], [{ cluster: 'y' }], []],
     [[{ cluster: 'x', id: 'n' }], [{ cluster: 'x', id: 'm' }], []],
+    [[{ id: 'n' }], [{ id: 'm' }], []],
+    [[{ id: 'n' }], [{ id: 'n' }], ['conflict Sidecar-t.yaml:16 inbound[0].port']],
+    [[{ id: 'n-*' }], [{ cluster: 'x', id: 'n-1' }], ['conflict Sidecar-t.yaml:16 inbound[0].port']],
   ])('cannot listen on one address: %j and %j', (first, second, expected) => {
     const one = bed(a, b, beside('s', first, 'a'))
     expect(told(one.apply(beside('t', second, 'b'))).filter((line) => line.startsWith('conflict'))).toEqual(expected)
     expect(one.world.inForce.has('file:Sidecar-t.yaml')).toBe(expected.length === 0)
     expect(told(one.apply(beside('t', second, 'b', 15_007)))).toEqual([])
+  })
+})
+
+describe('two proxies that a node may get both', () => {
+  const [a, b] = [kindUnit(serviceForm('a')), kindUnit(serviceForm('b'))]
+
+  it.each<[NodeSelector, NodeSelector]>([
+    [{ cluster: 'x' }, { id: 'n' }],
+    [{ id: 'n-1' }, { cluster: 'x', id: 'n-*' }],
+    [{ id: 'n' }, { cluster: 'x*' }],
+  ])('are told of one address, and serve: %j and %j', (first, second) => {
+    const beside = (name: string, selector: NodeSelector, service: string): Unit =>
+      kindUnit({
+        ...sidecarForm(name, [], service, { outbound: { services: [] } }),
+        nodes: [selector],
+        inbound: [{ port: 15_006, app: { host: '127.0.0.1', port: 8080 }, service }],
+      })
+    for (const [one, other] of [[first, second] as const, [second, first] as const]) {
+      const both = bed(a, b, beside('s', one, 'a'))
+      expect(told(both.apply(beside('t', other, 'b')))).toEqual(['conflict Sidecar-t.yaml:16 inbound[0].port'])
+      expect(both.world.inForce.has('file:Sidecar-t.yaml')).toBe(true)
+    }
   })
 })
 

@@ -13,8 +13,10 @@ import { inboundName } from '../names.ts'
 interface Bound {
   readonly listener: string
   readonly addresses: readonly string[]
-  /** Among whom the others are: as many proxies as there are workloads bind the same address, each for itself. */
+  /** Where it is found: as many proxies as there are workloads bind the same address, each for itself. */
   readonly places: readonly string[]
+  /** Where those are found that may be on a node of its own. */
+  readonly near: readonly string[]
 }
 
 export interface AddressRules {
@@ -32,21 +34,20 @@ export function addressRules(
     name: 'bound',
     level: 6,
     compute(read, key) {
-      const places = placesOf(read.get(nodes, key))
+      const selectors = read.get(nodes, key)
+      const [places, near] = [allOf(selectors, placesOf), allOf(selectors, placesNear)]
       return read
         .get(proxy, key)
         .resources.flatMap((resource) =>
           resource.typeUrl === resourceTypes.listener.typeUrl
-            ? [{ listener: resource.name, addresses: listenerAddresses(resource), places }]
+            ? [{ listener: resource.name, addresses: listenerAddresses(resource), places, near }]
             : [],
         )
     },
     isSame: isDeepStrictEqual,
     facts: (listeners) =>
       listeners.flatMap(({ addresses, places }) =>
-        addresses.flatMap((address) =>
-          [...places, anyPlace].map((place) => ['bound by', `${address} ${place}`] as const),
-        ),
+        addresses.flatMap((address) => places.map((place) => ['bound by', `${address} ${place}`] as const)),
       ),
   }
 
@@ -55,10 +56,9 @@ export function addressRules(
     level: 7,
     compute(read, key) {
       const own = read.get(nodes, key)
-      return read.get(bound, key).flatMap(({ listener, addresses, places }) =>
+      return read.get(bound, key).flatMap(({ listener, addresses, near }) =>
         addresses.flatMap((address): readonly PlacedProblem[] => {
           // Of two the one that comes later by name is told.
-          const near = places.includes(everyPlace) ? [anyPlace] : [...places, everyPlace]
           const members = new Set(near.flatMap((place) => read.members('bound by', `${address} ${place}`)))
           const rivals = [...members].filter((other) => other < key).sort()
           const meetings = rivals.map((rival) => ({ rival, meeting: meetingOf(own, read.get(nodes, rival)) }))
@@ -73,15 +73,33 @@ export function addressRules(
   return { bound, addressConflicts }
 }
 
-/** Of who may be on any node, and under which everybody is found. */
-const [everyPlace, anyPlace] = ['every', 'any']
+/** Of who may be in any, and under which everybody is found. */
+const [every, any] = ['*', '?']
 
-/** By the cluster that a selector names: nodes of two clusters are two nodes. */
-function placesOf(selectors: readonly NodeSelector[]): readonly string[] {
-  const clusters = selectors.map(({ cluster }) =>
-    cluster === undefined || isPattern(cluster) ? everyPlace : `cluster ${cluster}`,
-  )
-  return [...new Set(clusters)].sort()
+const placeOf = (cluster: string, id: string): string => JSON.stringify([cluster, id])
+
+/** The cluster and the id that a selector names: nodes of two clusters are two nodes, and so are those of two ids. */
+function namesOf({ cluster, id }: NodeSelector): readonly [cluster: string, id: string] {
+  const nameOf = (text: string | undefined): string => (text === undefined || isPattern(text) ? every : `=${text}`)
+  return [nameOf(cluster), nameOf(id)]
+}
+
+function placesOf(selector: NodeSelector): readonly string[] {
+  const [cluster, id] = namesOf(selector)
+  return [cluster, any].flatMap((c) => [id, any].map((i) => placeOf(c, i)))
+}
+
+function placesNear(selector: NodeSelector): readonly string[] {
+  const besides = (name: string): readonly string[] => (name === every ? [any] : [name, every])
+  const [cluster, id] = namesOf(selector)
+  return besides(cluster).flatMap((c) => besides(id).map((i) => placeOf(c, i)))
+}
+
+function allOf(
+  selectors: readonly NodeSelector[],
+  places: (selector: NodeSelector) => readonly string[],
+): readonly string[] {
+  return [...new Set(selectors.flatMap(places))].sort()
 }
 
 /** Whether some node is of both. */
