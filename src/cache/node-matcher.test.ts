@@ -36,6 +36,33 @@ describe('NodeMatcher', () => {
     expect(found).toBeGreaterThan(500)
   })
 
+  test('tells apart the regions and Services of nodes that are otherwise alike', () => {
+    const selectors: readonly NodeSelector[] = [
+      { cluster: 'a' },
+      { cluster: 'a', region: 'eu' },
+      { notRegions: ['eu'] },
+      { metadata: { fairlead: { service: 'cart' } } },
+      { metadata: { fairlead: { service: 'cart' } }, region: 'eu' },
+      { metadata: { fairlead: { service: 'pay', more: 1 } } },
+      { metadata: { fairlead: { service: 7 } } },
+    ]
+    const matcher = new NodeMatcher(keyed(selectors))
+    let found = 0
+    for (const region of [undefined, 'eu', 'us']) {
+      for (const fairlead of [undefined, { service: 'cart' }, { service: 'pay', more: 1 }, { service: 7 }]) {
+        const node = nodeOfJson({
+          cluster: 'a',
+          metadata: fairlead === undefined ? {} : { fairlead },
+          ...(region !== undefined && { locality: { region } }),
+        })
+        const wanted = selectors.filter((selector) => matchesNode(selector, node)).map(selectorKey)
+        expect(matcher.keysOf(node)).toEqual(wanted.sort())
+        found += wanted.length
+      }
+    }
+    expect(found).toBe(34)
+  })
+
   test('a node costs its own selectors, not those of all other services', () => {
     const timeOf = (services: number): number => {
       const selectors = Array.from({ length: services }, (_, index): NodeSelector => ({ cluster: `service-${index}` }))

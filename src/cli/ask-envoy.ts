@@ -70,7 +70,12 @@ function selectorsOf(units: readonly Unit[]): readonly NodeSelector[] {
 /** A node that the selector matches: its patterns with something in place of each `*`. */
 function exampleNode(selector: NodeSelector): ReturnType<typeof nodeOfJson> {
   const fill = (pattern: string | undefined): string => (pattern ?? 'validate').replaceAll('*', 'validate')
-  return nodeOfJson({ id: fill(selector.id), cluster: fill(selector.cluster), metadata: selector.metadata ?? {} })
+  return nodeOfJson({
+    id: fill(selector.id),
+    cluster: fill(selector.cluster),
+    metadata: selector.metadata ?? {},
+    ...(selector.region !== undefined && { locality: { region: selector.region } }),
+  })
 }
 
 /** @returns what Envoy objects to, or undefined. */

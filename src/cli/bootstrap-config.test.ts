@@ -16,6 +16,23 @@ describe('the bootstrap', () => {
     })
   })
 
+  test('of a proxy in front of a Service has a cluster of its peers, which the server fills', () => {
+    expect(buildBootstrap({ ...plain, service: 'cart', locality: { zone: 'a' } })).toMatchObject({
+      node: {
+        metadata: { fairlead: { service: 'cart', static: { cluster: ['fairlead', 'fairlead-local'] } } },
+        locality: { zone: 'a' },
+      },
+      cluster_manager: { local_cluster_name: 'fairlead-local' },
+      static_resources: {
+        clusters: [
+          { name: 'fairlead' },
+          { name: 'fairlead-local', type: 'EDS', eds_cluster_config: { service_name: 'cart/local' } },
+        ],
+      },
+    })
+    expect(buildBootstrap(plain)).not.toHaveProperty('cluster_manager')
+  })
+
   test('keeps the static names that the given metadata lists', () => {
     const metadata = { env: 'prod', fairlead: { static: { cluster: ['otel', 'fairlead'], secret: ['own'] } } }
     expect(buildBootstrap({ ...plain, metadata })).toMatchObject({

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { ControlPlaneError } from '../errors.ts'
 import { bootstrapCluster } from '../resource/bootstrap-cluster.ts'
+import { peersName } from '../translate/names.ts'
 
 export interface BootstrapOptions {
   /** `node.id`: unique in the fleet. */
@@ -20,8 +21,17 @@ export interface BootstrapOptions {
   /** An IP address; 127.0.0.1 by default, for whoever reaches the admin port owns the proxy. */
   readonly adminAddress?: string
   readonly metadata?: Readonly<Record<string, unknown>>
-  readonly locality?: { readonly region: string; readonly zone?: string; readonly subZone?: string }
+  /** As the endpoints of its own Service say it: what is in the same one is preferred. */
+  readonly locality?: { readonly region?: string; readonly zone?: string; readonly subZone?: string }
+  /** The Service that the proxy is in front of: by its endpoints it knows its peers, and how their zones compare. */
+  readonly service?: string
 }
+
+/** The cluster of the proxies that are in front of the same Service. */
+const peersCluster = 'fairlead-local'
+
+/** Its endpoints are no reason to wait long: without them all but the preference for the own zone works. */
+const peersTimeout = '2s'
 
 /**
  * A stock Envoy's whole bootstrap, as Envoy's JSON: who it is, and where everything else comes from.
@@ -45,7 +55,13 @@ export function buildBootstrap(options: BootstrapOptions): object {
       cds_config: ads,
       lds_config: ads,
     },
-    static_resources: { clusters: [buildServerCluster(server, options)] },
+    ...(options.service !== undefined && { cluster_manager: { local_cluster_name: peersCluster } }),
+    static_resources: {
+      clusters: [
+        buildServerCluster(server, options),
+        ...(options.service === undefined ? [] : [buildPeersCluster(options.service)]),
+      ],
+    },
   }
 }
 
@@ -54,10 +70,10 @@ function buildNode(options: BootstrapOptions): object {
   return {
     id: options.id,
     cluster: options.cluster,
-    metadata: withStaticNames(options.metadata ?? {}),
+    metadata: withStaticNames(options),
     ...(locality && {
       locality: {
-        region: locality.region,
+        ...(locality.region !== undefined && { region: locality.region }),
         ...(locality.zone !== undefined && { zone: locality.zone }),
         ...(locality.subZone !== undefined && { sub_zone: locality.subZone }),
       },
@@ -68,13 +84,20 @@ function buildNode(options: BootstrapOptions): object {
 }
 
 /** The server learns by them which names the bootstrap holds. */
-function withStaticNames(metadata: Readonly<Record<string, unknown>>): object {
+function withStaticNames({ metadata = {}, service }: BootstrapOptions): object {
   const ours = asObject(metadata['fairlead'])
   const names = asObject(ours['static'])
   const clusters = Array.isArray(names['cluster']) ? (names['cluster'] as unknown[]) : []
   return {
     ...metadata,
-    fairlead: { ...ours, static: { ...names, cluster: [...new Set([...clusters, bootstrapCluster])] } },
+    fairlead: {
+      ...ours,
+      ...(service !== undefined && { service }),
+      static: {
+        ...names,
+        cluster: [...new Set([...clusters, bootstrapCluster, ...(service === undefined ? [] : [peersCluster])])],
+      },
+    },
   }
 }
 
@@ -111,6 +134,18 @@ function buildServerCluster(server: Server, options: BootstrapOptions): object {
       tcp_keepalive: { keepalive_probes: 3, keepalive_time: 30, keepalive_interval: 5 },
     },
     ...(tls && { transport_socket: tls }),
+  }
+}
+
+function buildPeersCluster(service: string): object {
+  return {
+    name: peersCluster,
+    type: 'EDS',
+    connect_timeout: '1s',
+    eds_cluster_config: {
+      service_name: peersName(service),
+      eds_config: { ads: {}, resource_api_version: 'V3', initial_fetch_timeout: peersTimeout },
+    },
   }
 }
 

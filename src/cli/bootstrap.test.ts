@@ -15,7 +15,8 @@ describe('fairlead bootstrap', () => {
   test('takes every flag', async () => {
     const flags = ['--server', 'cp.example:18000', '--delta', '--admin-port', '0', '--admin-address', '::1']
     const tls = ['--tls-ca', 'ca.pem', '--tls-cert', 'tls.crt', '--tls-key', 'tls.key']
-    const { code, out } = await runCommand([...who, ...flags, ...tls, '--metadata', '{"env": "prod"}'])
+    const where = ['--service', 'cart', '--region', 'eu', '--zone', 'a', '--sub-zone', 'rack-1']
+    const { code, out } = await runCommand([...who, ...flags, ...tls, ...where, '--metadata', '{"env": "prod"}'])
     expect(code).toBe(0)
     expect(JSON.parse(out)).toEqual(
       buildBootstrap({
@@ -29,8 +30,16 @@ describe('fairlead bootstrap', () => {
         tlsCert: 'tls.crt',
         tlsKey: 'tls.key',
         metadata: { env: 'prod' },
+        service: 'cart',
+        locality: { region: 'eu', zone: 'a', subZone: 'rack-1' },
       }),
     )
+  })
+
+  test('says as little of where the Envoy is as it is told', async () => {
+    const { out } = await runCommand([...who, '--zone', 'a'])
+    expect((JSON.parse(out) as { readonly node: object }).node).toMatchObject({ locality: { zone: 'a' } })
+    expect((JSON.parse(out) as { readonly node: { readonly locality: object } }).node.locality).toEqual({ zone: 'a' })
   })
 
   test.each<[readonly string[], RegExp]>([

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import { Command, Option } from 'commander'
 import { ControlPlaneError } from '../errors.ts'
-import { buildBootstrap } from './bootstrap-config.ts'
+import { type BootstrapOptions, buildBootstrap } from './bootstrap-config.ts'
 import { type Io, printJson } from './io.ts'
 import { option } from './option.ts'
 
@@ -16,6 +16,10 @@ interface Flags {
   readonly adminPort: string
   readonly adminAddress: string
   readonly metadata?: string
+  readonly service?: string
+  readonly region?: string
+  readonly zone?: string
+  readonly subZone?: string
 }
 
 const help = `
@@ -27,6 +31,11 @@ Documents say which Envoys they are for, by what is given here:
   nodes: {cluster: edge}
   nodes: {id: "edge-*"}
   nodes: {metadata: {env: prod}}      --metadata '{"env": "prod"}'
+
+Where it runs says which endpoints it calls first: those of its region, and of
+these the ones in its zone, if it knows the Service that it is in front of:
+  fairlead bootstrap --id cart-1 --cluster cart --service cart --zone a
+Say the same of it as its endpoint in that Service does.
 `
 
 export function bootstrapCommand(io: Io): Command {
@@ -46,6 +55,12 @@ export function bootstrapCommand(io: Io): Command {
     .addOption(option('--admin-port <PORT>', "Envoy's own admin port; 0 takes a free one", '9901'))
     .addOption(option('--admin-address <IP>', "Envoy's own admin address", '127.0.0.1'))
     .addOption(new Option('--metadata <JSON>', 'node.metadata'))
+    .addOption(
+      new Option('--service <NAME>', 'the Service that it is itself in front of: with it, zones are preferred'),
+    )
+    .addOption(new Option('--region <NAME>', 'node.locality.region: where it runs'))
+    .addOption(new Option('--zone <NAME>', 'node.locality.zone'))
+    .addOption(new Option('--sub-zone <NAME>', 'node.locality.sub_zone'))
     .addHelpText('after', help)
     .action((flags: Flags) => {
       check(flags)
@@ -62,9 +77,22 @@ export function bootstrapCommand(io: Io): Command {
           ...(flags.tlsCert !== undefined && { tlsCert: flags.tlsCert }),
           ...(flags.tlsKey !== undefined && { tlsKey: flags.tlsKey }),
           ...(flags.metadata !== undefined && { metadata: parseMetadata(flags.metadata) }),
+          ...(flags.service !== undefined && { service: flags.service }),
+          ...localityOf(flags),
         }),
       )
     })
+}
+
+function localityOf({ region, zone, subZone }: Flags): Pick<BootstrapOptions, 'locality'> {
+  if (region === undefined && zone === undefined && subZone === undefined) return {}
+  return {
+    locality: {
+      ...(region !== undefined && { region }),
+      ...(zone !== undefined && { zone }),
+      ...(subZone !== undefined && { subZone }),
+    },
+  }
 }
 
 /** In the words of the command line, what would otherwise be said by Envoy, or by the server's refusal. */

@@ -90,6 +90,36 @@ describe('fairlead explain', () => {
     expect((await explain('Service/cart', shop())).out).not.toContain('has a say')
   })
 
+  test('says which callers get which of what is not the same to all', async () => {
+    const regions = cart
+      .replace('[{', '[{region: eu, ')
+      .replace('}]', '}, {region: us, address: 10.0.0.12, port: 8080}]')
+    const config = shop({ 'cart.yaml': regions, 'edge.yaml': edge })
+    const { out } = await explain('Service/cart', config)
+    expect(out).toContain(`  cluster   cart  for nodes of cluster=edge
+  endpoint  cart  for nodes of cluster=edge,region=eu
+  endpoint  cart  for nodes of cluster=edge,region=us
+  endpoint  cart  for nodes of cluster=edge,region!=eu|us
+`)
+    const { documents } = JSON.parse((await explain('Service/cart', config, '--json')).out) as {
+      readonly documents: readonly {
+        readonly nodes: unknown
+        readonly resources: readonly { readonly nodes?: unknown }[]
+      }[]
+    }
+    expect(documents.map(({ nodes, resources }) => [nodes, resources.map((one) => one.nodes)])).toEqual([
+      [
+        [{ cluster: 'edge' }],
+        [
+          undefined,
+          [{ cluster: 'edge', region: 'eu' }],
+          [{ cluster: 'edge', region: 'us' }],
+          [{ cluster: 'edge', notRegions: ['eu', 'us'] }],
+        ],
+      ],
+    ])
+  })
+
   test('says the same to programs', async () => {
     const { out } = await explain('Service/cart', shop(), '--json')
     const { documents } = JSON.parse(out) as Json

@@ -5,7 +5,7 @@ import { type KindDocument, kindOf } from '../config/kinds/kind-document.ts'
 import { ControlPlaneError, formatOrigin, isError, type Problem } from '../errors.ts'
 import { bootstrapCluster } from '../resource/bootstrap-cluster.ts'
 import { type EnvoyApi, loadEnvoyApi } from '../resource/envoy-api.ts'
-import { generatedKey } from '../resource/generated-key.ts'
+import { generatedKey, ownerKey } from '../resource/generated-key.ts'
 import { messageToJson } from '../resource/json/codec.ts'
 import { nearestName } from '../resource/json/near-name.ts'
 import type { Resource } from '../resource/resource.ts'
@@ -148,12 +148,19 @@ function stands({ origin }: Problem, unit: Unit, { inForce }: ReadWorld): boolea
   return start === (unit.origin.line ?? 1)
 }
 
+/** A resource, and the nodes that it is for. */
+interface Served {
+  readonly selectors: Unit['selectors']
+  readonly resource: Resource
+}
+
 /** What a unit's document became: of a raw one, and of a resource, itself. */
-function resourcesOf({ world, documents }: Shop, unit: Unit): Pick<Unit, 'selectors' | 'resources'> {
+function resourcesOf({ world, documents }: Shop, unit: Unit): readonly Served[] {
   const document = documents.get(unit.key)
-  if (document === undefined) return unit
-  const { kind, name } = document.form
-  return world.generated.get(generatedKey(kind, kind === 'Mesh' ? 'mesh' : name)) ?? { selectors: [], resources: [] }
+  const { kind, name } = document?.form ?? {}
+  const key = kind && name && generatedKey(kind, kind === 'Mesh' ? 'mesh' : name)
+  const units = key ? [...world.generated.values()].filter((one) => ownerKey(one.key) === key) : [unit]
+  return units.flatMap(({ selectors, resources }) => resources.map((resource) => ({ selectors, resource })))
 }
 
 /** `cluster cart` */
@@ -166,7 +173,7 @@ const maxOthers = 8
 function othersOf(shop: Shop, unit: Unit): readonly string[] {
   const { world, trees, documents } = shop
   if (!documents.has(unit.key)) return []
-  const own = new Set(resourcesOf(shop, unit).resources.map(labelOf))
+  const own = new Set(resourcesOf(shop, unit).map(({ resource }) => labelOf(resource)))
   const labels = new Set([...world.generated.values()].flatMap(({ resources }) => resources.map(labelOf)))
   return [...labels].filter((label) => !own.has(label) && saysSomething(trees.get(label), unit.key)).sort()
 }
@@ -202,16 +209,20 @@ function textOf(shop: Shop, { units, problems }: Explained, isFull: boolean): st
 }
 
 function unitText(shop: Shop, unit: Unit, isFull: boolean): string {
-  const { selectors, resources } = resourcesOf(shop, unit)
+  const served = resourcesOf(shop, unit)
+  const resources = served.map(({ resource }) => resource)
   const lines = [`${titleOf(shop, unit)}  ${formatOrigin(unit.origin)}`]
   if (resources.length === 0) lines.push('  becomes nothing of its own that a proxy gets')
-  for (const { typeUrl, name } of resources) {
+  for (const { resource, selectors } of served) {
+    const { typeUrl, name } = resource
     lines.push(`  ${wordOf(typeUrl).padEnd(9)} ${name}  for ${nodesText(selectors)}`)
   }
   const others = othersOf(shop, unit)
   for (const label of others.slice(0, maxOthers)) lines.push(`  has a say in ${label}`)
   if (others.length > maxOthers) lines.push(`  and in ${others.length - maxOthers} more`)
-  const rows = resources.flatMap((resource) =>
+  // Of one name there are several where callers of other regions have another.
+  const named = new Map(resources.map((resource) => [labelOf(resource), resource]))
+  const rows = [...named.values()].flatMap((resource) =>
     reasonsOf(shop, resource).map(({ field, value, place, path, why }) => [
       `  ${wordOf(resource.typeUrl)} ${resource.name}`,
       field,
@@ -234,16 +245,18 @@ function yamlOf(api: EnvoyApi, { typeUrl, bytes }: Resource): string {
 function jsonOf(shop: Shop, { units, problems }: Explained): object {
   return {
     documents: units.map((unit) => {
-      const { selectors, resources } = resourcesOf(shop, unit)
+      const served = resourcesOf(shop, unit)
+      const { selectors: nodes = [] } = served[0] ?? {}
       const document = shop.documents.get(unit.key)
       return {
         ...(document !== undefined && { kind: document.form.kind, name: document.form.name }),
         place: formatOrigin(unit.origin),
-        nodes: selectors,
+        nodes,
         hasSayIn: othersOf(shop, unit),
-        resources: resources.map((resource) => ({
+        resources: served.map(({ resource, selectors }) => ({
           type: wordOf(resource.typeUrl),
           name: resource.name,
+          ...(selectors !== nodes && { nodes: selectors }),
           because: reasonsOf(shop, resource),
           resource: messageToJson(shop.api, resource.typeUrl, resource.bytes, { redact: true }),
         })),

@@ -22,6 +22,7 @@ interface Flags extends EtcdFlags {
   readonly address?: string
   readonly instance?: string
   readonly label?: readonly Pair[]
+  readonly region?: string
   readonly zone?: string
   readonly weight?: string
   readonly health?: string
@@ -59,7 +60,8 @@ export function registerCommand(io: Io, finish: (exitCode: number) => void): Com
     .addOption(new Option('--address <IP>', 'where proxies reach it; that of this machine unless given'))
     .addOption(new Option('--instance <ID>', 'what the instance is called; something random unless given'))
     .addOption(repeatablePair('--label <KEY=VALUE>', 'what versions select by'))
-    .addOption(new Option('--zone <ZONE>', 'where it is'))
+    .addOption(new Option('--region <REGION>', 'where it is'))
+    .addOption(new Option('--zone <ZONE>', 'where it is there'))
     .addOption(new Option('--weight <N>', 'its share of the requests, relative to the others'))
     .addOption(new Option('--health <URL|tcp>', 'what is asked whether it is well: a path of it, a URL, or `tcp`'))
     .addOption(option('--health-interval <DURATION>', 'how often that is asked', '5s'))
@@ -117,11 +119,13 @@ interface Registration {
 }
 
 /** @throws ControlPlaneError `usage` for what a server would refuse. */
-function registrationOf({ service, port, address = ownAddress(), instance, label, zone, weight }: Flags): Registration {
+function registrationOf(flags: Flags): Registration {
+  const { service, port, address = ownAddress(), instance, label, region, zone, weight } = flags
   const endpoint = {
     address,
     port: numberOf('--port', port),
     ...(label !== undefined && { labels: Object.fromEntries(label) }),
+    ...(region !== undefined && { region }),
     ...(zone !== undefined && { zone }),
     ...(weight !== undefined && { weight: numberOf('--weight', weight) }),
   }

@@ -79,6 +79,16 @@ describe('fairlead render --static', () => {
     expect(JSON.stringify(listeners)).toContain('"route_config":{"name":"edge/http"')
   })
 
+  test('prints what an Envoy of a region gets', async () => {
+    const second = shop.replace('[{address', '[{region: us, address: 10.0.0.12, port: 8080}, {region: eu, address')
+    const flags = ['--metadata', 'env=prod', '--region', 'eu']
+    const { node, static_resources: resources } = await rendered(file(second), ...flags)
+    expect(node).toMatchObject({ locality: { region: 'eu' } })
+    expect(resources.clusters).toMatchObject([
+      { load_assignment: { endpoints: [{ locality: { region: 'eu' } }, { locality: { region: 'us' }, priority: 1 }] } },
+    ])
+  })
+
   test('has nothing for an Envoy that no document is for', async () => {
     const { code, err } = await render(file(shop))
     expect([code, err]).toEqual([1, 'fairlead: no document is for an Envoy with node.cluster edge and node.id edge\n'])

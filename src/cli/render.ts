@@ -20,6 +20,7 @@ interface Flags {
   readonly node: string
   readonly id?: string
   readonly metadata?: readonly Pair[]
+  readonly region?: string
   readonly allowFile?: readonly string[]
   readonly inlineSecrets?: true
   readonly adminPort: string
@@ -45,6 +46,7 @@ export function renderCommand(io: Io, finish: (exitCode: number) => void): Comma
     .addOption(new Option('--node <CLUSTER>', 'the proxy, by its `node.cluster`').makeOptionMandatory())
     .addOption(new Option('--id <ID>', 'its `node.id`; that of the cluster unless given'))
     .addOption(repeatablePair('--metadata <KEY=VALUE>', 'of its `node.metadata`'))
+    .addOption(new Option('--region <NAME>', 'the region that it is in'))
     .addOption(repeatable('--config <PATH>', 'a directory or file of configuration').makeOptionMandatory())
     .addOption(allowFileOption())
     .addOption(
@@ -85,15 +87,21 @@ function check({ adminPort, adminAddress, node }: Flags): void {
 
 /** @throws ControlPlaneError `config` when there is nothing for the node, or what only a control plane can give. */
 function render(api: EnvoyApi, world: ReadWorld, flags: Flags): JsonObject {
-  const { node: cluster, id = cluster, metadata: pairs = [], adminAddress, adminPort } = flags
+  const { node: cluster, id = cluster, metadata: pairs = [], region, adminAddress, adminPort } = flags
   const metadata = Object.fromEntries(pairs)
-  const snapshot = world.snapshotFor(nodeOfJson({ id, cluster, metadata }))
+  const node = {
+    id,
+    cluster,
+    ...(pairs.length > 0 && { metadata }),
+    ...(region !== undefined && { locality: { region } }),
+  }
+  const snapshot = world.snapshotFor(nodeOfJson(node))
   const group = snapshot && groupOf(api, snapshot, world, flags)
   if (group === undefined || (group.listener.length === 0 && group.cluster.length === 0)) {
     throw new ControlPlaneError('config', `no document is for an Envoy with node.cluster ${cluster} and node.id ${id}`)
   }
   const { config, remaining } = buildSelfContained(group, {
-    node: { id, cluster, ...(pairs.length > 0 && { metadata }) },
+    node,
     admin: { address: { socket_address: { address: adminAddress, port_value: Number(adminPort) } } },
   })
   const [first] = remaining

@@ -86,8 +86,9 @@ function clusterRows({ action, clusters }: RequestOutcome): string[][] {
   })
 }
 
-function endpointText({ address, zone, health, priority }: EndpointAnswer): string {
+function endpointText({ address, region, zone, health, priority }: EndpointAnswer): string {
   const details = [
+    ...(region === undefined ? [] : [`region ${region}`]),
     ...(zone === undefined ? [] : [`zone ${zone}`]),
     ...(health === undefined ? [] : [health]),
     ...(priority === undefined ? [] : [`priority ${priority}`]),

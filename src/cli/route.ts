@@ -32,6 +32,7 @@ interface Flags {
   readonly node: string
   readonly id?: string
   readonly metadata?: readonly Pair[]
+  readonly region?: string
   readonly config?: readonly string[]
   readonly allowFile?: readonly string[]
   readonly server: string
@@ -51,6 +52,7 @@ export function routeCommand(io: Io, finish: (exitCode: number) => void): Comman
     .addOption(new Option('--node <CLUSTER>', 'the proxy, by its `node.cluster`').makeOptionMandatory())
     .addOption(new Option('--id <ID>', 'its `node.id`, where selectors ask for it'))
     .addOption(repeatablePair('--metadata <KEY=VALUE>', 'of its `node.metadata`'))
+    .addOption(new Option('--region <NAME>', 'the region that it is in'))
     .addOption(repeatable('--config <PATH>', 'a directory or file to read, in place of asking a server'))
     .addOption(allowFileOption())
     .addOption(serverOption())
@@ -109,8 +111,13 @@ function questionOf(request: readonly string[], { tcp, sni, header = [], at }: F
   }
 }
 
-function nodeOf({ node, id, metadata = [] }: Flags): Node {
-  return nodeOfJson({ id: id ?? node, cluster: node, metadata: Object.fromEntries(metadata) })
+function nodeOf({ node, id, metadata = [], region }: Flags): Node {
+  return nodeOfJson({
+    id: id ?? node,
+    cluster: node,
+    metadata: Object.fromEntries(metadata),
+    ...(region !== undefined && { locality: { region } }),
+  })
 }
 
 async function fromFiles(paths: readonly string[], flags: Flags, io: Io): Promise<Read> {

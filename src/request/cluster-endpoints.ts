@@ -41,9 +41,10 @@ function assigned(assignment: AssignmentForm | undefined): readonly EndpointAnsw
   return localities.flatMap(({ locality, priority = 0, lb_endpoints: endpoints = [] }) =>
     endpoints.map(({ endpoint, health_status: health }): EndpointAnswer => {
       const { address = '', port_value: port = 0 } = endpoint?.address?.socket_address ?? {}
-      const { zone } = locality ?? {}
+      const { region, zone } = locality ?? {}
       return {
         address: `${address.includes(':') ? `[${address}]` : address}:${port}`,
+        ...(region !== undefined && { region }),
         ...(zone !== undefined && { zone }),
         ...(health !== undefined && { health: health.toLowerCase() }),
         ...(priority > 0 && { priority }),

@@ -86,6 +86,7 @@ export interface ClusterShare {
 export interface EndpointAnswer {
   /** `10.0.0.11:8080` */
   readonly address: string
+  readonly region?: string
   readonly zone?: string
   /** In lower case; absent where nothing was said of it. */
   readonly health?: string

@@ -8,6 +8,10 @@ export interface NodeSelector {
   readonly id?: string
   /** A subset of the node's metadata. */
   readonly metadata?: Readonly<Record<string, unknown>>
+  /** The region that the node is in. Only of what is generated, as is the next one. */
+  readonly region?: string
+  /** Regions that the node is in none of; so is one that says no region. */
+  readonly notRegions?: readonly string[]
 }
 
 /** The canonical text of a selector: equal selectors have equal keys. `{}` selects every node. */
@@ -19,7 +23,9 @@ export function matchesNode(selector: NodeSelector, node: Node): boolean {
   return (
     (selector.cluster === undefined || matchesPattern(selector.cluster, node.cluster)) &&
     (selector.id === undefined || matchesPattern(selector.id, node.id)) &&
-    (selector.metadata === undefined || isSubset(selector.metadata, node.metadata))
+    (selector.metadata === undefined || isSubset(selector.metadata, node.metadata)) &&
+    (selector.region === undefined || selector.region === node.locality?.region) &&
+    selector.notRegions?.includes(node.locality?.region ?? '') !== true
   )
 }
 
@@ -36,8 +42,15 @@ export function impliesSelector(narrow: NodeSelector, wide: NodeSelector): boole
   return (
     impliesPattern(narrow.cluster, wide.cluster) &&
     impliesPattern(narrow.id, wide.id) &&
-    (wide.metadata === undefined || (narrow.metadata !== undefined && isSubset(wide.metadata, narrow.metadata)))
+    (wide.metadata === undefined || (narrow.metadata !== undefined && isSubset(wide.metadata, narrow.metadata))) &&
+    (wide.region === undefined || wide.region === narrow.region) &&
+    (wide.notRegions ?? []).every((region) => isOutside(narrow, region))
   )
+}
+
+/** No node that it matches is in the region, provably. */
+function isOutside({ region, notRegions }: NodeSelector, other: string): boolean {
+  return (region !== undefined && region !== other) || notRegions?.includes(other) === true
 }
 
 /** True only if no node can match both, provably. */
@@ -55,7 +68,9 @@ export function areDisjoint(a: NodeSelector, b: NodeSelector): boolean {
   return (
     arePatternsDisjoint(a.cluster, b.cluster) ||
     arePatternsDisjoint(a.id, b.id) ||
-    (a.metadata !== undefined && b.metadata !== undefined && contradict(a.metadata, b.metadata))
+    (a.metadata !== undefined && b.metadata !== undefined && contradict(a.metadata, b.metadata)) ||
+    (a.region !== undefined && isOutside(b, a.region)) ||
+    (b.region !== undefined && isOutside(a, b.region))
   )
 }
 

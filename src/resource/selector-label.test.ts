@@ -10,6 +10,8 @@ it.each<[NodeSelector, string]>([
     { metadata: { env: 'prod', at: { zone: 'z', rack: 3 } } },
     'metadata.env=prod,metadata.at.zone=z,metadata.at.rack=3',
   ],
+  [{ cluster: 'edge', region: 'eu' }, 'cluster=edge,region=eu'],
+  [{ notRegions: ['eu', 'us'] }, 'region!=eu|us'],
   [{ metadata: { tags: ['a', 'b'], on: true } }, 'metadata.tags=["a","b"],metadata.on=true'],
 ])('names %j for people: %s', (selector, label) => {
   expect(selectorLabel(selector)).toBe(label)

@@ -1,11 +1,13 @@
 import type { NodeSelector } from './node-selector.ts'
 
-/** A selector for people: `cluster=edge,metadata.env=prod`, or `every node`. */
+/** A selector for people: `cluster=edge,metadata.env=prod`, `cluster=edge,region!=eu|us`, or `every node`. */
 export function selectorLabel(selector: NodeSelector): string {
   const parts: string[] = []
   if (selector.cluster !== undefined) parts.push(`cluster=${selector.cluster}`)
   if (selector.id !== undefined) parts.push(`id=${selector.id}`)
   if (selector.metadata !== undefined) addParts('metadata', selector.metadata, parts)
+  if (selector.region !== undefined) parts.push(`region=${selector.region}`)
+  if (selector.notRegions !== undefined) parts.push(`region!=${selector.notRegions.join('|')}`)
   return parts.length === 0 ? 'every node' : parts.join(',')
 }
 

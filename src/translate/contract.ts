@@ -23,9 +23,16 @@ export interface GeneratedJson {
   readonly name: string
   readonly json: EnvoyJson
   readonly from: SourcePlace
+  /** Only for callers of this region; others have another of the same name. */
+  readonly callers?: CallerRegion
+  /** Not for who calls the Service, but for proxies that are in front of it themselves. */
+  readonly isForPeers?: true
   /** What the JSON is encoded, where that is known without it: taken where nothing changes or shows the JSON. */
   readonly encode?: () => Uint8Array
 }
+
+/** Callers by the region that they are in: of one, or of none of some. */
+export type CallerRegion = { readonly region: string } | { readonly notRegions: readonly string[] }
 
 /**
  * What others may know of a Service. Endpoints are not in it: a change of one leaves the facet as it is, and so nothing
@@ -45,6 +52,8 @@ export interface ServiceFacet {
   /** What of a request decides its endpoint, where a rule does not say; only of one that balances by it. */
   readonly hash: Hash | undefined
   readonly isDns: boolean
+  /** Some of its endpoints, or of those that may register, are only used when others fail. */
+  readonly hasPriorities: boolean
 }
 
 export interface ServiceFacets {
@@ -101,6 +110,8 @@ export interface ServiceInput {
   readonly service: KindDocument<ServiceForm>
   readonly instances: readonly InstanceForm[]
   readonly defaults: ServiceDefaults | undefined
+  /** The Mesh's order of regions, for Services without their own. */
+  readonly failover: readonly string[] | undefined
   readonly secrets: SecretFacets
   /** Some rule falls back to it, or from it: its clusters spill over host by host. */
   readonly isFallbackMember: boolean

@@ -39,7 +39,7 @@ export const serviceDefaults = {
   maxPendingRequests: { value: 1024, why: 'what waits longer than that is better refused' },
   maxRequests: { value: 1024, why: 'one service that hangs must not take all memory' },
   retryBudgetPercent: { value: 20, why: 'retries grow with the load, and never double it' },
-  retryBudgetMin: { value: 3, why: 'a quiet service can retry, too' },
+  retryBudgetMin: { value: 10, why: 'a quiet service can retry, too, when all hosts of a place die at once' },
   consecutive5xx: { value: 5, why: 'five failures in a row are no accident' },
   outlierIntervalMs: { value: 10_000, why: 'looked at often enough to matter, seldom enough to cost nothing' },
   ejectionTimeMs: { value: 30_000, why: 'a process restarts in that time' },
@@ -50,6 +50,10 @@ export const serviceDefaults = {
   healthJitterPercent: { value: 10, why: 'proxies that started together do not ask together' },
   unhealthyAfter: { value: 3, why: 'one lost packet takes no host out' },
   healthyAfter: { value: 2, why: 'one lucky answer brings no host back' },
+  updateMergeWindowMs: {
+    value: 50,
+    why: 'hosts of one place fail together; by itself, Envoy acts on all but the first up to a second later',
+  },
   dnsRefreshMs: { value: 5000, why: 'a name that moves is followed within seconds' },
 } as const
 

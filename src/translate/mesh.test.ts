@@ -10,6 +10,7 @@ import {
 import { createRandom, seedsOf } from '../../test/support/random.ts'
 import type { Egress } from '../config/kinds/common-form.ts'
 import type { NamedMatch, Rule } from '../config/kinds/route-form.ts'
+import type { ServiceForm } from '../config/kinds/service-form.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { type NodeSelector, selectorKey } from '../resource/node-selector.ts'
 import { buildResource, type Resource } from '../resource/resource.ts'
@@ -82,6 +83,15 @@ const names = ({ world }: Bed): string[] =>
     .sort()
 const told = ({ problems }: WorldStep): string[] =>
   problems.map(({ code, origin, path }) => `${code} ${origin.name}:${origin.line ?? 0} ${path}`)
+
+/** Its endpoints in these regions, in turn. */
+function inRegions(form: ServiceForm, regions: readonly (string | undefined)[], zone?: string): ServiceForm {
+  const endpoints = (form.endpoints ?? []).map((endpoint, index) => {
+    const region = regions[index % Math.max(1, regions.length)]
+    return { ...endpoint, ...(region !== undefined && { region }), ...(zone !== undefined && { zone }) }
+  })
+  return { ...form, endpoints }
+}
 
 const cart = kindUnit(serviceForm('cart', [1, 2], ['v1', 'v2']))
 const edge = kindUnit(gatewayForm('edge', ['edge']))
@@ -500,6 +510,96 @@ describe('a raw resource with the type and name of a generated one', () => {
   })
 })
 
+describe('a Service in several regions', () => {
+  const regional = kindUnit(inRegions(serviceForm('cart', [1, 2]), ['eu', 'us']))
+  const toAll = kindUnit(routeForm('shop', ['edge'], ['shop.example'], [['/', 'cart']]))
+  const unitsOf = ({ world }: Bed): Record<string, string> =>
+    Object.fromEntries(
+      [...world.generated.values()]
+        .filter(({ key }) => key.startsWith('+Service/'))
+        .map(({ key, selectors, resources }): [string, string] => [
+          key,
+          `${resources.map(({ typeUrl, name }) => `${wordOf(typeUrl)} ${name}`).join()} for ${selectors.map(selectorKey).join()}`,
+        ]),
+    )
+
+  it('has one cluster for all, and assignments for the callers of each region', () => {
+    expect(unitsOf(bed(regional, edge, toAll))).toEqual({
+      '+Service/cart': 'cluster cart for {"cluster":"edge"}',
+      '+Service/cart@eu': 'endpoint cart for {"cluster":"edge","region":"eu"}',
+      '+Service/cart@us': 'endpoint cart for {"cluster":"edge","region":"us"}',
+      '+Service/cart@': 'endpoint cart for {"cluster":"edge","notRegions":["eu","us"]}',
+    })
+  })
+
+  it('whose endpoints change has other assignments, and nothing else', () => {
+    const one = bed(regional, edge, toAll)
+    const step = one.apply(kindUnit(inRegions(serviceForm('cart', [1, 2, 3]), ['eu', 'us'])))
+    expect(step.generated.upserted.map(({ key }) => key)).toEqual([
+      '+Service/cart@eu',
+      '+Service/cart@us',
+      '+Service/cart@',
+    ])
+    expect(step.generated.removed).toEqual([])
+  })
+
+  it('follows the regions that there are, and is alike for all when there is one left', () => {
+    const one = bed(regional, edge, toAll)
+    const toAsia = one.apply(kindUnit(inRegions(serviceForm('cart', [1, 2]), ['eu', 'asia'])))
+    expect(toAsia.generated.removed).toEqual(['+Service/cart@us'])
+    expect(Object.keys(unitsOf(one))).toHaveLength(4)
+    const toOne = one.apply(kindUnit(inRegions(serviceForm('cart', [1, 2]), ['eu'])))
+    expect([...toOne.generated.removed].sort()).toEqual(['+Service/cart@', '+Service/cart@asia', '+Service/cart@eu'])
+    expect(unitsOf(one)).toEqual({ '+Service/cart': 'cluster cart,endpoint cart for {"cluster":"edge"}' })
+    const gone = bed(regional, edge, toAll).apply('file:Service-cart.yaml', 'file:Route-shop.yaml')
+    expect([...gone.generated.removed].sort()).toEqual([
+      '+Service/cart',
+      '+Service/cart@',
+      '+Service/cart@eu',
+      '+Service/cart@us',
+    ])
+  })
+
+  it('takes the order of the Mesh', () => {
+    const one = bed(regional, edge, toAll)
+    const step = one.apply(kindUnit({ kind: 'Mesh', name: 'shop', failover: ['us', 'eu'] }))
+    expect(step.generated.upserted.map(({ key }) => key)).toEqual(['+Service/cart@'])
+  })
+
+  it('is known by every form of its assignment, and is told once who else has it', () => {
+    const one = bed(regional, edge, toAll)
+    for (const { resources } of [...one.world.generated.values()].filter(({ key }) => key.startsWith('+Service/'))) {
+      for (const resource of resources) expect(one.mesh.originOf(resource)?.name).toBe('Service-cart.yaml')
+    }
+    const step = one.apply(raw('l', ['endpoint:cart'], [{ cluster: 'edge' }]))
+    expect(told(step)).toEqual(['duplicate Service-cart.yaml:1 ', 'duplicate l.yaml:1 '])
+    expect(told(one.apply('l', raw('m', ['endpoint:cart'], [{ cluster: 'core' }])))).toEqual([])
+  })
+
+  it('keeps what its regions had when a later version cannot translate it', () => {
+    const before = bed(regional, edge, toAll).world.generated
+    const form = { ...serviceForm('cart', [1, 2]), protocol: 'tcp' as const, tls: {} }
+    const mesh = createMesh(api, before.values())
+    const restored = [kindUnit(form), edge, toAll]
+    const world = createWorld({ staticNames: {}, allowPartial: false, restored, judge: (one) => mesh.try(one) })
+    const keys = [...world.generated.keys()].filter((key) => key.startsWith('+Service/'))
+    expect(keys.sort()).toEqual(['+Service/cart', '+Service/cart@', '+Service/cart@eu', '+Service/cart@us'])
+    for (const key of keys) expect(world.generated.get(key)).toBe(before.get(key))
+  })
+
+  it('with zones tells the proxies in front of it who their peers are, whoever calls it', () => {
+    const zoned = kindUnit(inRegions(serviceForm('cart', [1, 2]), ['eu', 'us'], 'a'))
+    const own = '{"metadata":{"fairlead":{"service":"cart"}}'
+    expect(unitsOf(bed(zoned))).toEqual({
+      '+Service/cart~local@eu': `endpoint cart/local for ${own},"region":"eu"}`,
+      '+Service/cart~local@us': `endpoint cart/local for ${own},"region":"us"}`,
+      '+Service/cart~local@': `endpoint cart/local for ${own},"notRegions":["eu","us"]}`,
+    })
+    const alike = kindUnit(inRegions(serviceForm('cart', [1, 2]), [], 'a'))
+    expect(unitsOf(bed(alike))).toEqual({ '+Service/cart~local': `endpoint cart/local for ${own}}` })
+  })
+})
+
 describe('restored documents', () => {
   it('are translated before their sources are read, and nothing is new when they are', () => {
     const mesh = createMesh(api)
@@ -573,7 +673,11 @@ function editor(seed: number): () => readonly (Unit | string)[] {
       case 0:
       case 1:
         return kindUnit({
-          ...serviceForm(service, [1, 2, 3].slice(below(4)), ['v1', 'v2'].slice(below(3))),
+          ...inRegions(
+            serviceForm(service, [1, 2, 3].slice(below(4)), ['v1', 'v2'].slice(below(3))),
+            pick([[], [], ['eu'], ['eu', 'us'], ['us', 'asia', undefined]]),
+            pick([undefined, 'a']),
+          ),
           ...pick([{}, { port: 80 }, { port: 80, hosts: ['a.example'] }, { port: 90, protocol: 'tcp' as const }]),
           ...pick([{}, {}, { address: '127.0.0.2' }]),
         })

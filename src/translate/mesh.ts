@@ -6,7 +6,7 @@ import { noPlaces } from '../config/kinds/places.ts'
 import { contentIn, type SecretContent } from '../config/kinds/secret-content.ts'
 import { formatOrigin, type Origin, type Problem } from '../errors.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
-import { generatedKey } from '../resource/generated-key.ts'
+import { generatedKey, ownerKey } from '../resource/generated-key.ts'
 import { keyOf } from '../resource/named.ts'
 import type { NodeSelector } from '../resource/node-selector.ts'
 import type { Resource } from '../resource/resource.ts'
@@ -21,6 +21,7 @@ import {
   type Built,
   type GeneratedClash,
   type GeneratedUnit,
+  isSameUnit,
   kindAndName,
   type MeshRules,
   meshRules,
@@ -107,9 +108,11 @@ class IncrementalMesh implements Mesh {
   /** Documents of kinds, by key. */
   readonly #documents = new Map<string, Held>()
   readonly #inForce = new Map<string, GeneratedUnit>()
-  /** The key of the unit that holds a resource, by the resource's. */
+  /** The units of one document, by the key that they have in common. */
+  readonly #published = new Map<string, readonly GeneratedUnit[]>()
+  /** The key of the units that hold a resource, by the resource's. */
   readonly #holders = new Map<string, string>()
-  readonly #last: ReadonlyMap<string, GeneratedUnit>
+  readonly #last: ReadonlyMap<string, readonly GeneratedUnit[]>
   /** What stands, by the rule and key of the cell that it was found in. */
   readonly #standing = new Map<string, readonly Told[]>()
   #problems: ReadonlyMap<string, readonly Problem[]> = new Map()
@@ -122,13 +125,13 @@ class IncrementalMesh implements Mesh {
       api,
       () => this.#index,
       onFailure,
-      (key) => this.#last.get(key),
+      (key) => this.#last.get(key) ?? [],
       onBuilt,
     )
-    this.#last = new Map(Array.from(last, (unit) => [unit.key, unit]))
+    this.#last = byOwner(last)
     // What no document has for itself is there always, and nothing as long as nobody takes part in it.
-    const { unit, clashes } = this.#rules
-    this.#cells.keep(unit, sharedOutboundKey)
+    const { units, clashes } = this.#rules
+    this.#cells.keep(units, sharedOutboundKey)
     this.#cells.keep(clashes, sharedOutboundKey)
     this.#cells.update()
     this.#cells.commit()
@@ -172,9 +175,11 @@ class IncrementalMesh implements Mesh {
 
   originOf({ typeUrl, name, version }: Pick<Resource, 'typeUrl' | 'name' | 'version'>): Origin | undefined {
     const holder = this.#holders.get(keyOf({ typeUrl, name }))
-    const unit = holder === undefined ? undefined : this.#inForce.get(holder)
-    const isInForce = unit?.resources.some((one) => one.version === version && one.name === name)
-    return isInForce === true && holder !== undefined ? this.#ownerOf(holder)?.origin : undefined
+    if (holder === undefined) return undefined
+    const isInForce = this.#published
+      .get(holder)
+      ?.some(({ resources }) => resources.some((one) => one.version === version && one.name === name))
+    return isInForce === true ? this.#ownerOf(holder)?.origin : undefined
   }
 
   nodesOf(touches: Touches): readonly NodeSelector[] {
@@ -306,29 +311,38 @@ class IncrementalMesh implements Mesh {
     const upserted: GeneratedUnit[] = []
     const removed: string[] = []
     for (const key of new Set(keys)) {
-      const before = this.#inForce.get(key)
-      const after = this.#unitOf(key)
-      if (before === after) continue
-      for (const resource of before?.resources ?? []) {
+      const before = this.#published.get(key) ?? []
+      const after = this.#unitsOf(key)
+      if (before === after || before.length + after.length === 0) continue
+      if (after.length === 0) this.#journal.delete(this.#published, key)
+      else this.#journal.set(this.#published, key, after)
+      for (const resource of before.flatMap(({ resources }) => resources)) {
         if (this.#holders.get(keyOf(resource)) === key) this.#journal.delete(this.#holders, keyOf(resource))
       }
-      if (after === undefined) {
-        this.#journal.delete(this.#inForce, key)
-        removed.push(key)
-        continue
+      for (const resource of after.flatMap(({ resources }) => resources)) {
+        this.#journal.set(this.#holders, keyOf(resource), key)
       }
-      for (const resource of after.resources) this.#journal.set(this.#holders, keyOf(resource), key)
-      this.#journal.set(this.#inForce, key, after)
-      upserted.push(after)
+      const kept = new Set(after.map((unit) => unit.key))
+      for (const unit of before) {
+        if (kept.has(unit.key)) continue
+        this.#journal.delete(this.#inForce, unit.key)
+        removed.push(unit.key)
+      }
+      for (const unit of after) {
+        const known = this.#inForce.get(unit.key)
+        if (known !== undefined && isSameUnit(unit, known) && isDeepStrictEqual(unit.origin, known.origin)) continue
+        this.#journal.set(this.#inForce, unit.key, unit)
+        upserted.push(unit)
+      }
     }
     return { upserted, removed }
   }
 
   /** What cannot be translated any more, by nobody's change, stays as it was last. */
-  #unitOf(key: string): GeneratedUnit | undefined {
+  #unitsOf(key: string): readonly GeneratedUnit[] {
     if (this.#builtOf(key)?.problems.some(({ severity }) => severity === 'error') === true)
-      return this.#inForce.get(key) ?? this.#last.get(key)
-    return this.#cells.value(this.#rules.unit, key)
+      return this.#published.get(key) ?? this.#last.get(key) ?? []
+    return this.#cells.value(this.#rules.units, key) ?? []
   }
 
   #builtOf(unitKey: string): Built | undefined {
@@ -370,12 +384,12 @@ class IncrementalMesh implements Mesh {
 /** The cells that are there because a document is. */
 function cellsOf(rules: MeshRules, { kind, name }: Held): readonly (readonly [Rule<unknown>, string])[] {
   const { service, serviceHosts, instance, route, fallbackMembers, meshRoute, proxy, gatewayName, sidecarKind } = rules
-  const { patch, patchTarget, attachment, bound, addressConflicts, unit, clashes } = rules
+  const { patch, patchTarget, attachment, bound, addressConflicts, units, clashes } = rules
   const key = generatedKey(kind, name)
   const cells: Partial<Record<Kind, readonly (readonly [{ readonly name: string }, string])[]>> = {
     Service: [
       [clashes, key],
-      [unit, key],
+      [units, key],
       [service, name],
       [serviceHosts, name],
     ],
@@ -388,7 +402,7 @@ function cellsOf(rules: MeshRules, { kind, name }: Held): readonly (readonly [Ru
     ],
     Gateway: [
       [clashes, key],
-      [unit, key],
+      [units, key],
       [proxy, `${kind}/${name}`],
       [gatewayName, name],
       [addressConflicts, `${kind}/${name}`],
@@ -396,7 +410,7 @@ function cellsOf(rules: MeshRules, { kind, name }: Held): readonly (readonly [Ru
     ],
     Sidecar: [
       [clashes, key],
-      [unit, key],
+      [units, key],
       [proxy, `${kind}/${name}`],
       [sidecarKind, name],
       [addressConflicts, `${kind}/${name}`],
@@ -404,12 +418,12 @@ function cellsOf(rules: MeshRules, { kind, name }: Held): readonly (readonly [Ru
     ],
     Mesh: [
       [clashes, key],
-      [unit, key],
+      [units, key],
       [proxy, `${kind}/${name}`],
     ],
     Secret: [
       [clashes, key],
-      [unit, key],
+      [units, key],
       [proxy, `${kind}/${name}`],
     ],
     Patch: [
@@ -422,9 +436,19 @@ function cellsOf(rules: MeshRules, { kind, name }: Held): readonly (readonly [Ru
 
 /** The units whose publication a cell has to do with. */
 function unitKeysOf({ rule, key }: Changed): readonly string[] {
-  if (rule.name === 'unit') return [key]
+  if (rule.name === 'units') return [key]
   if (rule.name === 'service') return [generatedKey('Service', key)]
   return rule.name === 'proxy' ? [generatedKey(...kindAndName(key))] : []
+}
+
+/** By the key that the units of one document have in common. */
+function byOwner(units: Iterable<GeneratedUnit>): ReadonlyMap<string, readonly GeneratedUnit[]> {
+  const found = new Map<string, GeneratedUnit[]>()
+  for (const unit of units) {
+    const key = ownerKey(unit.key)
+    found.set(key, [...(found.get(key) ?? []), unit])
+  }
+  return found
 }
 
 function chargeOf(problem: PlacedProblem): Charge {

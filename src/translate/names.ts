@@ -52,3 +52,8 @@ export function passthroughName(owner: string): string {
 export function egressName(owner: string): string {
   return `${owner}/egress`
 }
+
+/** The assignment by which a proxy of a Service knows its peers, and so how their zones compare: `cart/local`. */
+export function peersName(service: string): string {
+  return `${service}/local`
+}

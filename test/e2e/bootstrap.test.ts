@@ -14,6 +14,7 @@ const extras: readonly Partial<BootstrapOptions>[] = [
     locality: { region: 'eu', zone: 'eu-1', subZone: 'a' },
   },
   { adminAddress: '0.0.0.0', adminPort: 0 },
+  { service: 'cart', locality: { zone: 'a' } },
 ]
 const variants = servers.flatMap((server) =>
   [false, true].flatMap((delta) =>

@@ -71,6 +71,14 @@ function textOf({ units, problems }: Translated): string {
   )
 }
 
+/** The regions that something is different in, and one that nothing knows. */
+function regionsOf(units: readonly Unit[]): readonly string[] {
+  return [...new Set(['', ...units.flatMap(({ selectors }) => selectors.flatMap(({ region }) => region ?? []))])]
+}
+
+const isFor = ({ region = '', notRegions = [] }: Unit['selectors'][number], wanted: string): boolean =>
+  region === '' ? !notRegions.includes(wanted) : region === wanted
+
 describe('documents become what stands beside them', () => {
   test.each(files)('%s', (file) => {
     const golden = join(directory, file.replace(/\.yaml$/, '.golden.yaml'))
@@ -82,17 +90,21 @@ describe('documents become what stands beside them', () => {
 
 describeWithEnvoy('a stock Envoy takes', () => {
   test.each(files)('what %s becomes', (file) => {
-    const resources = resultOf(file).units.flatMap((unit) => unit.resources)
-    expect(resources.length).toBeGreaterThan(0)
-    const list = (word: keyof GroupResources): GroupResources['cluster'] =>
-      resources.filter(({ typeUrl }) => typeUrl === resourceTypes[word].typeUrl).map(jsonOf)
-    const group = {
-      cluster: list('cluster'),
-      endpoint: list('endpoint'),
-      listener: list('listener'),
-      route: list('route'),
-      secret: list('secret'),
+    const { units } = resultOf(file)
+    expect(units.length).toBeGreaterThan(0)
+    for (const region of regionsOf(units)) {
+      const own = units.filter(({ selectors }) => selectors.some((one) => isFor(one, region)))
+      const resources = own.flatMap((unit) => unit.resources)
+      const list = (word: keyof GroupResources): GroupResources['cluster'] =>
+        resources.filter(({ typeUrl }) => typeUrl === resourceTypes[word].typeUrl).map(jsonOf)
+      const group = {
+        cluster: list('cluster'),
+        endpoint: list('endpoint'),
+        listener: list('listener'),
+        route: list('route'),
+        secret: list('secret'),
+      }
+      expect(validateWithEnvoy(findEnvoy() as string, buildStaticConfig(group, [])), region).toBe('')
     }
-    expect(validateWithEnvoy(findEnvoy() as string, buildStaticConfig(group, []))).toBe('')
   })
 })

@@ -35,6 +35,7 @@ export function buildCluster({ name, form, from, layers, inline }: ClusterInput)
       healthy_panic_threshold: { value: or(said(layers, 'loadBalancing', 'panic'), defaults.panicPercent) },
       // New hosts, of which nothing is known yet, would count as unhealthy, and many of them mean panic.
       ignore_new_hosts_until_first_hc: checks && true,
+      update_merge_window: durationJson(defaults.updateMergeWindowMs.value),
     },
     health_checks: checks,
     // Who is deregistered is gone at once, whatever its health checks say.

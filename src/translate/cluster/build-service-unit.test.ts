@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
 import type { KindForm } from '../../config/kinds/kind-form.ts'
 import { noPlaces } from '../../config/kinds/places.ts'
-import type { ServiceForm, ServicePolicy } from '../../config/kinds/service-form.ts'
+import type { Endpoint, ServiceForm, ServicePolicy } from '../../config/kinds/service-form.ts'
 import { loadEnvoyApi } from '../../resource/envoy-api.ts'
 import { messageToJson } from '../../resource/json/codec.ts'
 import { buildGenerated, type PlacedProblem } from '../build-generated.ts'
@@ -26,12 +26,13 @@ function service(rest: Partial<ServiceForm> = {}): KindDocument<ServiceForm> {
 interface Given {
   readonly mesh?: ServicePolicy
   readonly isFallbackMember?: boolean
+  readonly failover?: readonly string[]
   readonly registered?: readonly { readonly address: string; readonly port: number; readonly weight?: number }[]
 }
 
 function build(
   form: Partial<ServiceForm>,
-  { mesh, isFallbackMember = false, registered = [] }: Given = {},
+  { mesh, isFallbackMember = false, failover, registered = [] }: Given = {},
 ): ServiceOutput {
   return buildServiceUnit({
     service: service(form),
@@ -47,6 +48,7 @@ function build(
     },
     secrets: { get: (name) => (name === 'nobody' ? undefined : { name, isCa: name === 'ca', dnsNames: [] }) },
     isFallbackMember,
+    failover,
   })
 }
 
@@ -117,9 +119,9 @@ describe('the layers of a policy', () => {
   })
 
   it.each<[string, ServicePolicy['circuitBreaker'], ServicePolicy['circuitBreaker'], object]>([
-    ['nobody', undefined, undefined, { budget: 20, min: 3 }],
+    ['nobody', undefined, undefined, { budget: 20, min: 10 }],
     ['the Service by number', { maxRetries: 4 }, { retryBudget: { percent: 50 } }, { retries: 4 }],
-    ['the Service by budget', { retryBudget: { percent: 50 } }, { maxRetries: 4 }, { budget: 50, min: 3 }],
+    ['the Service by budget', { retryBudget: { percent: 50 } }, { maxRetries: 4 }, { budget: 50, min: 10 }],
     ['the Mesh by number', {}, { maxRetries: 0 }, { retries: 0 }],
   ])('retries limited by %s', (_, own, mesh, expected) => {
     const { circuit_breakers: breakers } = json(
@@ -398,5 +400,159 @@ describe('an HTTP health check', () => {
     ],
   ])('that expects %j counts every other status as one failure of several', (written, expected, failing) => {
     expect(statuses(...written)).toEqual({ expected, failing })
+  })
+})
+
+describe('endpoints of several regions', () => {
+  const at = (region: string | undefined, port: number, rest: Partial<Endpoint> = {}): Endpoint => ({
+    address: '10.0.0.1',
+    port,
+    ...(region !== undefined && { region }),
+    ...rest,
+  })
+  const three = [at('eu', 1), at('us', 2), at('asia', 3)]
+
+  /** `<callers> <name>`: priorities, each with its ports. */
+  const priorities = (output: ServiceOutput, type: 'cluster' | 'endpoint' = 'endpoint'): Record<string, string> =>
+    Object.fromEntries(
+      output.resources
+        .filter((one) => one.type === type && one.isForPeers !== true)
+        .map((one): [string, string] => {
+          const { resource } = buildGenerated(api, one.type, one.json, one.from)
+          const found: Json = resource && messageToJson(api, resource.typeUrl, resource.bytes)
+          const { endpoints = [], policy } = type === 'endpoint' ? found : found.load_assignment
+          const levels: string[][] = []
+          for (const { priority = 0, lb_endpoints: members } of endpoints) {
+            levels[priority] = [
+              ...(levels[priority] ?? []),
+              ...members.map(({ endpoint }: Json) => String(endpoint.address.socket_address.port_value)),
+            ]
+          }
+          const factor = policy === undefined ? '' : ` ${policy.overprovisioning_factor}`
+          const who = one.callers === undefined ? 'all' : 'region' in one.callers ? one.callers.region : 'others'
+          return [`${who} ${one.name}`, levels.map((ports) => ports.sort().join('+')).join(' ') + factor]
+        }),
+    )
+
+  it('are nearest first to the callers of each, and alike to those of none', () => {
+    expect(priorities(build({ endpoints: three }))).toEqual({
+      'asia cart': '3 1 2',
+      'eu cart': '1 3 2',
+      'us cart': '2 3 1',
+      'others cart': '1+2+3',
+    })
+  })
+
+  it('follow in the order that the version, the Service or the Mesh says', () => {
+    const versions = [{ name: 'v1', labels: {}, policy: { loadBalancing: { failover: ['asia', 'us'] } } }]
+    const form = { endpoints: three, versions, loadBalancing: { failover: ['us'] } }
+    expect(priorities(build(form, { failover: ['asia'] }))).toMatchObject({
+      'eu cart': '1 2 3',
+      'eu cart/v1': '1 3 2',
+      'others cart': '2 3 1',
+      'others cart/v1': '3 2 1',
+    })
+    expect(priorities(build({ endpoints: three }, { failover: ['us', 'asia'] }))['eu cart']).toBe('1 2 3')
+    const mesh = { loadBalancing: { failover: ['us', 'asia'] } }
+    expect(priorities(build({ endpoints: three }, { mesh, failover: ['asia'] }))['eu cart']).toBe('1 2 3')
+  })
+
+  it('are the same to all where only one region is named, as they always were', () => {
+    expect(priorities(build({ endpoints: [at('eu', 1), at(undefined, 2)] }))).toEqual({ 'all cart': '1+2' })
+    expect(priorities(build({ dns: { host: 'a.example', port: 1 }, endpoints: [] }), 'cluster')).toEqual({
+      'all cart': '1',
+    })
+  })
+
+  it('stand behind what each says of its priority', () => {
+    const endpoints = [at('eu', 1, { priority: 1 }), at('us', 2), at('us', 3, { priority: 1 })]
+    expect(priorities(build({ endpoints }))).toEqual({ 'eu cart': '2 1 3', 'us cart': '2 3 1', 'others cart': '2 1+3' })
+  })
+
+  it('that are names stand in a cluster for each region', () => {
+    const endpoints = [at('eu', 1), { ...at('us', 2), address: 'cart.example' }]
+    const output = build({ endpoints, versions: [{ name: 'v1', labels: {} }] })
+    expect(priorities(output, 'cluster')).toEqual({
+      'eu cart': '1 2',
+      'us cart': '2 1',
+      'others cart': '1+2',
+      'eu cart/v1': '1 2',
+      'us cart/v1': '2 1',
+      'others cart/v1': '1+2',
+    })
+    expect(priorities(output)).toEqual({})
+  })
+
+  it('of a Service that falls back spill over as usual, and without a second region at once', () => {
+    const found = priorities(build({ endpoints: three }, { isFallbackMember: true }))
+    expect(found).toMatchObject({ 'eu cart': '1 3 2', 'others cart': '1+2+3 100000' })
+  })
+
+  it.each<[string, Partial<ServiceForm>, string[]]>([
+    ['that nobody is in', { loadBalancing: { failover: ['us', 'uk'] } }, ['loadBalancing.failover[1]']],
+    [
+      'that nobody of a version is in, told once',
+      {
+        loadBalancing: { failover: ['us', 'uk'] },
+        versions: [
+          { name: 'v1', labels: {}, policy: { loadBalancing: { slowStart: 1000 } } },
+          { name: 'v2', labels: {}, policy: { loadBalancing: { failover: ['es'] } } },
+        ],
+      },
+      ['loadBalancing.failover[1]', 'versions[1].loadBalancing.failover[0]'],
+    ],
+    ['that who registers may be in', { registry: { name: 'cart' }, loadBalancing: { failover: ['uk'] } }, []],
+  ])('an order with a region %s', (_, form, paths) => {
+    expect(told(build({ endpoints: three, ...form }))).toEqual(
+      paths.map((path) => `warning no-effect Service.yaml ${path}`),
+    )
+  })
+
+  it('are weighed by zone against those of their own priority', () => {
+    const endpoints = [at('eu', 1, { zone: 'a' }), at('eu', 2, { zone: 'b' }), at('us', 3, { zone: 'c' })]
+    const loadBalancing = { localityWeights: { a: 9, b: 1 } }
+    expect(told(build({ endpoints, loadBalancing }))).toEqual([])
+    expect(told(build({ endpoints: endpoints.slice(1), loadBalancing: { localityWeights: { c: 1 } } }))).toEqual([])
+    expect(told(build({ endpoints, loadBalancing: { localityWeights: { a: 9 } } }))).toEqual([
+      'warning no-effect Service.yaml loadBalancing.localityWeights',
+    ])
+  })
+})
+
+describe('the peers of a proxy', () => {
+  const zoned = (zone: string, rest: Partial<Endpoint> = {}): Endpoint => ({
+    address: '10.0.0.1',
+    port: 1,
+    zone,
+    ...rest,
+  })
+  const peers = (form: Partial<ServiceForm>): string[] =>
+    build(form).resources.flatMap(({ name, isForPeers, callers, json: made, type, from }) => {
+      if (isForPeers !== true) return []
+      const { resource } = buildGenerated(api, type, made, from)
+      const found: Json = resource && messageToJson(api, resource.typeUrl, resource.bytes)
+      const zones = (found.endpoints ?? []).map(
+        ({ locality, priority = 0, lb_endpoints: { length } }: Json) => `${priority} ${locality.zone} ${length}`,
+      )
+      return [`${name} ${JSON.stringify(callers ?? 'all')}: ${zones.join(', ')}`]
+    })
+
+  it('are told by zone, without priorities', () => {
+    expect(peers({ endpoints: [zoned('a', { priority: 5 }), zoned('a', { port: 2 }), zoned('b')] })).toEqual([
+      'cart/local "all": 0 a 2, 0 b 1',
+    ])
+  })
+
+  it('are those of its own region', () => {
+    expect(peers({ endpoints: [zoned('a', { region: 'eu' }), zoned('b', { region: 'us' })] })).toEqual([
+      'cart/local {"region":"eu"}: 0 a 1',
+      'cart/local {"region":"us"}: 0 b 1',
+      'cart/local {"notRegions":["eu","us"]}: 0 a 1, 0 b 1',
+    ])
+  })
+
+  it('are nobody where there are no zones, or names to resolve', () => {
+    expect(peers({})).toEqual([])
+    expect(peers({ endpoints: [zoned('a', { address: 'cart.example' })] })).toEqual([])
   })
 })

@@ -53,6 +53,7 @@ describe('an encoded assignment', () => {
           [
             {
               ...one,
+              region: 'eu',
               zone: 'a',
               subZone: 'b',
               labels: { b: 'x', a: '' },
@@ -96,6 +97,7 @@ describe('an encoded assignment', () => {
         const fields = {
           address: index % 2 === 0 ? `10.0.0.${index}` : `fd00::${index}`,
           port: 1 + random.below(65_535),
+          region: maybe(`region-${random.below(2)}`),
           zone: maybe(`zone-${random.below(3)}`),
           subZone: maybe(`rack-${random.below(3)}`),
           weight: maybe(random.below(3)),

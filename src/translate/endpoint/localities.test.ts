@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Endpoint } from '../../config/kinds/service-form.ts'
-import { forgottenZones, localitiesOf } from './localities.ts'
+import { forgottenZones, localitiesOf, placesOf } from './localities.ts'
 
 const endpoint = (port: number, rest: Partial<Endpoint> = {}): Endpoint => ({ address: '10.0.0.1', port, ...rest })
 
@@ -26,6 +26,36 @@ describe('localities', () => {
   it('have no gaps between their priorities, and none in words of more digits', () => {
     const priorities = [100, 7, 0, 7].map((priority, index) => endpoint(index, { priority }))
     expect(told(priorities)).toEqual(['0 /: 2', '1 /: 1,3', '2 /: 0'])
+  })
+
+  it('are apart by region, and by how far it is behind what an endpoint says of its priority', () => {
+    const endpoints = [
+      endpoint(1, { region: 'us', zone: 'a' }),
+      endpoint(2, { region: 'eu', zone: 'a' }),
+      endpoint(3, { region: 'eu', zone: 'a', priority: 1 }),
+      endpoint(4, { region: 'us', zone: 'a', priority: 1 }),
+    ]
+    const byRegion = (rankOf?: (one: Endpoint) => number): string[] =>
+      localitiesOf(endpoints, undefined, rankOf).map(
+        ({ priority, region, endpoints: members }) =>
+          `${priority} ${region}: ${members.map(({ port }) => port).join()}`,
+      )
+    expect(byRegion()).toEqual(['0 eu: 2', '0 us: 1', '1 eu: 3', '1 us: 4'])
+    expect(byRegion(({ region }) => (region === 'us' ? 0 : 7))).toEqual(['0 us: 1', '1 eu: 2', '2 us: 4', '3 eu: 3'])
+  })
+
+  it('have no more priorities than Envoy knows', () => {
+    const endpoints = Array.from({ length: 200 }, (_, index) => endpoint(index, { region: `r${index}` }))
+    const found = localitiesOf(endpoints, undefined, ({ port }) => port).map(({ priority }) => priority)
+    expect(Math.max(...found)).toBe(127)
+    expect(found.filter((priority) => priority < 127)).toHaveLength(127)
+  })
+
+  it('are places alone for who must not see priorities', () => {
+    const endpoints = [endpoint(1, { zone: 'a', priority: 3 }), endpoint(2, { zone: 'a' }), endpoint(3, { zone: 'b' })]
+    expect(
+      placesOf(endpoints).map(({ zone, priority, endpoints: { length } }) => `${priority} ${zone} ${length}`),
+    ).toEqual(['0 a 2', '0 b 1'])
   })
 
   it('leave out endpoints without weight, and with them a priority of nothing else', () => {

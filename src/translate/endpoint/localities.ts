@@ -1,32 +1,56 @@
 import type { Endpoint } from '../../config/kinds/service-form.ts'
 import type { AssignedLocality } from '../contract.ts'
+import type { RegionRank } from './region-order.ts'
+
+/** Envoy's priorities go so far. */
+const lastPriority = 127
 
 /**
- * Endpoints by priority and place, in an order that does not depend on theirs. One with the weight 0 is left out: told as
+ * Endpoints by priority and place, in an order that does not depend on theirs. What an endpoint says of its priority goes
+ * before how far its region is. One with the weight 0 is left out: told as
  * one that drains, it would count as unhealthy, and the balancing would end in panic.
  * @param weights zone to its share. One without gets nothing, but where none of them has one.
  */
 export function localitiesOf(
   endpoints: readonly Endpoint[],
   weights?: Readonly<Record<string, number>>,
+  rankOf: RegionRank = () => 0,
 ): readonly AssignedLocality[] {
-  const used = endpoints.filter(({ weight }) => weight !== 0)
-  const priorities = [...new Set(used.map(priorityOf))].sort((a, b) => a - b)
+  const used = endpoints.filter(isUsed)
+  const localities = grouped(used, levels(used, rankOf))
+  return weights === undefined ? localities : localities.map((one) => weighted(one, localities, weights))
+}
+
+/** By place alone, all of one priority. */
+export function placesOf(endpoints: readonly Endpoint[]): readonly AssignedLocality[] {
+  return grouped(endpoints.filter(isUsed), () => 0)
+}
+
+const isUsed = ({ weight }: Endpoint): boolean => weight !== 0
+
+function grouped(endpoints: readonly Endpoint[], levelOf: (endpoint: Endpoint) => number): readonly AssignedLocality[] {
   const groups = new Map<string, Group>()
-  for (const endpoint of used) {
-    const { zone = '', subZone = '' } = endpoint
-    const key = `${priorityOf(endpoint)}\0${zone}\0${subZone}`
+  for (const endpoint of endpoints) {
+    const { region = '', zone = '', subZone = '' } = endpoint
+    const priority = levelOf(endpoint)
+    const key = `${priority}\0${region}\0${zone}\0${subZone}`
     const group = groups.get(key)
     if (group !== undefined) {
       group.endpoints.push(endpoint)
       continue
     }
-    // Envoy takes no gaps between priorities.
-    const priority = priorities.indexOf(priorityOf(endpoint))
-    groups.set(key, { region: '', zone, subZone, priority, endpoints: [endpoint] })
+    groups.set(key, { region, zone, subZone, priority, endpoints: [endpoint] })
   }
-  const localities = [...groups.values()].sort(inOrder)
-  return weights === undefined ? localities : localities.map((one) => weighted(one, localities, weights))
+  return [...groups.values()].sort(inOrder)
+}
+
+/** From 0 without gaps, for Envoy takes none. */
+function levels(endpoints: readonly Endpoint[], rankOf: RegionRank): (endpoint: Endpoint) => number {
+  const steps = [...new Set(endpoints.map(rankOf))].sort((a, b) => a - b)
+  const stepOf = (endpoint: Endpoint): number => priorityOf(endpoint) * steps.length + steps.indexOf(rankOf(endpoint))
+  const used = [...new Set(endpoints.map(stepOf))].sort((a, b) => a - b)
+  const byStep = new Map(used.map((step, level) => [step, Math.min(level, lastPriority)]))
+  return (endpoint) => byStep.get(stepOf(endpoint)) ?? lastPriority
 }
 
 interface Group extends AssignedLocality {
@@ -34,7 +58,12 @@ interface Group extends AssignedLocality {
 }
 
 function inOrder(a: AssignedLocality, b: AssignedLocality): number {
-  return a.priority - b.priority || compared(a.zone, b.zone) || compared(a.subZone, b.subZone)
+  return (
+    a.priority - b.priority ||
+    compared(a.region, b.region) ||
+    compared(a.zone, b.zone) ||
+    compared(a.subZone, b.subZone)
+  )
 }
 
 const compared = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
@@ -63,8 +92,9 @@ const shareOf = (zone: string, weights: Readonly<Record<string, number>>): numbe
 export function forgottenZones(
   endpoints: readonly Endpoint[],
   weights: Readonly<Record<string, number>>,
+  rankOf?: RegionRank,
 ): readonly string[] {
-  const localities = localitiesOf(endpoints, weights)
+  const localities = localitiesOf(endpoints, weights, rankOf)
   const zones = localities.filter(({ weight }) => weight === undefined).map(({ zone }) => zone)
   return [...new Set(zones)].filter((zone) => !Object.hasOwn(weights, zone)).sort()
 }

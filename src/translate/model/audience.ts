@@ -1,5 +1,5 @@
 import { type NodeSelector, selectorKey } from '../../resource/node-selector.ts'
-import type { Audience } from '../contract.ts'
+import type { Audience, CallerRegion } from '../contract.ts'
 
 const everyNode: NodeSelector = {}
 
@@ -30,6 +30,24 @@ export function joinAudience(base: Audience | undefined, more: readonly NodeSele
   const keys = keysOf(base)
   const added = more.filter((selector) => !keys.has(keyOfSelector(selector)))
   return added.length === 0 ? base : audienceOf([...base.selectors, ...added])
+}
+
+/** By the list of all callers, and then the region. */
+const regional = new WeakMap<readonly NodeSelector[], Map<string, readonly NodeSelector[]>>()
+
+/** Of the callers that these select, those of a region; thousands of Services have the same callers and regions. */
+export function regionalAudience(all: readonly NodeSelector[], callers: CallerRegion): readonly NodeSelector[] {
+  const known = regional.get(all) ?? new Map<string, readonly NodeSelector[]>()
+  regional.set(all, known)
+  const key = 'region' in callers ? callers.region : `\0${callers.notRegions.join('\0')}`
+  const found = known.get(key) ?? all.map((selector) => ({ ...selector, ...callers }))
+  known.set(key, found)
+  return found
+}
+
+/** The proxies whose bootstrap says that they are in front of a Service (`fairlead bootstrap --service`). */
+export function peersOf(service: string): Audience {
+  return audienceOf([{ metadata: { fairlead: { service } } }]) as Audience
 }
 
 const keySets = new WeakMap<Audience, ReadonlySet<string>>()

@@ -7,7 +7,7 @@ import type { RouteForm } from '../../config/kinds/route-form.ts'
 import type { SecretContent } from '../../config/kinds/secret-content.ts'
 import type { Origin } from '../../errors.ts'
 import type { EnvoyApi } from '../../resource/envoy-api.ts'
-import { generatedKey } from '../../resource/generated-key.ts'
+import { generatedKey, peersKey, regionalKey } from '../../resource/generated-key.ts'
 import { nearestName } from '../../resource/json/near-name.ts'
 import { keyOf, type Named } from '../../resource/named.ts'
 import { areDisjoint, type NodeSelector } from '../../resource/node-selector.ts'
@@ -20,6 +20,7 @@ import type { Reads, Rule } from '../cells.ts'
 import { buildServiceUnit, facetOf } from '../cluster/build-service-unit.ts'
 import type {
   Audience,
+  CallerRegion,
   GatewayOutput,
   GeneratedJson,
   MeshLayer,
@@ -41,7 +42,7 @@ import { buildSecret, secretFacetOf } from '../secret/build-secret.ts'
 import { buildSidecar } from '../sidecar/build-sidecar.ts'
 import { ownPortProblems } from '../sidecar/own-ports.ts'
 import { type AddressRules, addressRules } from './address-rules.ts'
-import { audienceOf, joinAudience, selectorsOfNodes } from './audience.ts'
+import { audienceOf, joinAudience, peersOf, regionalAudience, selectorsOfNodes } from './audience.ts'
 import { type OutboundRules, outboundRules } from './outbound-rules.ts'
 
 /** A unit of the world, raw or of a kind, as far as translation looks at it. */
@@ -66,9 +67,19 @@ export interface GeneratedUnit {
   readonly resources: readonly Resource[]
 }
 
+/** Resources that others have made otherwise, or have not. */
+export interface BuiltPart {
+  readonly isForPeers: boolean
+  /** Undefined: of whatever region. */
+  readonly callers: CallerRegion | undefined
+  readonly resources: readonly Resource[]
+}
+
 /** What a builder gave, checked and encoded. */
 export interface Built {
   readonly resources: readonly Resource[]
+  /** What only some of its proxies get. */
+  readonly parts: readonly BuiltPart[]
   /** What the builder made, also where a rule of the API refuses it: `cluster cart`. */
   readonly made: readonly string[]
   /** By the resource's key: of which documents it is made. */
@@ -99,7 +110,8 @@ export interface MeshRules extends AddressRules {
   readonly patch: Rule<string | undefined>
   readonly patchTarget: Rule<readonly PlacedProblem[]>
   readonly attachment: Rule<readonly PlacedProblem[]>
-  readonly unit: Rule<GeneratedUnit | undefined>
+  /** Several where a document becomes something else for callers of other regions. */
+  readonly units: Rule<readonly GeneratedUnit[]>
   readonly clashes: Rule<readonly GeneratedClash[]>
 }
 
@@ -126,7 +138,7 @@ export function meshRules(
   api: EnvoyApi,
   indexOf: () => WorldIndex,
   onFailure: OnFailure,
-  lastOf: (unitKey: string) => GeneratedUnit | undefined,
+  lastOf: (unitKey: string) => readonly GeneratedUnit[],
   onBuilt: OnBuilt | undefined,
 ): MeshRules {
   const facet: Rule<ServiceFacet | undefined> = {
@@ -149,6 +161,13 @@ export function meshRules(
     },
     // Where that stands is looked up by the document's key when somebody is told.
     isSame: (a, b) => a?.from.document.key === b?.from.document.key && isDeepStrictEqual(a?.policy, b?.policy),
+  }
+
+  const failover: Rule<readonly string[] | undefined> = {
+    name: 'failover',
+    level: 0,
+    compute: (read) => documentIn(read, 'Mesh', 'mesh')?.form.failover,
+    isSame: isDeepStrictEqual,
   }
 
   const meshLayer: Rule<MeshLayer> = {
@@ -196,6 +215,7 @@ export function meshRules(
           service: document,
           instances: names.flatMap((one) => documentIn(read, 'Instance', one)?.form ?? []),
           defaults: read.get(serviceDefaults, ''),
+          failover: read.get(failover, ''),
           secrets: { get: (wanted) => read.get(secretFacet, wanted) },
           isFallbackMember: read.members('fallback members', name).length > 0,
         })
@@ -306,7 +326,7 @@ export function meshRules(
     const content = read.input(secretContent, name) as SecretContent | undefined
     const { resource, problems } = buildSecret({ secret: document, content })
     if (resource !== undefined) return build(read, [resource], nothingNeeded, problems)
-    return { ...nothingBuilt, resources: lastOf(generatedKey('Secret', name))?.resources ?? [] }
+    return { ...nothingBuilt, resources: lastOf(generatedKey('Secret', name)).flatMap((unit) => unit.resources) }
   }
 
   /** The clusters that proxies share: where they send traces. */
@@ -447,20 +467,29 @@ export function meshRules(
     isSame: isDeepStrictEqual,
   }
 
-  const unit: Rule<GeneratedUnit | undefined> = {
-    name: 'unit',
+  const units: Rule<readonly GeneratedUnit[]> = {
+    name: 'units',
     level: 8,
     compute(read, key) {
       const [kind, name] = ownerOf(key)
       const owner = key === sharedOutboundKey ? read.get(outboundRule.anchor, '') : documentIn(read, kind, name)
       const origin = owner?.origin
       const isService = kind === 'Service'
-      const { resources } = isService ? read.get(service, name) : read.get(proxy, `${kind}/${name}`)
+      const { resources, parts } = isService ? read.get(service, name) : read.get(proxy, `${kind}/${name}`)
       const selectors = selectorsOf(read, kind, name)
-      if (origin === undefined || selectors === undefined || resources.length === 0) return undefined
-      return { key, origin, selectors, resources }
+      if (origin === undefined) return []
+      const units = parts.flatMap(({ isForPeers, callers, resources: own }): readonly GeneratedUnit[] => {
+        const all = isForPeers ? peersOf(name).selectors : selectors
+        if (all === undefined) return []
+        const common = isForPeers ? peersKey(key) : key
+        if (callers === undefined) return [{ key: common, origin, selectors: all, resources: own }]
+        const ownKey = regionalKey(common, 'region' in callers ? callers.region : '')
+        return [{ key: ownKey, origin, selectors: regionalAudience(all, callers), resources: own }]
+      })
+      if (selectors === undefined || resources.length === 0) return units
+      return [{ key, origin, selectors, resources }, ...units]
     },
-    isSame: isSameUnit,
+    isSame: (a, b) => a.length === b.length && a.every((one, index) => isSameUnit(one, b[index])),
   }
 
   function selectorsOf(read: Reads, kind: Kind, name: string): readonly NodeSelector[] | undefined {
@@ -475,8 +504,10 @@ export function meshRules(
     name: 'clashes',
     level: 9,
     compute(read, key) {
-      const generated = read.get(unit, key)
-      return generated === undefined ? [] : clashesOf(read, indexOf(), generated)
+      const found = read.get(units, key).flatMap((generated) => clashesOf(read, indexOf(), generated))
+      // One that is for all callers meets what those of each region have of the name.
+      const byRival = new Map(found.map((clash) => [`${clash.rivalKey}\0${keyOf(clash.resource)}`, clash]))
+      return [...byRival.values()]
     },
     isSame: (a, b) =>
       a.length === b.length &&
@@ -503,12 +534,16 @@ export function meshRules(
       const generated = buildFromTree(api, type, patched.tree, from)
       return { ...generated, problems: [...patched.problems, ...generated.problems] }
     })
+    const told = built.flatMap((one) => one.problems)
+    const { common, parts } = partsOf(jsons, built)
     return {
-      resources: built.flatMap(({ resource }) => resource ?? []),
-      made: jsons.map(({ type, name }) => `${type} ${name}`),
-      documents: new Map(built.flatMap((one) => (one.resource ? [[keyOf(one.resource), one.documents]] : []))),
+      resources: common,
+      parts,
+      made: [...new Set(jsons.map(({ type, name }) => `${type} ${name}`))],
+      documents: documentsByKey(built),
       needs,
-      problems: [...problems, ...built.flatMap((one) => one.problems)],
+      // What is wrong with one is wrong with what others get of it.
+      problems: [...problems, ...(parts.length === 0 ? told : distinct(told))],
     }
   }
 
@@ -528,7 +563,7 @@ export function meshRules(
     patch,
     patchTarget,
     attachment,
-    unit,
+    units,
     clashes,
   }
 }
@@ -539,7 +574,7 @@ function withFallbacks({ resources, fallbacks }: GatewayOutput): readonly Genera
   return [...resources, ...[...named.values()].map(buildFallbackCluster)]
 }
 
-/** The kind and name of the document that a unit was generated from. */
+/** The kind and name of the document that units were generated from. */
 export function ownerOf(key: string): [kind: Kind, name: string] {
   return kindAndName(key.slice(1))
 }
@@ -550,7 +585,50 @@ export function kindAndName(key: string): [kind: Kind, name: string] {
   return [key.slice(0, slash) as Kind, key.slice(slash + 1)]
 }
 
-const nothingBuilt: Built = { resources: [], made: [], documents: new Map(), needs: nothingNeeded, problems: [] }
+const nothingBuilt: Built = {
+  resources: [],
+  parts: [],
+  made: [],
+  documents: new Map(),
+  needs: nothingNeeded,
+  problems: [],
+}
+
+/** What was built, by whom it is for. */
+function partsOf(
+  jsons: readonly GeneratedJson[],
+  built: readonly Generated[],
+): { readonly common: readonly Resource[]; readonly parts: readonly BuiltPart[] } {
+  const common: Resource[] = []
+  const parts: (BuiltPart & { readonly resources: Resource[] })[] = []
+  for (const [index, { callers, isForPeers = false }] of jsons.entries()) {
+    const resource = built[index]?.resource
+    if (resource === undefined) continue
+    if (callers === undefined && !isForPeers) {
+      common.push(resource)
+      continue
+    }
+    const part = parts.find((one) => one.callers === callers && one.isForPeers === isForPeers)
+    if (part === undefined) parts.push({ isForPeers, callers, resources: [resource] })
+    else part.resources.push(resource)
+  }
+  return { common, parts }
+}
+
+/** Of which documents each resource is made, in whatever form for whatever callers. */
+function documentsByKey(built: readonly Generated[]): Built['documents'] {
+  const byKey = new Map<string, ReadonlySet<string>>()
+  for (const { resource, documents } of built) {
+    if (resource === undefined) continue
+    const others = byKey.get(keyOf(resource))
+    byKey.set(keyOf(resource), others === undefined ? documents : new Set([...others, ...documents]))
+  }
+  return byKey
+}
+
+function distinct(problems: readonly PlacedProblem[]): readonly PlacedProblem[] {
+  return problems.filter((one, index) => problems.findIndex((other) => isDeepStrictEqual(one, other)) === index)
+}
 
 function documentIn<K extends Kind>(read: Reads, kind: K, name: string): KindDocument<FormOf<K>> | undefined {
   return read.input(kind, name) as KindDocument<FormOf<K>> | undefined
@@ -655,6 +733,7 @@ function unattached(
 function isSameBuilt(a: Built, b: Built): boolean {
   return (
     haveSameVersions(a.resources, b.resources) &&
+    areSameParts(a.parts, b.parts) &&
     isDeepStrictEqual(a.made, b.made) &&
     isDeepStrictEqual(a.needs, b.needs) &&
     isDeepStrictEqual(a.problems, b.problems) &&
@@ -662,8 +741,25 @@ function isSameBuilt(a: Built, b: Built): boolean {
   )
 }
 
-function isSameUnit(a: GeneratedUnit | undefined, b: GeneratedUnit | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b
+function areSameParts(a: readonly BuiltPart[], b: readonly BuiltPart[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ isForPeers, callers, resources }, index) => {
+      const other = b[index]
+      return (
+        other !== undefined &&
+        other.isForPeers === isForPeers &&
+        isDeepStrictEqual(callers, other.callers) &&
+        haveSameVersions(resources, other.resources)
+      )
+    })
+  )
+}
+
+/** Another object that says the same. */
+export function isSameUnit(a: GeneratedUnit, b: GeneratedUnit | undefined): boolean {
+  if (a === b || b === undefined) return a === b
+  if (a.key !== b.key) return false
   return haveSameVersions(a.resources, b.resources) && isDeepStrictEqual(a.selectors, b.selectors)
 }
 

@@ -25,15 +25,16 @@ export function forwardJson(rule: Rule, services: ServiceFacets, defaults: Route
   const weighted = all.filter(({ backend }) => backend.weight !== 0)
   if (weighted.length === 0) return { action: undefined, fallbacks: [] }
   const { arms, fallbacks } = withFallback(weighted, rule.fallback, from)
+  const hasPriorities = weighted.some(({ backend }) => services.get(backend.service)?.hasPriorities === true)
   return {
     action: {
       ...destination(arms, rule),
       ...timeouts(rule, services, defaults, from),
       // Without one the virtual host's is taken.
       retry_policy:
-        rule.retry === undefined && !isGrpc(rule, services)
+        rule.retry === undefined && !isGrpc(rule, services) && !hasPriorities
           ? undefined
-          : at(within(from, 'retry'), retryJson(rule.retry, defaults.retry, isGrpc(rule, services))),
+          : at(within(from, 'retry'), retryJson(rule.retry, defaults.retry, isGrpc(rule, services), hasPriorities)),
       request_mirror_policies: mirrors(rule, from),
       priority: rule.priority === 'high' ? 'HIGH' : undefined,
       upgrade_configs: takesSockets(rule) ? undefined : [{ upgrade_type: 'websocket', enabled: false }],

@@ -19,8 +19,14 @@ const grpcWords: readonly string[] = [
  * Envoy's RetryPolicy.
  * @param own of the rule
  * @param inherited what the caller's side and the Mesh say
+ * @param hasPriorities of what is called, some endpoints are there for when others fail
  */
-export function retryJson(own: Retry | undefined, inherited: Retry | undefined, isGrpc: boolean): EnvoyJson {
+export function retryJson(
+  own: Retry | undefined,
+  inherited: Retry | undefined,
+  isGrpc: boolean,
+  hasPriorities = false,
+): EnvoyJson {
   const retry = { ...inherited, ...own }
   const attempts = retry.attempts ?? defaults.retryAttempts.value
   // Every call of gRPC is a POST, and only its author knows which may be made twice.
@@ -39,6 +45,7 @@ export function retryJson(own: Retry | undefined, inherited: Retry | undefined, 
     retriable_status_codes: statuses.length > 0 ? statuses : undefined,
     ...only,
     ...((retry.otherHosts ?? true) && otherHosts),
+    retry_priority: hasPriorities && (retry.otherHosts ?? true) ? otherPriorities(attempts) : undefined,
     retry_back_off: {
       base_interval: durationJson(base ?? defaults.backOffMs.value),
       max_interval: durationJson(max ?? 10 * (base ?? defaults.backOffMs.value)),
@@ -64,3 +71,17 @@ const otherHosts = {
   ],
   host_selection_retry_max_attempts: '5',
 } as const
+
+/**
+ * A region that has just died is still believed to live, and all of its hosts fail alike. One other host there is tried, for
+ * it is most often a host that failed; the last attempt goes where none was.
+ */
+function otherPriorities(attempts: number): EnvoyJson {
+  return {
+    name: 'envoy.retry_priorities.previous_priorities',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig',
+      update_frequency: Math.min(attempts, 2),
+    },
+  }
+}

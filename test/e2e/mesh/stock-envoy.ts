@@ -19,6 +19,8 @@ const features: readonly Feature[] = [
   'limits',
   'outliers',
   'dns',
+  'regions',
+  'zones',
   'sidecar',
   'egress',
   'access log',

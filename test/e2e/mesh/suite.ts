@@ -12,6 +12,7 @@ import { defaultsCases } from './cases/defaults.ts'
 import { discoveryCases } from './cases/discovery.ts'
 import { egressCases } from './cases/egress.ts'
 import { extensionCases } from './cases/extension.ts'
+import { failoverCases } from './cases/failover.ts'
 import { gatewayCases } from './cases/gateway.ts'
 import { grpcCases } from './cases/grpc.ts'
 import { protectionCases } from './cases/protection.ts'
@@ -37,6 +38,8 @@ export type Feature =
   | 'limits'
   | 'outliers'
   | 'dns'
+  | 'regions'
+  | 'zones'
   | 'sidecar'
   /** Hosts that it looks up when they are asked for. */
   | 'egress'
@@ -49,7 +52,9 @@ export interface ProxyNode {
   readonly id: string
   readonly cluster: string
   readonly metadata?: Readonly<Record<string, unknown>>
-  readonly locality?: { readonly region: string; readonly zone?: string; readonly subZone?: string }
+  readonly locality?: { readonly region?: string; readonly zone?: string; readonly subZone?: string }
+  /** The Service that it is in front of, by which it knows its peers. */
+  readonly service?: string
 }
 
 export interface DataPlane {
@@ -124,6 +129,7 @@ export const meshCases: readonly MeshCase[] = [
   ...retryCases,
   ...balancingCases,
   ...protectionCases,
+  ...failoverCases,
   ...gatewayCases,
   ...egressCases,
   ...grpcCases,

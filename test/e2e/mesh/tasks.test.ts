@@ -19,7 +19,12 @@ function statesOf(page: string): readonly Readonly<Record<string, string>>[] {
 
 /** Where the page has addresses of a network, there are apps of this machine, and a free port for its gateway. */
 function here(files: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const apps: Readonly<Record<string, string>> = { '10.0.0.11': 'one', '10.0.0.12': 'two' }
+  const apps: Readonly<Record<string, string>> = {
+    '10.0.0.11': 'one',
+    '10.0.0.12': 'two',
+    '10.0.0.13': 'three',
+    '10.0.0.14': 'four',
+  }
   return Object.fromEntries(
     Object.entries(files).map(([path, text]) => [
       path.replaceAll(/\W/g, '-'),
@@ -118,5 +123,32 @@ describeWithEnvoy('what docs/tasks tell people to do works on a stock Envoy', ()
       expect(await statusOf('evil.example')).toBe(403)
       expect(await statusOf('api.partner.example:8080')).toBe(403)
     }
+  })
+
+  test('fail over between zones', async () => {
+    const mesh = await bed()
+    const [one, two, , four] = await Promise.all(['one', 'two', 'three', 'four'].map((name) => mesh.app(name)))
+    await mesh.write(here(statesOf('fail-over-between-zones.md')[0] ?? {}))
+    const proxy = await mesh.proxy('edge', { service: 'edge', locality: { region: 'eu', zone: 'eu-1' } })
+    const port = await proxy.port('edge/http')
+    const expectAll = async (app: string): Promise<void> => {
+      const send = (): Promise<unknown> => mesh.send(port, 50, { host: 'shop.example' })
+      await eventually(async () => expect(await send()).toEqual({ [app]: 50 }), { timeoutMs: 20_000 })
+    }
+    await expectAll('one')
+    await one?.close()
+    // Half of the region is there, and takes 1.4 times its share: 140 of 200. Five standard deviations are 32.
+    await eventually(
+      async () => {
+        const { two: near = 0, four: far = 0 } = await mesh.send(port, 200, { host: 'shop.example' })
+        expect(near + far).toBe(200)
+        expect(Math.abs(near - 140)).toBeLessThan(32)
+      },
+      { timeoutMs: 20_000 },
+    )
+    await two?.close()
+    await expectAll('four')
+    await four?.close()
+    await expectAll('three')
   })
 })
