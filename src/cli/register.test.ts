@@ -33,6 +33,7 @@ describe('fairlead register', () => {
     [having('--port', 'x'), /--port x is not a number/],
     [having('--instance', 'a_b'), /--instance: This is no name/],
     [having('--label', 'x'), /Write KEY=VALUE/],
+    [having('--region', ''), /--region: /],
     [having('--weight', '-1'), /--weight -1 is not a number/],
     [having('--ttl', '10'), /--ttl 10 cannot be used/],
     [having('--drain', 'soon'), /--drain soon cannot be used/],
