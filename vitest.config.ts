@@ -5,6 +5,9 @@ import { LongestFirst } from './test/support/longest-first.ts'
 /** `npm run test:long` sets it: more seeds, longer loads, every Envoy version. */
 const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
 
+/** One more than there are cores, for some tests wait for timers and processes. */
+const workers = Math.max(2, availableParallelism()) + 1
+
 const shared = {
   globalSetup: ['test/support/global-setup.ts'],
   setupFiles: ['test/support/file-end.ts'],
@@ -26,7 +29,7 @@ const config: ViteUserConfig = defineConfig({
           include: ['test/simulation/**/*.test.ts'],
           isolate: true,
           testTimeout: isLong ? 300_000 : 10_000,
-          maxWorkers: Math.max(2, availableParallelism()),
+          maxWorkers: workers,
         },
       },
       {
@@ -42,7 +45,7 @@ const config: ViteUserConfig = defineConfig({
           ],
           testTimeout: isLong ? 300_000 : 10_000,
           hookTimeout: 20_000,
-          maxWorkers: Math.max(2, availableParallelism()),
+          maxWorkers: workers,
         },
       },
       {
@@ -51,7 +54,7 @@ const config: ViteUserConfig = defineConfig({
           name: 'protocol',
           include: ['test/protocol/**/*.test.ts'],
           testTimeout: isLong ? 300_000 : 10_000,
-          maxWorkers: Math.max(2, availableParallelism()),
+          maxWorkers: workers,
         },
       },
       {
@@ -61,7 +64,7 @@ const config: ViteUserConfig = defineConfig({
           include: ['test/fuzz/**/*.test.ts'],
           testTimeout: isLong ? 600_000 : 60_000,
           hookTimeout: 60_000,
-          maxWorkers: Math.max(2, availableParallelism()),
+          maxWorkers: workers,
         },
       },
       {
@@ -71,9 +74,9 @@ const config: ViteUserConfig = defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: isLong ? 600_000 : 60_000,
           hookTimeout: 60_000,
-          // Every Envoy is a process of its own with load on it: three files at a time on any machine, and two tests of each.
-          // They wait for most of their time; two at a time take longer than the four minutes that a check may.
-          maxWorkers: 3,
+          // Every Envoy is a process of its own with load on it: four files at a time on any machine, and two tests of each.
+          // They wait for most of their time; fewer at a time take longer than the four minutes that a check may.
+          maxWorkers: 4,
           maxConcurrency: 2,
           sequence: { groupOrder: 1 },
         },
