@@ -151,4 +151,43 @@ describeWithEnvoy('what docs/tasks tell people to do works on a stock Envoy', ()
     await four?.close()
     await expectAll('three')
   })
+
+  test('take a service into the mesh, and let it go again', async () => {
+    const mesh = await bed()
+    const [cart] = await Promise.all([mesh.app('one'), mesh.app('two')])
+    const [before, into, back, ...others] = statesOf('migrate-a-service.md').map((files) => {
+      const own = Object.entries(files).map(([path, text]) => [
+        path,
+        text
+          .replace('address: 10.0.0.11, port: 15006', 'address: 127.0.0.1, port: ${inbound}')
+          .replace('{port: 15006, app: "127.0.0.1:8080"}', '{port: ${inbound}, app: "127.0.0.1:${one}"}')
+          .replace('port: 7001', 'port: ${payments}'),
+      ])
+      return here(Object.fromEntries(own))
+    })
+    expect(others).toEqual([])
+    await mesh.write(before ?? {})
+    const [edge, beside] = [await mesh.proxy('edge'), await mesh.proxy('cart')]
+    const [port, calls] = [await edge.port('edge/http'), await mesh.port('payments')]
+    await beside.port('cart/inbound')
+    const cameIn = async (): Promise<number> => await beside.count({ requestsBy: 'cart/inbound' })
+    await eventually(async () => expect(await mesh.send(port, 10, { host: 'shop.example' })).toEqual({ one: 10 }))
+    await eventually(async () => expect(await mesh.send(calls, 10, { host: 'payments' })).toEqual({ two: 10 }))
+    expect(await cameIn()).toBe(0)
+    const load = mesh.load({ port, host: 'shop.example' })
+    await load.next(30)
+    await mesh.write(into ?? {})
+    await eventually(async () => expect(await cameIn()).toBeGreaterThan(30), { timeoutMs: 20_000 })
+    await mesh.write(back ?? {})
+    await eventually(
+      async () => {
+        const known = await cameIn()
+        await load.next(30)
+        expect(await cameIn()).toBe(known)
+      },
+      { timeoutMs: 20_000 },
+    )
+    expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+    expect(cart?.requests.length).toBeGreaterThan(60)
+  })
 })
