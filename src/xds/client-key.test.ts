@@ -14,6 +14,7 @@ test.each([
   { id: 'n', cluster: 'cart', metadata: { a: 1 } },
   { id: 'n', cluster: 'edge', metadata: { a: 2 } },
   { id: 'n', cluster: 'edge', metadata: {} },
+  { id: 'n', cluster: 'edge', metadata: { a: 1 }, locality: { region: 'eu' } },
 ])('It is another one as %o', (node) => {
   expect(keyOf(node)).not.toBe(keyOf({ id: 'n', cluster: 'edge', metadata: { a: 1 } }))
 })

@@ -17,6 +17,11 @@ it.each<[string, readonly (string | undefined)[], readonly CallerRegion[] | unde
 const all = inRegions('eu', 'asia', undefined, 'us', 'eu')
 const elsewhere: CallerRegion = { notRegions: ['asia', 'eu', 'us'] }
 
+it('a caller in whose region these have no endpoint is one of nowhere', () => {
+  const endpoints = inRegions('eu', 'asia')
+  expect(endpoints.map(regionRank(endpoints, { region: 'us' }, undefined))).toEqual([0, 0])
+})
+
 it.each<[string, CallerRegion, readonly string[] | undefined, readonly number[]]>([
   ['its own first, then by name, and last what is nowhere', { region: 'eu' }, undefined, [0, 1, 3, 2, 0]],
   ['then as the order says', { region: 'eu' }, ['us', 'asia'], [0, 2, 3, 1, 0]],

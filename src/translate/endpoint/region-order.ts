@@ -23,9 +23,11 @@ export function regionRank(
   caller: CallerRegion,
   failover: readonly string[] | undefined,
 ): RegionRank {
-  if (failover === undefined && !('region' in caller)) return () => 0
-  const named = endpoints.flatMap(({ region }) => region ?? []).sort()
-  const order = [...new Set([...('region' in caller ? [caller.region] : []), ...(failover ?? []), ...named])]
+  const named = [...new Set(endpoints.flatMap(({ region }) => region ?? []))].sort()
+  // A version may have none where the Service has some.
+  const own = 'region' in caller && named.includes(caller.region) ? [caller.region] : []
+  if (failover === undefined && own.length === 0) return () => 0
+  const order = [...new Set([...own, ...(failover ?? []), ...named])]
   const ranks = new Map(order.map((region, rank) => [region, rank]))
   return ({ region }) => (region === undefined ? order.length : (ranks.get(region) ?? order.length))
 }
