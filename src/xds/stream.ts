@@ -204,6 +204,9 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     this.#telling = new Telling(this, node)
     // A thousand streams are told of a change one after another: each looks at it in its turn, in one go.
     this.#watch = this.deps.cache.watch(node, (snapshot, group) => {
+      const before = this.#news ?? this.#target
+      // At once, for a client of another replica may come with it before this one has its turn.
+      if (before !== undefined && this.#verdicts === undefined) this.deps.past?.note(group.key, before)
       this.#news = snapshot
       this.#newsGroup = group
       this.deps.fanOut.schedule(this)
@@ -240,7 +243,6 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
       rejections.follow(snapshot, this.deps.clock.now())
       return
     }
-    if (this.#target !== undefined) this.deps.past?.note(this.#group?.key ?? '', this.#target)
     this.#target = snapshot
   }
 
@@ -309,6 +311,7 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     const { memory, past, clock } = this.deps
     if (memory === undefined || this.#node === undefined || this.#typeOfService !== undefined) return
     const { protocol } = this
+    this.#takeNews()
     const now = clock.now()
     let left = memory.recall(this.#clientKey, protocol, stated, now)
     memory.enter(this.#clientKey, this)

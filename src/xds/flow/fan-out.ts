@@ -14,7 +14,7 @@ export interface Writer {
   releaseIfStalled(sinceMs: number): void
 }
 
-/** Most take some microseconds: the clock is not looked at after each. */
+/** Most pushes take some microseconds: the clock is not looked at after each. A first answer may take more. */
 const sendersPerLook = 4
 
 /** A socket that takes nothing for this long no longer counts against what the others may send. */
@@ -84,8 +84,9 @@ export class FanOut {
     this.#forget(sender)
   }
 
-  #forget(sender: Sender): void {
-    if (!this.#others.delete(sender)) this.#asked.delete(sender)
+  /** False for one that was asked: no sender is in both. */
+  #forget(sender: Sender): boolean {
+    return this.#others.delete(sender) || !this.#asked.delete(sender)
   }
 
   /** Counts bytes handed to a socket until `release`. */
@@ -127,9 +128,9 @@ export class FanOut {
     let done = 0
     for (const sender of this.#inTurn()) {
       if (this.isFull) break
-      this.#forget(sender)
+      const isAsked = !this.#forget(sender)
       sender.advance()
-      if (++done % sendersPerLook === 0 && clock.now() >= end) break
+      if ((isAsked || ++done % sendersPerLook === 0) && clock.now() >= end) break
     }
     this.#arm()
   }
