@@ -29,6 +29,8 @@ export function outboundByPorts(input: SidecarInput): readonly GeneratedJson[] {
       per_connection_buffer_limit_bytes: listenerDefaults.bufferBytes.value,
       ...(secure.length > 0 && {
         listener_filters: [listenerFilter('tls_inspector', 'tls_inspector.v3.TlsInspector')],
+        // A pool opens connections before it has anything to say: they are plain HTTP, as they would be without egress.
+        continue_on_listener_filters_timeout: true,
       }),
       filter_chains: [secure.length === 0 ? { filters: [filter] } : plainChain(filter), ...secure],
     }
