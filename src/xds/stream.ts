@@ -204,9 +204,9 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     this.#telling = new Telling(this, node)
     // A thousand streams are told of a change one after another: each looks at it in its turn, in one go.
     this.#watch = this.deps.cache.watch(node, (snapshot, group) => {
-      const before = this.#news ?? this.#target
+      const [before, its] = this.#news === undefined ? [this.#target, this.#group] : [this.#news, this.#newsGroup]
       // At once, for a client of another replica may come with it before this one has its turn.
-      if (before !== undefined && this.#verdicts === undefined) this.deps.past?.note(group.key, before)
+      if (before !== undefined && this.#verdicts === undefined) this.deps.past?.note(its?.key ?? '', before)
       this.#news = snapshot
       this.#newsGroup = group
       this.deps.fanOut.schedule(this)
