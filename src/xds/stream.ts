@@ -204,9 +204,7 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     this.#telling = new Telling(this, node)
     // A thousand streams are told of a change one after another: each looks at it in its turn, in one go.
     this.#watch = this.deps.cache.watch(node, (snapshot, group) => {
-      const [before, its] = this.#news === undefined ? [this.#target, this.#group] : [this.#news, this.#newsGroup]
-      // At once, for a client of another replica may come with it before this one has its turn.
-      if (before !== undefined && this.#verdicts === undefined) this.deps.past?.note(its?.key ?? '', before)
+      this.#notePast()
       this.#news = snapshot
       this.#newsGroup = group
       this.deps.fanOut.schedule(this)
@@ -221,6 +219,15 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     this.deps.onNode?.(node)
     this.deps.onEvent?.({ kind: 'node', streamId: this.id, node, group: label })
     return true
+  }
+
+  /** At once, for a client of another replica may come with what is the past now before this stream has its turn. */
+  #notePast(): void {
+    if (this.#verdicts !== undefined) return
+    const hasNews = this.#news !== undefined
+    const before = hasNews ? this.#news : this.#target
+    const group = hasNews ? this.#newsGroup : this.#group
+    if (before !== undefined) this.deps.past?.note(group?.key ?? '', before)
   }
 
   /** What the watch told since the stream last looked. */

@@ -67,11 +67,11 @@ export class FanOut {
 
   /** `isAsked`: before all pushes; even if it waits among them already, for it has been asked meanwhile. */
   schedule(sender: Sender, isAsked = false): void {
-    if (this.#asked.size > 0 && this.#asked.has(sender)) return
+    if (this.#asked.has(sender)) return
     if (isAsked) this.#others.delete(sender)
     const queue = isAsked ? this.#asked : this.#others
     queue.add(sender)
-    if (!this.#isDeferred) this.#arm()
+    this.#arm()
   }
 
   open(writer: Writer): void {
