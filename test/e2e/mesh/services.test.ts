@@ -1,4 +1,9 @@
-import { createServer as createHttp2Server, createSecureServer as createSecureHttp2Server } from 'node:http2'
+import {
+  createServer as createHttp2Server,
+  createSecureServer as createSecureHttp2Server,
+  type Http2SecureServer,
+  type Http2Server,
+} from 'node:http2'
 import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -77,6 +82,18 @@ async function turning(options: BackendOptions): Promise<{ readonly backend: Bac
 }
 
 /** How its endpoints are chosen, and protected, is in cases/. */
+/** Gives its port. It ends with the test, and its connections with it. */
+async function listenHttp2(server: Http2Server | Http2SecureServer): Promise<number> {
+  const sessions = new Set<{ destroy(): void }>()
+  server.on('session', (session: { destroy(): void }) => sessions.add(session))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  atTestEnd(async () => {
+    for (const session of sessions) session.destroy()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  return (server.address() as AddressInfo).port
+}
+
 describeWithEnvoy('a Service', () => {
   test('leaves out an endpoint that refuses connections, by the same number', async () => {
     const [good] = (await backends('good')) as [Backend]
@@ -135,14 +152,7 @@ describeWithEnvoy('a Service', () => {
       response.writeHead(200)
       response.end('{"backend": "two"}')
     })
-    const sessions = new Set<{ destroy(): void }>()
-    server.on('session', (session) => sessions.add(session))
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    atTestEnd(async () => {
-      for (const session of sessions) session.destroy()
-      await new Promise((resolve) => server.close(resolve))
-    })
-    const { port } = server.address() as AddressInfo
+    const port = await listenHttp2(server)
     const shop = await startShop([
       service('cart', [endpoint({ host: '127.0.0.1', port })], 'protocol: http2\nhealthCheck: {http: /}'),
     ])
@@ -159,14 +169,7 @@ describeWithEnvoy('a Service', () => {
       response.writeHead(200)
       response.end('{"backend": "secure"}')
     })
-    const sessions = new Set<{ destroy(): void }>()
-    server.on('session', (session) => sessions.add(session))
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    atTestEnd(async () => {
-      for (const session of sessions) session.destroy()
-      await new Promise((resolve) => server.close(resolve))
-    })
-    const { port } = server.address() as AddressInfo
+    const port = await listenHttp2(server)
     const shop = await startShop(
       [
         service(
