@@ -67,7 +67,8 @@ export class FanOut {
 
   /** `isAsked`: before all pushes; even if it waits among them already, for it has been asked meanwhile. */
   schedule(sender: Sender, isAsked = false): void {
-    if (this.#asked.has(sender)) return
+    // Of a thousand pushes none was asked for: a look-up less for each.
+    if (this.#asked.size > 0 && this.#asked.has(sender)) return
     if (isAsked) this.#others.delete(sender)
     const queue = isAsked ? this.#asked : this.#others
     queue.add(sender)
