@@ -27,6 +27,8 @@ export interface GeneratedJson {
   readonly callers?: CallerRegion
   /** Not for who calls the Service, but for proxies that are in front of it themselves. */
   readonly isForPeers?: true
+  /** Only for who names this version of the Service. */
+  readonly version?: string
   /** What the JSON is encoded, where that is known without it: taken where nothing changes or shows the JSON. */
   readonly encode?: () => Uint8Array
 }
@@ -91,9 +93,9 @@ export const httpFilters = ['cors', 'fault', 'buffer', 'compressor', 'dynamic-fo
 
 export type HttpFilterKind = (typeof httpFilters)[number]
 
-/** What a proxy must have for what was built to work: names of Services and Secrets, and of clusters of the Mesh. */
+/** What a proxy must have for what was built to work: names of clusters of Services, of Secrets, and of clusters of the Mesh. */
 export interface Needs {
-  readonly services: readonly string[]
+  readonly clusters: readonly string[]
   readonly secrets: readonly string[]
   readonly meshClusters: readonly MeshCluster[]
 }
@@ -148,8 +150,8 @@ export interface RouteConfigurationOutput {
   readonly json: EnvoyJson
   readonly filters: ReadonlySet<HttpFilterKind>
   readonly fallbacks: readonly FallbackCluster[]
-  /** Services that its routes name. */
-  readonly services: readonly string[]
+  /** Those of Services that its routes name. */
+  readonly clusters: readonly string[]
   readonly problems: readonly PlacedProblem[]
 }
 
@@ -266,7 +268,8 @@ export interface OutboundEgress {
 export interface OutboundOutput {
   readonly resources: readonly GeneratedJson[]
   readonly filters: ReadonlySet<HttpFilterKind>
-  readonly services: readonly string[]
+  /** Those of Services that it calls. */
+  readonly clusters: readonly string[]
   readonly problems: readonly PlacedProblem[]
 }
 

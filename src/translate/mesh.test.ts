@@ -9,7 +9,8 @@ import {
 } from '../../test/support/kind-unit.ts'
 import { createRandom, seedsOf } from '../../test/support/random.ts'
 import type { Egress } from '../config/kinds/common-form.ts'
-import type { NamedMatch, Rule } from '../config/kinds/route-form.ts'
+import type { GatewayListener } from '../config/kinds/gateway-form.ts'
+import type { NamedMatch, RouteForm, Rule } from '../config/kinds/route-form.ts'
 import type { ServiceForm } from '../config/kinds/service-form.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { type NodeSelector, selectorKey } from '../resource/node-selector.ts'
@@ -96,11 +97,24 @@ function inRegions(form: ServiceForm, regions: readonly (string | undefined)[], 
 const cart = kindUnit(serviceForm('cart', [1, 2], ['v1', 'v2']))
 const edge = kindUnit(gatewayForm('edge', ['edge']))
 const toCart = kindUnit(routeForm('shop', ['edge'], ['shop.example'], [['/', 'cart/v1', 'cart/v2']]))
+const toWhole = kindUnit(routeForm('whole', ['edge'], ['all.example'], [['/', 'cart']]))
+const toForm = (name: string, gateway: string, ...backends: readonly string[]): RouteForm =>
+  routeForm(name, [gateway], ['shop.example'], [['/', ...backends]])
+const toSome = (...args: Parameters<typeof toForm>): Unit => kindUnit(toForm(...args))
+const core = gatewayForm('core', ['core'])
+const toV2: GatewayListener = { name: 'c', port: 1, protocol: 'tcp', backends: [{ service: 'cart', version: 'v2' }] }
+/** To one, with two others for what goes wrong and for looking on. */
+const spread: Rule = {
+  match: [],
+  action: { kind: 'forward', backends: [{ service: 'spare' }] },
+  mirror: [{ service: 'cart', version: 'v1' }],
+  fallback: { service: 'cart', version: 'v2' },
+}
 
 describe('what documents become', () => {
   it('is a cluster and an assignment for a Service and each of its versions, a listener and its routes for a Gateway', () => {
     const nodes = '{"cluster":"edge"}'
-    expect(names(bed(cart, edge, toCart))).toEqual(
+    expect(names(bed(cart, edge, toCart, toWhole))).toEqual(
       [
         'cluster cart',
         'cluster cart/v1',
@@ -114,16 +128,64 @@ describe('what documents become', () => {
     )
   })
 
+  it.each<[string, readonly Unit[], Readonly<Record<string, string>>]>([
+    ['one version', [toSome('a', 'edge', 'cart/v2')], { 'cart/v2': 'edge' }],
+    ['all but one', [toSome('a', 'edge', 'cart/v1'), toSome('b', 'edge', 'cart')], { cart: 'edge', 'cart/v1': 'edge' }],
+    [
+      'what each of two Gateways names',
+      [toSome('a', 'edge', 'cart/v1'), toSome('b', 'core', 'cart/v1', 'cart/v2')],
+      { 'cart/v1': 'core edge', 'cart/v2': 'core' },
+    ],
+    [
+      'what it mirrors to and falls back to',
+      [kindUnit({ ...toForm('a', 'edge'), rules: [spread] })],
+      { 'cart/v1': 'edge', 'cart/v2': 'edge', spare: 'edge', 'spare+cart/v2': 'edge' },
+    ],
+    ['what its connections go to', [kindUnit({ ...core, listeners: [toV2] })], { 'cart/v2': 'core' }],
+    [
+      'the Service of all sidecars, and the versions that their Routes name',
+      [
+        kindUnit(sidecarForm('s', ['web'], undefined)),
+        kindUnit(sidecarForm('t', ['app'], undefined, { outbound: { unknown: 'allow' } })),
+        toSome('a', 'mesh', 'cart/v2'),
+      ],
+      { cart: 'app web', 'cart/v2': 'app web', spare: 'app web', 't/passthrough': 'app' },
+    ],
+    [
+      'those of a sidecar that calls some, and what its Routes name beside them',
+      [
+        kindUnit(sidecarForm('s', ['web'], undefined, { outbound: { services: ['spare'] } })),
+        kindUnit(routeForm('a', [], ['spare'], [['/', 'cart/v1', 'spare']])),
+      ],
+      { 'cart/v1': 'web', spare: 'web' },
+    ],
+  ])('is for a proxy of the clusters only %s', (_, units, expected) => {
+    const spare = kindUnit(serviceForm('spare'))
+    const one = bed(cart, spare, edge, kindUnit(core), ...units)
+    const found = [...one.world.generated.values()].flatMap(({ selectors, resources }) =>
+      resources.flatMap(({ typeUrl, name }) =>
+        wordOf(typeUrl) === 'cluster' ? [[name, selectors.map(({ cluster }) => cluster).join(' ')] as const] : [],
+      ),
+    )
+    expect(Object.fromEntries(found)).toEqual(expected)
+    const assigned = names(one).filter((name) => name.startsWith('endpoint'))
+    const clusters = names(one).filter((name) => name.startsWith('cluster') && !/[+]|passthrough/.test(name))
+    expect(assigned.map((name) => name.slice('endpoint '.length))).toEqual(
+      clusters.map((name) => name.slice('cluster '.length)),
+    )
+  })
+
   it('is nothing for a Service that nobody calls', () => {
     expect([...bed(cart, edge).world.generated.keys()]).toEqual(['+Gateway/edge'])
   })
 
   it('is served to those for whom a raw document names a cluster of the Service, too', () => {
     const listener = raw('l', ['listener:l'], [{ id: 'old' }], ['cart/v2'])
-    const { world, apply } = bed(cart, edge, toCart, listener)
-    expect(world.generated.get('+Service/cart')?.selectors).toEqual([{ cluster: 'edge' }, { id: 'old' }])
-    apply('l')
+    const { world, apply } = bed(cart, edge, toCart, toWhole, listener)
+    expect(world.generated.get('+Service/cart#v2')?.selectors).toEqual([{ cluster: 'edge' }, { id: 'old' }])
     expect(world.generated.get('+Service/cart')?.selectors).toEqual([{ cluster: 'edge' }])
+    apply('l')
+    expect(world.generated.get('+Service/cart#v2')?.selectors).toEqual([{ cluster: 'edge' }])
   })
 
   it('names nothing that is not there', () => {
@@ -136,14 +198,16 @@ describe('what documents become', () => {
 
 describe('a change', () => {
   it('of an endpoint alters the assignments that hold it, and no other resource', () => {
-    const one = bed(cart, edge, toCart)
-    const before = one.world.generated
-    const listener = before.get('+Gateway/edge')
-    const clusters = before.get('+Service/cart')?.resources ?? []
+    const one = bed(cart, edge, toCart, toWhole)
+    const ofCart = (): readonly Resource[] =>
+      ['+Service/cart', '+Service/cart#v1', '+Service/cart#v2'].flatMap(
+        (key) => one.world.generated.get(key)?.resources ?? [],
+      )
+    const listener = one.world.generated.get('+Gateway/edge')
+    const clusters = ofCart()
     const step = one.apply(kindUnit(serviceForm('cart', [1, 3], ['v1', 'v2'])))
-    expect(step.generated.upserted.map(({ key }) => key)).toEqual(['+Service/cart'])
-    const after = one.world.generated.get('+Service/cart')?.resources ?? []
-    const altered = after.filter(({ version }, index) => version !== clusters[index]?.version)
+    expect(step.generated.upserted.map(({ key }) => key)).toEqual(['+Service/cart', '+Service/cart#v2'])
+    const altered = ofCart().filter(({ version }, index) => version !== clusters[index]?.version)
     expect(altered.map(({ typeUrl, name }) => `${wordOf(typeUrl)} ${name}`)).toEqual([
       'endpoint cart',
       'endpoint cart/v2',
@@ -169,7 +233,8 @@ describe('a change', () => {
     const step = one.apply(kindUnit(fallingBack(form, 'spare')))
     expect(step.generated.upserted.map(({ key }) => key).sort()).toEqual([
       '+Gateway/edge',
-      '+Service/cart',
+      '+Service/cart#v1',
+      '+Service/cart#v2',
       '+Service/spare',
     ])
     const members = names(one).filter((name) => name.includes('+'))
@@ -457,7 +522,7 @@ describe('a builder that fails', () => {
 })
 
 describe('a raw resource with the type and name of a generated one', () => {
-  const rawCart = raw('raw', ['cluster:cart'], [{ cluster: 'edge' }])
+  const rawCart = raw('raw', ['cluster:cart/v1'], [{ cluster: 'edge' }])
 
   it('falls back when it is the newer one, and both are told', () => {
     const one = bed(cart, edge, toCart)
@@ -499,12 +564,18 @@ describe('a raw resource with the type and name of a generated one', () => {
 
   it('is none where no node gets both', () => {
     const one = bed(cart, edge, toCart)
-    expect(told(one.apply(raw('raw', ['cluster:cart'], [{ cluster: 'core' }])))).toEqual([])
+    expect(told(one.apply(raw('raw', ['cluster:cart/v1'], [{ cluster: 'core' }])))).toEqual([])
     expect(one.world.inForce.has('raw')).toBe(true)
   })
 
+  it('is none where nothing that the node gets names it', () => {
+    const one = bed(cart, edge, toCart)
+    expect(told(one.apply(raw('raw', ['cluster:cart'], [{ cluster: 'edge' }])))).toEqual([])
+    expect(told(one.apply(toWhole))).toContain('duplicate Route-whole.yaml:1 ')
+  })
+
   it('takes its place when the document is deleted in the same change', () => {
-    const one = bed(cart, edge, kindUnit(routeForm('shop', ['edge'], ['a'], [['/', 'cart']])))
+    const one = bed(cart, edge, kindUnit(routeForm('shop', ['edge'], ['a'], [['/', 'cart/v1']])))
     expect(told(one.apply('file:Route-shop.yaml', cart.key, rawCart))).toEqual([])
     expect([...one.world.inForce.keys()].sort()).toEqual(['file:Gateway-edge.yaml', 'raw'])
   })

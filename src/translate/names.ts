@@ -5,6 +5,12 @@ export function clusterName(service: string, version?: string): string {
   return version === undefined ? service : `${service}/${version}`
 }
 
+/** What has a cluster of that name. */
+export function partOfCluster(name: string): { readonly service: string; readonly version?: string } {
+  const slash = name.indexOf('/')
+  return slash < 0 ? { service: name } : { service: name.slice(0, slash), version: name.slice(slash + 1) }
+}
+
 /** A Gateway's listener, and the route configuration that it asks for: `edge/http`. */
 export function gatewayListenerName(gateway: string, listener: string): string {
   return `${gateway}/${listener}`

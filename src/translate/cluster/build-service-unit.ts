@@ -39,6 +39,7 @@ export function buildServiceUnit(input: ServiceInput): ServiceOutput {
     const from: SourcePlace = { document: service, path: `versions[${index}]` }
     return {
       name: clusterName(form.name, name),
+      version: name,
       endpoints: endpoints.filter((endpoint) => hasLabels(endpoint, labels)),
       from,
       layers: policy === undefined ? layers : [{ policy, from }, ...layers],
@@ -98,6 +99,8 @@ function layersOf(service: KindDocument<ServiceForm>, defaults: ServiceDefaults 
 /** One cluster and its endpoints. */
 interface Part {
   readonly name: string
+  /** Undefined: the whole. */
+  readonly version?: string
   readonly endpoints: readonly Endpoint[]
   readonly from: SourcePlace
   readonly layers: PolicyLayers
@@ -123,8 +126,9 @@ const saysTls = ({ layers: [nearest] }: Part): boolean => nearest?.policy.tls !=
 function resourcesOf(part: Part, whole: Whole): readonly GeneratedJson[] {
   const { name, from, layers } = part
   const { document, form, isDns, callers } = whole
+  const only = part.version === undefined ? {} : { version: part.version }
   const assignments = (callers ?? [undefined]).map((region) => ({
-    only: region === undefined ? {} : { callers: region },
+    for: region === undefined ? only : { ...only, callers: region },
     assignment: assignmentOf(part, whole, region),
   }))
   const cluster = (inline: Assignment | undefined): GeneratedJson => ({
@@ -132,10 +136,11 @@ function resourcesOf(part: Part, whole: Whole): readonly GeneratedJson[] {
     name,
     json: buildCluster({ name, form, from: document, layers, inline }),
     from,
+    ...only,
   })
-  if (isDns) return assignments.map(({ only, assignment }) => ({ ...cluster(assignment), ...only }))
+  if (isDns) return assignments.map(({ for: whom, assignment }) => ({ ...cluster(assignment), ...whom }))
   const endpoints = assignments.map(
-    ({ only, assignment }): GeneratedJson => ({
+    ({ for: whom, assignment }): GeneratedJson => ({
       type: 'endpoint',
       name,
       // Seldom asked for.
@@ -143,7 +148,7 @@ function resourcesOf(part: Part, whole: Whole): readonly GeneratedJson[] {
         return assignmentJson(assignment)
       },
       from: within(document, 'endpoints'),
-      ...only,
+      ...whom,
       encode: () => encodeAssignment(assignment),
     }),
   )

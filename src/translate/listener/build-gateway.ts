@@ -33,7 +33,7 @@ export function buildGateway(input: GatewayInput): GatewayOutput {
     ],
     fallbacks: parts.flatMap(({ fallbacks }) => fallbacks),
     needs: {
-      services: unique(parts.flatMap(({ services }) => services)),
+      clusters: unique(parts.flatMap(({ clusters }) => clusters)),
       secrets: unique(parts.flatMap(({ secrets }) => secrets)),
       meshClusters: isTraced && !hasOwnCollector ? [mesh.tracing?.otlp === undefined ? 'zipkin' : 'otlp'] : [],
     },

@@ -11,7 +11,8 @@ import { connectionLoggers } from './access-log.ts'
 export interface ConnectionChain {
   /** Undefined where nobody takes connections, which is a problem. */
   readonly chain: EnvoyJson | undefined
-  readonly services: readonly string[]
+  /** Those of Services that it leads to. */
+  readonly clusters: readonly string[]
   readonly problems: readonly PlacedProblem[]
 }
 
@@ -32,8 +33,8 @@ export function connectionChain(options: ConnectionOptions): ConnectionChain {
   const { protocol, egress, hosts } = listener
   const names = protocol === 'tls' ? serverNames(egress?.hosts ?? hosts) : undefined
   const target = targetOf(options)
-  const { services, problems } = target
-  if (target.cluster === undefined) return { chain: undefined, services, problems }
+  const { services, clusters, problems } = target
+  if (target.cluster === undefined) return { chain: undefined, clusters, problems }
   const lookup = egress === undefined ? [] : [sniLookup(egressCluster, egress.ports?.[0])]
   const chain: EnvoyJson = {
     name: protocol === 'tls' ? `tls:${names?.[0] ?? 'any'}` : `tcp:${services[0] ?? 'any'}`,
@@ -43,28 +44,31 @@ export function connectionChain(options: ConnectionOptions): ConnectionChain {
     }),
     filters: [...before, ...lookup, tcpProxy(options, target.cluster)],
   }
-  return { chain: at(from, chain), services, problems }
+  return { chain: at(from, chain), clusters, problems }
 }
 
 interface Target {
   readonly cluster: Readonly<Record<string, EnvoyJson>> | undefined
   readonly services: readonly string[]
+  readonly clusters: readonly string[]
   readonly problems: readonly PlacedProblem[]
 }
 
 function targetOf({ listener, egressCluster, from }: ConnectionOptions): Target {
   const { service, backends = [], egress } = listener
-  if (egress !== undefined) return { cluster: { cluster: egressCluster }, services: [], problems: [] }
+  if (egress !== undefined) return { cluster: { cluster: egressCluster }, services: [], clusters: [], problems: [] }
   if (service !== undefined) {
     return {
       cluster: { cluster: at(within(from, 'service'), clusterName(service)) },
       services: [service],
+      clusters: [clusterName(service)],
       problems: [],
     }
   }
   const arms = backends.map((backend, index) => ({ backend, place: within(from, `backends[${index}]`) }))
   const weighted = arms.filter(({ backend }) => backend.weight !== 0)
   const services = [...new Set(backends.map((backend) => backend.service))].sort()
+  const named = [...new Set(backends.map(nameOf))].sort()
   const [first, ...others] = weighted
   if (first === undefined) {
     const message = 'Every backend has the weight 0, so nobody takes connections.'
@@ -75,15 +79,16 @@ function targetOf({ listener, egressCluster, from }: ConnectionOptions): Target 
       message,
       fix: 'Give one of them a weight, or remove the listener.',
     }
-    return { cluster: undefined, services, problems: [problem] }
+    return { cluster: undefined, services, clusters: named, problems: [problem] }
   }
   if (others.length === 0) {
-    return { cluster: { cluster: at(first.place, nameOf(first.backend)) }, services, problems: [] }
+    const cluster = at(first.place, nameOf(first.backend))
+    return { cluster: { cluster }, services, clusters: named, problems: [] }
   }
-  const clusters = weighted.map(({ backend, place }) =>
+  const weights = weighted.map(({ backend, place }) =>
     at(place, { name: nameOf(backend), weight: at(within(place, 'weight'), backend.weight ?? 1) }),
   )
-  return { cluster: { weighted_clusters: { clusters } }, services, problems: [] }
+  return { cluster: { weighted_clusters: { clusters: weights } }, services, clusters: named, problems: [] }
 }
 
 const nameOf = ({ service, version }: Backend): string => clusterName(service, version)

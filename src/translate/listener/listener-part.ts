@@ -27,7 +27,8 @@ export interface ListenerPart {
   /** Beside the listener. */
   readonly resources: readonly GeneratedJson[]
   readonly fallbacks: readonly FallbackCluster[]
-  readonly services: readonly string[]
+  /** Those of Services that it leads to. */
+  readonly clusters: readonly string[]
   readonly secrets: readonly string[]
   readonly problems: readonly PlacedProblem[]
 }
@@ -94,7 +95,7 @@ function requestPart(input: GatewayInput, listener: GatewayListener, name: strin
       ...(outside === undefined ? [] : [egressCluster(outside.cluster, within(from, 'egress'))]),
     ],
     fallbacks: configuration.fallbacks,
-    services: configuration.services,
+    clusters: configuration.clusters,
     secrets: secured?.secrets ?? [],
     problems: [...configuration.problems, ...(secured?.problems ?? [])],
   }
@@ -108,7 +109,7 @@ function connectionPart(
 ): ListenerPart {
   const { form } = gateway
   const cluster = egressName(form.name)
-  const { chain, services, problems } = connectionChain({
+  const { chain, clusters, problems } = connectionChain({
     listener,
     statPrefix: name,
     accessLog: accessLogOf(mesh.accessLog, form.accessLog, listener.accessLog),
@@ -125,7 +126,7 @@ function connectionPart(
     chains: chain === undefined ? [] : [chain],
     resources: listener.egress === undefined ? [] : [egressCluster(cluster, within(from, 'egress'))],
     fallbacks: [],
-    services,
+    clusters,
     secrets: [],
     problems,
   }

@@ -266,7 +266,7 @@ export function outboundRules({ facet, meshLayer, nodes, attempted }: OutboundSo
   return { serviceHosts, meshRoute, sidecarKind, anchor, untrimmed, sharing, shared, outboundOf }
 }
 
-const nothingOutbound: OutboundOutput = { resources: [], filters: new Set(), services: [], problems: [] }
+const nothingOutbound: OutboundOutput = { resources: [], filters: new Set(), clusters: [], problems: [] }
 
 /**
  * The Routes of the mesh that concern who calls some Services: those for a host of one of them, and those to one of them

@@ -7,7 +7,7 @@ import type { RouteForm } from '../../config/kinds/route-form.ts'
 import type { SecretContent } from '../../config/kinds/secret-content.ts'
 import type { Origin } from '../../errors.ts'
 import type { EnvoyApi } from '../../resource/envoy-api.ts'
-import { generatedKey, peersKey, regionalKey } from '../../resource/generated-key.ts'
+import { generatedKey, peersKey, regionalKey, versionKey } from '../../resource/generated-key.ts'
 import { nearestName } from '../../resource/json/near-name.ts'
 import { keyOf, type Named } from '../../resource/named.ts'
 import { areDisjoint, type NodeSelector } from '../../resource/node-selector.ts'
@@ -34,7 +34,7 @@ import { treeOf } from '../envoy-json.ts'
 import { buildGateway } from '../listener/build-gateway.ts'
 import { takesRequests } from '../listener/listener-part.ts'
 import { tracerClusterJson } from '../listener/tracing.ts'
-import { clusterName, sharedOutbound } from '../names.ts'
+import { clusterName, partOfCluster, sharedOutbound } from '../names.ts'
 import { applyPatches } from '../patch/apply-patches.ts'
 import { buildFallbackCluster, membersOfFallbacks } from '../route/fallback.ts'
 import { servedHosts } from '../route/host-pattern.ts'
@@ -70,6 +70,8 @@ export interface GeneratedUnit {
 /** Resources that others have made otherwise, or have not. */
 export interface BuiltPart {
   readonly isForPeers: boolean
+  /** Undefined: the Service itself. */
+  readonly version: string | undefined
   /** Undefined: of whatever region. */
   readonly callers: CallerRegion | undefined
   readonly resources: readonly Resource[]
@@ -119,7 +121,7 @@ export interface MeshRules extends AddressRules {
 export const rawUsers = 'raw users'
 export const rawProviders = 'raw providers'
 
-const nothingNeeded: Needs = { services: [], secrets: [], meshClusters: [] }
+const nothingNeeded: Needs = { clusters: [], secrets: [], meshClusters: [] }
 
 /** The unit of what all sidecars share that may call every Service. */
 export const sharedOutboundKey: string = `+${sharedOutbound}`
@@ -274,7 +276,7 @@ export function meshRules(
     },
     isSame: isSameBuilt,
     facts: (built) => [
-      ...built.needs.services.map((needed) => ['users of', needed] as const),
+      ...built.needs.clusters.map((needed) => ['users of', needed] as const),
       ...built.needs.secrets.map((needed) => ['users of secret', needed] as const),
       ...(built.needs.meshClusters.length > 0 ? [['users of the mesh', ''] as const] : []),
       ...generatedFacts(built),
@@ -300,7 +302,7 @@ export function meshRules(
       const layer = read.get(meshLayer, '')
       const listeners = buildSidecar({ sidecar: document, outbound, services, mesh: layer })
       const needs: Needs = {
-        services: own?.services ?? [],
+        clusters: own?.clusters ?? [],
         secrets: [],
         meshClusters: layer.tracing === undefined ? [] : [layer.tracing.otlp === undefined ? 'zipkin' : 'otlp'],
       }
@@ -315,7 +317,10 @@ export function meshRules(
     if (document === undefined) return nothingBuilt
     return guarded(document, () => {
       const output = read.get(outboundRule.shared, '')
-      return output === undefined ? nothingBuilt : build(read, output.resources, nothingNeeded, output.problems)
+      if (output === undefined) return nothingBuilt
+      // Those of the Services themselves are for every sidecar that may call all of them.
+      const clusters = output.clusters.filter((cluster) => partOfCluster(cluster).version !== undefined)
+      return build(read, output.resources, { ...nothingNeeded, clusters }, output.problems)
     })
   }
 
@@ -366,7 +371,8 @@ export function meshRules(
     compute(read, name) {
       const servers = read.members('users of secret', name).flatMap((user) => read.get(nodes, user))
       const called = read.members('called by secret', name)
-      const callers = called.flatMap((one) => read.get(audience, one)?.selectors ?? [])
+      const clusters = called.flatMap((one) => [undefined, ...versionsOf(read, one)].map((v) => clusterName(one, v)))
+      const callers = clusters.flatMap((cluster) => read.get(audience, cluster)?.selectors ?? [])
       return audienceOf([
         ...servers,
         ...callers,
@@ -415,20 +421,24 @@ export function meshRules(
     isSame: isDeepStrictEqual,
   }
 
-  /** The proxies that call a Service, and those for which a raw document names one of its clusters. */
+  /** The proxies that call a cluster of a Service, and those for which a raw document names it. */
   const audience: Rule<Audience | undefined> = {
     name: 'audience',
     level: 6,
-    compute(read, name) {
-      const callers = read.members('users of', name).flatMap((user) => read.get(nodes, user))
-      const versions = read.get(facet, name)?.versions ?? []
-      const clusters = [undefined, ...versions].map((version) => clusterName(name, version))
-      const { typeUrl } = resourceTypes.cluster
-      const others = clusters.flatMap((cluster) => rawUsersOf(read, indexOf(), { typeUrl, name: cluster }))
-      return joinAudience(read.get(outboundRule.untrimmed, ''), [...callers, ...others])
+    compute(read, cluster) {
+      const callers = read
+        .members('users of', cluster)
+        .flatMap((user) =>
+          user === sharedOutbound ? (read.get(outboundRule.sharing, '')?.selectors ?? []) : read.get(nodes, user),
+        )
+      const others = rawUsersOf(read, indexOf(), { typeUrl: resourceTypes.cluster.typeUrl, name: cluster })
+      const isWhole = partOfCluster(cluster).version === undefined
+      return joinAudience(isWhole ? read.get(outboundRule.untrimmed, '') : undefined, [...callers, ...others])
     },
     isSame: (a, b) => a === b,
   }
+
+  const versionsOf = (read: Reads, service: string): readonly string[] => read.get(facet, service)?.versions ?? []
 
   /** `patch`: what a Patch would change is not there. */
   const patchTarget: Rule<readonly PlacedProblem[]> = {
@@ -478,10 +488,12 @@ export function meshRules(
       const { resources, parts } = isService ? read.get(service, name) : read.get(proxy, `${kind}/${name}`)
       const selectors = selectorsOf(read, kind, name)
       if (origin === undefined) return []
-      const units = parts.flatMap(({ isForPeers, callers, resources: own }): readonly GeneratedUnit[] => {
-        const all = isForPeers ? peersOf(name).selectors : selectors
+      const units = parts.flatMap(({ isForPeers, version, callers, resources: own }): readonly GeneratedUnit[] => {
+        const named = version === undefined ? selectors : read.get(audience, clusterName(name, version))?.selectors
+        const all = isForPeers ? peersOf(name).selectors : named
         if (all === undefined) return []
-        const common = isForPeers ? peersKey(key) : key
+        const whole = version === undefined ? key : versionKey(key, version)
+        const common = isForPeers ? peersKey(whole) : whole
         if (callers === undefined) return [{ key: common, origin, selectors: all, resources: own }]
         const ownKey = regionalKey(common, 'region' in callers ? callers.region : '')
         return [{ key: ownKey, origin, selectors: regionalAudience(all, callers), resources: own }]
@@ -520,6 +532,7 @@ export function meshRules(
     needs: Needs,
     problems: readonly PlacedProblem[],
   ): Built {
+    const patchedIn: string[] = []
     const built = jsons.map((one): Generated => {
       const { type, name, from } = one
       const patches = read
@@ -532,6 +545,7 @@ export function meshRules(
       const patched = applyPatches({ api, type, tree: treeOf(one.json, from), patches })
       onBuilt?.({ type, name, tree: patched.tree })
       const generated = buildFromTree(api, type, patched.tree, from)
+      if (patches.length > 0) patchedIn.push(...clustersIn(generated.resource))
       return { ...generated, problems: [...patched.problems, ...generated.problems] }
     })
     const told = built.flatMap((one) => one.problems)
@@ -541,7 +555,7 @@ export function meshRules(
       parts,
       made: [...new Set(jsons.map(({ type, name }) => `${type} ${name}`))],
       documents: documentsByKey(built),
-      needs,
+      needs: patchedIn.length === 0 ? needs : { ...needs, clusters: [...new Set([...needs.clusters, ...patchedIn])] },
       // What is wrong with one is wrong with what others get of it.
       problems: [...problems, ...(parts.length === 0 ? told : distinct(told))],
     }
@@ -601,18 +615,26 @@ function partsOf(
 ): { readonly common: readonly Resource[]; readonly parts: readonly BuiltPart[] } {
   const common: Resource[] = []
   const parts: (BuiltPart & { readonly resources: Resource[] })[] = []
-  for (const [index, { callers, isForPeers = false }] of jsons.entries()) {
+  for (const [index, { callers, version, isForPeers = false }] of jsons.entries()) {
     const resource = built[index]?.resource
     if (resource === undefined) continue
-    if (callers === undefined && !isForPeers) {
+    if (callers === undefined && version === undefined && !isForPeers) {
       common.push(resource)
       continue
     }
-    const part = parts.find((one) => one.callers === callers && one.isForPeers === isForPeers)
-    if (part === undefined) parts.push({ isForPeers, callers, resources: [resource] })
+    const part = parts.find(
+      (one) => one.callers === callers && one.version === version && one.isForPeers === isForPeers,
+    )
+    if (part === undefined) parts.push({ isForPeers, version, callers, resources: [resource] })
     else part.resources.push(resource)
   }
   return { common, parts }
+}
+
+/** What a Patch puts into a resource is known by what it came to. */
+function clustersIn(resource: Resource | undefined): readonly string[] {
+  const { typeUrl } = resourceTypes.cluster
+  return (resource?.references ?? []).flatMap((one) => (one.typeUrl === typeUrl ? [one.name] : []))
 }
 
 /** Of which documents each resource is made, in whatever form for whatever callers. */
@@ -744,11 +766,12 @@ function isSameBuilt(a: Built, b: Built): boolean {
 function areSameParts(a: readonly BuiltPart[], b: readonly BuiltPart[]): boolean {
   return (
     a.length === b.length &&
-    a.every(({ isForPeers, callers, resources }, index) => {
+    a.every(({ isForPeers, version, callers, resources }, index) => {
       const other = b[index]
       return (
         other !== undefined &&
         other.isForPeers === isForPeers &&
+        other.version === version &&
         isDeepStrictEqual(callers, other.callers) &&
         haveSameVersions(resources, other.resources)
       )

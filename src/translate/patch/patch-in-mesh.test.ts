@@ -104,6 +104,20 @@ describe('a patch', () => {
     expect(write({ p: undefined })).toEqual([])
   })
 
+  test('of a Route that names a version brings its cluster to who has the Route', () => {
+    const versions = service('versions: {v1: {version: v1}}')
+    const { write, cluster } = bed()
+    write({ cart: versions, edge, route })
+    expect(cluster('cart/v1')).toEqual({})
+    const swap =
+      'merge: {virtual_hosts: [{name: any, domains: ["*"], routes: [{match: {prefix: /}, route: {cluster: cart/v1}}]}]}'
+    const p = patch(swap, 'edge/http').replace('type: cluster', 'type: route')
+    expect(write({ p }).filter((told) => !told.includes('no-endpoints'))).toEqual([])
+    expect(cluster('cart/v1')).toMatchObject({ name: 'cart/v1' })
+    write({ p: undefined })
+    expect(cluster('cart/v1')).toEqual({})
+  })
+
   test('that comes before its target takes effect with it', () => {
     const { write, cluster } = bed()
     expect(write({ p: patch('merge: {connect_timeout: 7s}') })).toHaveLength(1)
@@ -123,6 +137,7 @@ describe('a patch', () => {
     ])
     expect(cluster('cart/v1')).toEqual({})
     expect(write({ p: undefined })).not.toContainEqual(expect.stringContaining('patch'))
+    write({ route: route.replace('backends: cart', 'backends: [{service: cart, version: v1}]') })
     expect(cluster('cart/v1')).toMatchObject({ name: 'cart/v1' })
   })
 })

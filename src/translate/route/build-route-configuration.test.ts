@@ -86,7 +86,7 @@ describe('hosts', () => {
     const routes = [document(routeForm('own', [], ['cart'], [['/x', 'cart']]))]
     const output = build({ routes, implicit, others }, ...implicit)
     expect(hostsOf(output)).toEqual(['cart: own/0', 'prices: prices', 'prices.shop: prices', '*: denied'])
-    expect(output.services).toEqual(['cart', 'prices'])
+    expect(output.clusters).toEqual(['cart', 'prices'])
     expect(output.problems).toEqual([])
   })
 
@@ -134,14 +134,16 @@ describe('a rule', () => {
 
   it.each<readonly [string, Partial<Rule>, readonly string[]]>([
     ['mirrors', { mirror: [{ service: 'copy' }] }, ['cart', 'copy']],
+    ['mirrors to a version', { mirror: [{ service: 'cart', version: 'v2' }] }, ['cart', 'cart/v2']],
     ['falls back', { fallback: { service: 'static' } }, ['cart', 'static']],
+    ['falls back to a version', { fallback: { service: 'static', version: 'v1' } }, ['cart', 'static/v1']],
     [
       'gives one of its backends no requests',
       { action: { kind: 'forward', backends: [{ service: 'cart' }, { service: 'new', weight: 0 }] } },
       ['cart', 'new'],
     ],
-  ])('that %s needs the clusters of all that it names', (_, rule, services) => {
-    expect(build({ routes: [withRule(rule)] }, facet('cart')).services).toEqual(services)
+  ])('that %s needs the clusters of all that it names', (_, rule, clusters) => {
+    expect(build({ routes: [withRule(rule)] }, facet('cart')).clusters).toEqual(clusters)
   })
 
   it('that answers with a long text has its length allowed', () => {

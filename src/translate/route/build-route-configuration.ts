@@ -4,7 +4,8 @@ import type { RouteForm, Rule } from '../../config/kinds/route-form.ts'
 import type { PlacedProblem } from '../build-generated.ts'
 import type { RouteConfigurationInput, RouteConfigurationOutput, ServiceFacet } from '../contract.ts'
 import type { EnvoyJson } from '../envoy-json.ts'
-import { routeName, virtualHostName } from '../names.ts'
+import { clusterName, routeName, virtualHostName } from '../names.ts'
+import { clusterOf } from './fallback.ts'
 import { servedHosts } from './host-pattern.ts'
 import { mergeRules } from './merge-rules.ts'
 import { protocolProblems } from './protocol-problems.ts'
@@ -49,7 +50,7 @@ export function buildRouteConfiguration(input: RouteConfigurationInput): RouteCo
     },
     filters: new Set(results.flatMap(({ filters }) => filters)),
     fallbacks: [...new Map(results.flatMap(({ fallbacks }) => fallbacks).map((one) => [one.name, one])).values()],
-    services: [...new Set([...[...used].flatMap(servicesOf), ...implicit.hosts.map(({ service }) => service)])].sort(),
+    clusters: [...new Set([...[...used].flatMap(clustersOf), ...implicit.hosts.map((one) => one.cluster)])].sort(),
     problems: [
       ...ruleConflicts(tables.map(({ rules }) => rules.map((rule) => ranked(rule, routesOf(rule))))),
       ...implicit.problems,
@@ -116,7 +117,7 @@ function ranked({ name, from, route }: NamedRule & { readonly route: string }, {
 }
 
 interface ImplicitRules {
-  readonly hosts: readonly { readonly host: string; readonly service: string; readonly rule: NamedRule }[]
+  readonly hosts: readonly { readonly host: string; readonly cluster: string; readonly rule: NamedRule }[]
   readonly problems: readonly PlacedProblem[]
 }
 
@@ -133,7 +134,7 @@ function implicitRules({ implicit, from }: RouteConfigurationInput, taken: Set<s
       if (taken.has(host)) continue
       taken.add(host)
       owners.set(host, facet)
-      hosts.push({ host, service: facet.name, rule: { rule, name: facet.name, from } })
+      hosts.push({ host, cluster: clusterName(facet.name), rule: { rule, name: facet.name, from } })
     }
   }
   return { hosts, problems }
@@ -160,11 +161,13 @@ function sameHost(host: string, owner: ServiceFacet, facet: ServiceFacet): Place
   }
 }
 
-/** The Services that a Route names. */
-function servicesOf({ form }: KindDocument<RouteForm>): readonly string[] {
-  return form.rules.flatMap(({ action, mirror = [], fallback }) => [
-    ...(action.kind === 'forward' ? action.backends : []).map(({ service }) => service),
-    ...mirror.map(({ service }) => service),
-    ...(fallback === undefined ? [] : [fallback.service]),
-  ])
+/** The clusters that a Route names, also those that get nothing at present. */
+function clustersOf({ form }: KindDocument<RouteForm>): readonly string[] {
+  return form.rules.flatMap(({ action, mirror = [], fallback }) =>
+    [
+      ...(action.kind === 'forward' ? action.backends : []),
+      ...mirror,
+      ...(fallback === undefined ? [] : [fallback]),
+    ].map(clusterOf),
+  )
 }

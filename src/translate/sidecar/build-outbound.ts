@@ -5,6 +5,7 @@ import { routeDefaults, serviceDefaults } from '../defaults.ts'
 import { durationJson } from '../duration-json.ts'
 import { type EgressHosts, egressCluster, egressHosts, refusal, refusals } from '../egress/egress-json.ts'
 import type { EnvoyJson } from '../envoy-json.ts'
+import { clusterName } from '../names.ts'
 import { buildRouteConfiguration } from '../route/build-route-configuration.ts'
 import { buildFallbackCluster } from '../route/fallback.ts'
 
@@ -33,7 +34,7 @@ export function buildOutbound(input: OutboundInput): OutboundOutput {
   return {
     resources,
     filters: configuration.filters,
-    services: [...new Set([...configuration.services, ...reachable.map((one) => one.name)])].sort(),
+    clusters: [...new Set([...configuration.clusters, ...reachable.map((one) => clusterName(one.name))])].sort(),
     problems: configuration.problems,
   }
 }

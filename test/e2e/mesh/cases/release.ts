@@ -73,6 +73,33 @@ export const releaseCases: readonly MeshCase[] = [
     },
   },
   {
+    rows: ['F22', 'F58'],
+    name: 'a proxy has the versions that its Routes name and no other, and going from one to the next loses no request',
+    needs: ['http'],
+    async run(bed) {
+      const only = (version: string): string => route('shop', `- backends: {service: cart, version: ${version}}`)
+      const { port, proxy } = await openShop(bed, {
+        apps: arms,
+        rules: '- backends: {service: cart, version: blue}',
+      })
+      const [blue, green] = ['cart/blue', 'cart/green'] as const
+      const load = bed.load({ port, rate: 100 })
+      await load.next(20, { from: 'blue' })
+      expect(await proxy.knows(green)).toBe(false)
+      for (const [from, to] of [
+        [blue, green],
+        [green, blue],
+      ] as const) {
+        const arm = to === blue ? 'blue' : 'green'
+        await bed.write({ shop: only(arm) })
+        await load.next(20, { from: arm })
+        await eventually(async () => !(await proxy.knows(from)))
+        expect(await proxy.knows(to)).toBe(true)
+      }
+      expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+    },
+  },
+  {
     rows: ['F21', 'F26'],
     name: 'a version that only a header leads to gets nothing else',
     needs: ['http'],
