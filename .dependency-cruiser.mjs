@@ -14,6 +14,7 @@ export const rooms = {
   cache: ['snapshot', 'resource'],
   xds: ['cache', 'snapshot', 'resource'],
   admin: ['snapshot', 'cache', 'xds', 'resource'],
+  proxy: ['resource'],
 }
 
 export const doors = {
@@ -26,6 +27,7 @@ export const doors = {
   cache: [],
   xds: ['@grpc/grpc-js', '@grpc/reflection', 'grpc-health-check'],
   admin: ['fastify', 'prom-client'],
+  proxy: ['@grpc/grpc-js', 'xxhash-wasm', 'yaml'],
   cli: ['commander', 'cli-table3', 'picocolors', 'yaml'],
 }
 

@@ -1,0 +1,45 @@
+import type { JsonObject } from '../config/field-reader.ts'
+
+/** What this proxy is told by its control plane, and where it says what it wants to be told. */
+export interface Discovery {
+  /** All clusters, or all listeners; they are asked for once, when this is called. */
+  watchAll(type: WildcardType, watcher: CollectionWatcher): Watching
+  /**
+   * One resource by its name: routes, assignments, secrets, runtime layers, filter configurations. What another watch of
+   * this name was given is given at once.
+   */
+  watch(type: NamedType, name: string, watcher: ResourceWatcher): Watching
+  /**
+   * Requests of this type, and so its ACKs, wait until all who paused it have resumed: Envoy answers for clusters when
+   * they are warm.
+   */
+  pause(type: WildcardType | NamedType): () => void
+}
+
+export type WildcardType = 'cluster' | 'listener'
+export type NamedType = 'endpoint' | 'route' | 'secret' | 'runtime' | 'extension'
+
+export interface Watching {
+  cancel(): void
+}
+
+export interface DiscoveredResource {
+  readonly name: string
+  readonly version: string
+  /** Its JSON form, with proto field names; frozen and shared by all who hold the same bytes. */
+  readonly content: JsonObject
+}
+
+export interface CollectionWatcher {
+  /**
+   * What came and went in one response. Throws nothing: returns what is refused, and why, by name; the others are taken.
+   */
+  onUpdate(changed: readonly DiscoveredResource[], removed: readonly string[]): ReadonlyMap<string, string>
+}
+
+export interface ResourceWatcher {
+  /** @throws ConfigRejection, and what was there before stays in use. */
+  onResource(resource: DiscoveredResource): void
+  /** The control plane says that there is none, or has not answered for `initial_fetch_timeout`. */
+  onMissing(): void
+}

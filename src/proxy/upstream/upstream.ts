@@ -1,0 +1,96 @@
+import type { Duplex, Readable, Writable } from 'node:stream'
+import type { Cluster, RoutingPriority } from '../cluster/cluster.ts'
+import type { Host } from '../cluster/host.ts'
+import type { Headers } from '../http/headers.ts'
+
+/** Why a try got no whole response; the response flag of Envoy's that says so. */
+export type FailureFlag =
+  /** Could not connect. */
+  | 'UF'
+  /** The connection was closed before the response. */
+  | 'UC'
+  /** The upstream reset the stream. */
+  | 'UR'
+  /** Too many: a circuit breaker is open. */
+  | 'UO'
+  /** Its own protocol was broken by the upstream. */
+  | 'UPE'
+
+export class UpstreamFailure extends Error {
+  override readonly name = 'UpstreamFailure'
+  readonly flag: FailureFlag
+  /** Behind `upstream connect error or disconnect/reset before headers. …`, in Envoy's words. */
+  readonly detail: string
+  /** Of a reset HTTP/2 stream: refused before anything was done. */
+  readonly isRefused: boolean
+  constructor(flag: FailureFlag, detail: string, isRefused = false) {
+    super(detail)
+    this.flag = flag
+    this.detail = detail
+    this.isRefused = isRefused
+  }
+}
+
+export interface UpstreamResponse {
+  /** With `:status`. */
+  readonly headers: Headers
+  /** Paused until it is read. It is destroyed with an `UpstreamFailure` when the upstream breaks off. */
+  readonly body: Readable
+  /** Once the body has ended. */
+  trailers(): Headers | undefined
+}
+
+/** One request on a connection of a pool. */
+export interface UpstreamStream {
+  readonly host: Host
+  readonly protocol: 'HTTP/1.1' | 'HTTP/2'
+  /** `10.0.0.1:43210`: where the proxy itself is in this connection. */
+  readonly localAddress: string
+  /** Takes the body; ending it ends the request. */
+  readonly body: Writable
+  /** Ends the request with trailers. */
+  endWith(trailers: Headers): void
+  /** Rejects with an `UpstreamFailure`. Interim (1xx) responses go to `onInterim`; 101 is a response. */
+  readonly response: Promise<UpstreamResponse>
+  onInterim(listen: (headers: Headers) => void): void
+  /** Nobody wants the response any more. */
+  cancel(): void
+}
+
+export interface UpstreamRequest {
+  /** With pseudo headers; hop-by-hop headers are the codec's to write. */
+  readonly headers: Headers
+  /** No body follows. */
+  readonly isEnd: boolean
+  /** `default` or `high`: whose circuit breakers count. */
+  readonly priority: RoutingPriority
+  /** What the client speaks, for clusters that do likewise. */
+  readonly downstreamProtocol: 'HTTP/1.1' | 'HTTP/2'
+  /** `websocket`, or whatever else it is upgraded to. */
+  readonly upgrade?: string
+  /** Of a dynamic forward proxy: the name that TLS asks for and checks. */
+  readonly serverName?: string
+}
+
+/** The connections of one proxy to all hosts; pools come and go with hosts. */
+export interface Connections {
+  /** Rejects with an `UpstreamFailure`: no connection, or none that may be opened. */
+  openStream(cluster: Cluster, host: Host, request: UpstreamRequest): Promise<UpstreamStream>
+  /** A raw connection, over TLS where the cluster says so. Rejects with an `UpstreamFailure`. */
+  connect(cluster: Cluster, host: Host, options?: ConnectOptions): Promise<UpstreamConnection>
+  /** Idle connections are closed at once, others when their requests are done. */
+  close(): void
+}
+
+export interface ConnectOptions {
+  readonly serverName?: string
+  /** Whom a PROXY protocol header tells of. */
+  readonly client?: { readonly remoteAddress: string; readonly localAddress: string }
+}
+
+export interface UpstreamConnection {
+  readonly socket: Duplex
+  readonly localAddress: string
+  /** How the stats of host and cluster learn that it is gone; closing the socket does it too. */
+  close(): void
+}
