@@ -132,6 +132,7 @@ function bed(
         revision,
         problem: undefined,
         append: (step) => revisions.push({ upserted: step.upserted, removed: step.removed }),
+        refresh: () => {},
       },
       metrics: createMetrics(),
       log: silentLog,

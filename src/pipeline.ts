@@ -38,6 +38,8 @@ export interface PipelineHistory {
     readonly removed: readonly string[]
     readonly cause: { readonly documents: readonly string[] }
   }): number
+  /** Takes note of units that hold what they held, and were written otherwise or elsewhere: no revision. */
+  refresh(units: readonly Unit[]): void
 }
 
 export interface PipelineDeps {
@@ -398,6 +400,7 @@ class SnapshotPipeline implements Pipeline {
     // Clients get what documents of kinds are translated to, and never the documents.
     cache.apply({ upserted: inForce.filter((unit) => !isKindUnit(unit)), removed, withheld: step.withheld })
     const ms = performance.now() - since
+    if (step.refreshed.length > 0) history.refresh(step.refreshed)
     if (upserted.length > 0 || removed.length > 0) {
       history.append({ upserted, removed, cause: { documents } })
       metrics.builds.inc()

@@ -3,6 +3,7 @@ import type { Named } from '../resource/named.ts'
 import type { NodeSelector } from '../resource/node-selector.ts'
 import type { Resource } from '../resource/resource.ts'
 import type { Touches } from '../resource/touches.ts'
+import type { DocumentText } from './document-text.ts'
 
 /** One document that its author got right: raw Envoy resources and whom they are for. */
 export interface ConfigDocument {
@@ -16,6 +17,8 @@ export interface ConfigDocument {
   readonly declares?: readonly Named[]
   /** Of a document of a kind, which has no selectors: whom it could concern. */
   readonly touches?: Touches
+  /** Of one that a person wrote. */
+  readonly text?: DocumentText
 }
 
 /** A document with an error: what it last held stays in force. */
@@ -26,6 +29,7 @@ export interface InvalidDocument {
   readonly selectors: readonly NodeSelector[] | undefined
   /** Of a document of a kind, as far as it could be read. */
   readonly touches?: Touches
+  readonly text?: DocumentText
 }
 
 /** What one source document (a file, an etcd key) turned out to hold. */

@@ -9,6 +9,7 @@ import type { Document } from '../source/source.ts'
 import type { ConfigDocument, InvalidDocument, ParsedDocument } from './config-document.ts'
 import { hasTwoForms, kindOfDocument, readDocument } from './document-form.ts'
 import { type DocumentKey, documentHint, type HeldDocument, keysOf } from './document-key.ts'
+import { type DocumentText, documentText } from './document-text.ts'
 import { rememberKind } from './kinds/kind-document.ts'
 import { type NotYet, notYet } from './kinds/not-yet.ts'
 import { parseKind, type ReadKind } from './kinds/parse-kind.ts'
@@ -57,12 +58,13 @@ export function parseDocument(api: EnvoyApi, document: Document, settings: Parse
     const parsed = parseOne(api, yaml, document.origin, refused)
     const { key, isKnown } = keys[index] as DocumentKey
     const isCertain = hints[index]?.isCertain === true
+    const text = documentText(yaml.text)
     problems.push(...parsed.problems)
     if (!parsed.problems.some(isError)) {
-      documents.push(documentOf(key, origin, parsed))
+      documents.push(documentOf(key, origin, text, parsed))
       continue
     }
-    invalid.push({ key, origin, selectors: parsed.selectors, ...(parsed.touches && { touches: parsed.touches }) })
+    invalid.push({ key, origin, selectors: parsed.selectors, ...(parsed.touches && { touches: parsed.touches }), text })
     // What this document held before may have had another key, or have been another document: nothing is let go then.
     // A text that breaks off may have been cut (a full disk): documents may have followed.
     const mayBeCut = yaml.isBroken && index === yamls.length - 1
@@ -80,11 +82,11 @@ interface ParsedOne {
   readonly touches?: Touches
 }
 
-function documentOf(key: string, origin: Origin, parsed: ParsedOne): ConfigDocument {
+function documentOf(key: string, origin: Origin, text: DocumentText, parsed: ParsedOne): ConfigDocument {
   const { selectors = [], resources, kind, touches } = parsed
-  if (kind === undefined) return { key, origin, selectors, resources }
+  if (kind === undefined) return { key, origin, selectors, resources, text }
   rememberKind(kind.resource, { key, origin, form: kind.form, places: kind.places })
-  return { key, origin, selectors, resources, declares: kind.declares, ...(touches && { touches }) }
+  return { key, origin, selectors, resources, declares: kind.declares, ...(touches && { touches }), text }
 }
 
 function parseOne(api: EnvoyApi, yaml: YamlDocument, origin: Origin, refused: NotYet): ParsedOne {

@@ -19,6 +19,8 @@ import { type SyntaxMessage, syntaxMessage, tooDeepMessage, unreadableMessage } 
 
 /** One YAML document of a text; a text without `---` is one. */
 export interface YamlDocument extends Position {
+  /** What was written of it, with the separator and the comments before it. All of them together are the text. */
+  readonly text: string
   /** As much as could be read, also where `isBroken`. */
   readonly tree: Tree
   readonly problems: readonly TreeProblem[]
@@ -46,17 +48,24 @@ export function parseYaml(text: string, limits: YamlLimits): readonly YamlDocume
     documents = compose(text, lines, limits, tooDeep)
   } catch {
     // The library reports what is wrong with a text. Should it throw all the same, one text must not end the server.
-    return [unreadable]
+    return [{ ...unreadable, text }]
   }
-  return documents.flatMap((document) => {
+  const found = documents.flatMap((document, index) => {
     const read = new DocumentReader(document, lines, limits).read(text, tooDeep.get(document.range[0]))
-    return read === undefined ? [] : [read]
+    // What stands between two documents (comments, directives) is about the second.
+    return read === undefined ? [] : [{ read, from: documents[index - 1]?.range[2] ?? 0 }]
   })
+  return found.map(({ read, from }, index) => ({
+    ...read,
+    text: text.slice(index === 0 ? 0 : from, found[index + 1]?.from),
+  }))
 }
+
+type ReadDocument = Omit<YamlDocument, 'text'>
 
 const start: Position = { line: 1, column: 1 }
 
-const unreadable: YamlDocument = {
+const unreadable: ReadDocument = {
   ...start,
   tree: { kind: 'scalar', value: null, ...start },
   problems: [{ severity: 'error', code: 'syntax', path: '', ...start, ...unreadableMessage }],
@@ -143,7 +152,7 @@ class DocumentReader {
   }
 
   /** @param tooDeepAt where the document goes too deep, if it does: it was not composed then. */
-  read(text: string, tooDeepAt: number | undefined): YamlDocument | undefined {
+  read(text: string, tooDeepAt: number | undefined): ReadDocument | undefined {
     const { contents, errors, warnings, range } = this.#document
     if (tooDeepAt !== undefined) this.#reportBroken(this.#at(tooDeepAt), tooDeepMessage)
     this.#reportLibraryErrors([...errors, ...warnings.filter(({ code }) => code === 'TAG_RESOLVE_FAILED')])

@@ -16,12 +16,14 @@ import * as nodeFs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { documentText } from '../config/document-text.ts'
 import type { Log } from '../log.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { encodeOwn } from '../resource/own-message.ts'
 import { buildResource, type Resource } from '../resource/resource.ts'
 import { resourceTypes } from '../resource/type-url.ts'
 import type { HistoryFs } from './history/fs.ts'
+import { readHistory } from './history/reader.ts'
 import { createHistory, type History, type HistoryOptions } from './store.ts'
 import type { Unit } from './unit.ts'
 
@@ -277,6 +279,95 @@ describe('revisions', () => {
     await history.flush()
     isDone = true
     expect(turns).toBeGreaterThan(20)
+  })
+})
+
+describe('texts', () => {
+  const written = (name: string, content: string, timeout = 1, line = 1): Unit => ({
+    ...unit(name, [cluster(name, timeout)]),
+    origin: { name: `config/${name}`, line },
+    text: documentText(content),
+  })
+  const textsAt = async (history: Pick<History, 'show'>, revision: number): Promise<unknown> =>
+    (await history.show(revision))?.units.map(({ text, origin }) => [origin.line, text?.content])
+
+  it('are kept with every revision, over restarts and in every segment', async () => {
+    const first = await start({ maxRevisions: 4 })
+    upsert(first, written('a', 'a: 1\n'), written('b', 'b: 1\n'))
+    upsert(first, written('a', 'a: 2\n', 2))
+    await first.close()
+    const second = await start({ maxRevisions: 4 })
+    upsert(second, written('b', 'b: 3\n', 3))
+    upsert(second, written('a', 'a: 4\n', 4))
+    expect(segmentsOf(directory).length).toBeGreaterThan(1)
+    expect(await textsAt(second, 2)).toEqual([
+      [1, 'a: 2\n'],
+      [1, 'b: 1\n'],
+    ])
+    expect(await textsAt(second, 4)).toEqual([
+      [1, 'a: 4\n'],
+      [1, 'b: 3\n'],
+    ])
+    await second.flush()
+    const reader = await readHistory(directory, api)
+    expect(reader.revisions).toEqual(second.list())
+    for (const revision of numbers(second)) {
+      expect(await textsAt(reader, revision)).toEqual(await textsAt(second, revision))
+    }
+    expect(await reader.show(99)).toBeUndefined()
+  })
+
+  it('of what was only written otherwise, or moved, are told with the next revision', async () => {
+    const history = await start()
+    upsert(history, written('a', 'a: 1\n'), written('b', 'b: 1\n'))
+    history.refresh([written('a', '# now with a comment\na: 1\n', 1, 9), written('unknown', 'x: 1\n')])
+    expect(history.revision).toBe(1)
+    upsert(history, written('b', 'b: 2\n', 2))
+    const after = [
+      [9, '# now with a comment\na: 1\n'],
+      [1, 'b: 2\n'],
+    ]
+    expect(await textsAt(history, 1)).toEqual([
+      [1, 'a: 1\n'],
+      [1, 'b: 1\n'],
+    ])
+    expect(await textsAt(history, 2)).toEqual(after)
+    expect((await history.show(2))?.units[0]?.resources).toMatchObject([{ name: 'a' }])
+    await history.close()
+    expect((await start()).restored?.units.map(({ origin, text }) => [origin.line, text?.content])).toEqual(after)
+  })
+
+  it('of a history that is older than texts are told as soon as there are any', async () => {
+    const first = await start()
+    upsert(first, unit('a', [cluster('a')]), unit('b', [cluster('b')]))
+    await first.close()
+    const second = await start()
+    second.refresh([written('a', 'a: 1\n'), written('b', 'b: 1\n')])
+    upsert(second, written('b', 'b: 2\n', 2))
+    expect(await textsAt(second, 1)).toEqual([
+      [1, undefined],
+      [1, undefined],
+    ])
+    expect(await textsAt(second, 2)).toEqual([
+      [1, 'a: 1\n'],
+      [1, 'b: 2\n'],
+    ])
+  })
+
+  it('are not kept of what holds anything sensitive, nor where a key stands in a comment', async () => {
+    const history = await start()
+    const sensitive = { ...unit('secret.yaml', [cluster('c'), secret('s')]), text: documentText('password: hunter2\n') }
+    const commented = written('a', `# the old one was ${key}\na: 1\n`)
+    upsert(history, sensitive, commented)
+    await history.flush()
+    const units = (await history.show(1))?.units
+    expect(units?.map(({ text }) => text?.content)).toEqual([undefined, undefined])
+    // That it is the same text can be told all the same.
+    expect(units?.map(({ text }) => text?.version)).toEqual([sensitive.text.version, commented.text?.version])
+    for (const name of segmentsOf(directory)) {
+      const bytes = readFileSync(join(directory, name))
+      expect([bytes.includes('hunter2'), bytes.includes('PRIVATE KEY')]).toEqual([false, false])
+    }
   })
 })
 

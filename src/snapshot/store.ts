@@ -19,7 +19,7 @@ import {
 import { replaySegment } from './history/replay.ts'
 import { type RestoredState, restoreHistory } from './history/restore.ts'
 import { MemorySegment, type Segment, type SegmentContent, sizeOf } from './history/segment.ts'
-import { type BlobStore, baseRecords, isSameContent, stepRecords } from './history/step.ts'
+import { type BlobStore, baseRecords, isRewritten, isSameContent, stepRecords } from './history/step.ts'
 import { diffRevisions, type RevisionDiff, type RevisionView, viewRevision } from './history/view.ts'
 import type { Unit } from './unit.ts'
 
@@ -69,6 +69,11 @@ export interface History {
    * nothing is no revision: the newest is returned.
    */
   append(step: HistoryStep): number
+  /**
+   * Takes note of units that hold what they held, and were written otherwise or stand elsewhere now: that is no revision,
+   * and is told with the next one.
+   */
+  refresh(units: readonly Unit[]): void
   /** The revisions that are kept, oldest first. */
   list(): readonly RevisionSummary[]
   /** Everything in force at a revision; undefined when it is not kept. */
@@ -127,6 +132,8 @@ class SnapshotHistory implements History {
   readonly #written = new Map<string, Unit>()
   /** Of `#written`, those that the open segment has at former places of their documents. */
   readonly #moved = new Set<string>()
+  /** Of those, what the next revision tells the text and place of. */
+  readonly #rewritten = new Set<string>()
   #last: RevisionRecord = emptyRevision
   #meta: Readonly<Record<string, string>> = {}
   /** Redacted bytes of restored resources, whose content nobody has. */
@@ -205,6 +212,12 @@ class SnapshotHistory implements History {
     return this.revision
   }
 
+  refresh(units: readonly Unit[]): void {
+    const known = units.filter(({ key }) => this.#current.has(key))
+    for (const unit of known) this.#current.set(unit.key, unit)
+    if (known.length > 0) void this.#run(() => this.#refresh(known))
+  }
+
   list(): readonly RevisionSummary[] {
     const listed: RevisionSummary[] = []
     for (const { revisions } of this.#segments) {
@@ -268,6 +281,7 @@ class SnapshotHistory implements History {
   /** The same content at other places of its documents: worth no revision, told with the unit's next one. */
   #refresh(units: readonly Unit[]): Promise<void> {
     for (const unit of units) {
+      if (isRewritten(unit, this.#written.get(unit.key))) this.#rewritten.add(unit.key)
       this.#written.set(unit.key, unit)
       this.#moved.add(unit.key)
     }
@@ -288,6 +302,7 @@ class SnapshotHistory implements History {
         this.#moved.delete(unit.key)
       }
       for (const key of step.removed) this.#written.delete(key)
+      this.#rewritten.clear()
       this.#last = recordOf(step)
       this.#pending.splice(this.#pending.indexOf(step), 1)
     }
@@ -297,8 +312,11 @@ class SnapshotHistory implements History {
 
   async #writeStep(step: PendingStep, record: RevisionRecord): Promise<void> {
     const segment = this.#open === undefined || this.#isFull(this.#open) ? await this.#begin() : this.#open
+    const { upserted } = step
+    const isUpserted = new Set(upserted.map(({ key }) => key))
+    const rewritten = [...this.#rewritten].flatMap((key) => (isUpserted.has(key) ? [] : (this.#written.get(key) ?? [])))
     const encode = (keys: Set<string>): Promise<Uint8Array[]> =>
-      this.#encode(stepRecords(step.upserted, record, (key) => this.#toldOf(key), { ...this.#blobs, keys }))
+      this.#encode(stepRecords({ rewritten, upserted }, record, (key) => this.#toldOf(key), { ...this.#blobs, keys }))
     try {
       await segment.append(await encode(segment.blobKeys))
       segment.revisions.push(record)

@@ -16,6 +16,16 @@ export interface Unit {
   readonly declares?: readonly Named[]
   /** Of a document of a kind, whose own selectors do not say whom it is for. */
   readonly touches?: Touches
+  /** Of a document that a person wrote. */
+  readonly text?: UnitText
+}
+
+/** What was written of a unit. */
+export interface UnitText {
+  /** Equal texts have equal versions. */
+  readonly version: string
+  /** Undefined where it may not be kept, or was not. */
+  readonly content?: string
 }
 
 /** It is a document of a kind: never sent to a client, but translated. */

@@ -42,6 +42,8 @@ export interface WorldStep {
   readonly upserted: readonly Unit[]
   /** Keys of units that are no longer in force. */
   readonly removed: readonly string[]
+  /** Units that are in force in the same form as before and were read anew: from another place, or written otherwise. */
+  readonly refreshed: readonly Unit[]
   /** Generated units that are others than before; the cache and the history take them beside those of documents. */
   readonly generated: GeneratedStep
   /** All standing problems of consistency (not only new ones; those of `withheld` are apart), in order of origin. */
@@ -201,9 +203,11 @@ class UnitWorld implements World {
 
   apply(changes: readonly UnitChange[], { isFirst }: { readonly isFirst: boolean }): WorldStep {
     const upserted = new Map<string, Unit>()
+    const refreshed: Unit[] = []
     for (const change of changes) {
-      const refreshed = this.#note(change)
-      if (refreshed !== undefined) upserted.set(refreshed.key, refreshed)
+      const completed = this.#note(change)
+      if (completed !== undefined) upserted.set(completed.key, completed)
+      else if (change.kind === 'valid' && this.inForce.get(change.unit.key) === change.unit) refreshed.push(change.unit)
     }
     const step = this.#settle(upserted)
     if (isFirst && !this.#allowPartial) {
@@ -211,13 +215,13 @@ class UnitWorld implements World {
         if (!this.inForce.has(key)) this.#withoutForm.add(key)
       }
     }
-    return { ...step, withheld: this.#withheld() }
+    return { ...step, refreshed, withheld: this.#withheld() }
   }
 
   addStaticNames(names: StaticNames): WorldStep {
     const isNews = this.#noteStaticNames(names)
     const nothing = { upserted: [], removed: [], generated: nothingGenerated, problems: this.#allProblems() }
-    return { ...(isNews ? this.#settle(new Map()) : nothing), withheld: this.#withheld() }
+    return { ...(isNews ? this.#settle(new Map()) : nothing), refreshed: [], withheld: this.#withheld() }
   }
 
   /** Returns the unit when it is in force at once: the form in force, read anew, with content that was not at hand. */
@@ -246,7 +250,7 @@ class UnitWorld implements World {
   }
 
   /** Brings into force what can be. `upserted`: what already is. */
-  #settle(upserted: Map<string, Unit>): Omit<WorldStep, 'withheld'> {
+  #settle(upserted: Map<string, Unit>): Omit<WorldStep, 'withheld' | 'refreshed'> {
     const vetoes = new Map<string, readonly Problem[]>()
     let trial = this.#try(vetoes)
     let verdict = this.#judged(trial, () => this.#ask(trial.taken))

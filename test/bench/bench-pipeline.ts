@@ -42,7 +42,7 @@ export function createBenchPipeline({ metrics, log }: { readonly metrics: Metric
       parse: (document) => parseDocument(api, document),
       world,
       cache,
-      history: { revision: 0, problem: undefined, append: () => ++revision },
+      history: { revision: 0, problem: undefined, append: () => ++revision, refresh: () => {} },
       metrics,
       log,
     },

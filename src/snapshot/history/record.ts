@@ -17,6 +17,8 @@ export interface StoredUnit {
   readonly origin: Origin
   readonly selectors: readonly NodeSelector[]
   readonly resources: readonly StoredResource[]
+  /** Of what was written; the text itself is found by `textKey`. */
+  readonly textVersion?: string
 }
 
 /** How many resources of one type a revision touched. */
@@ -98,6 +100,11 @@ export function blobKey(version: string, isRedacted: boolean): string {
   return isRedacted ? `${version} redacted` : version
 }
 
+/** By what the text of a document is found in a segment. */
+export function textKey(version: string): string {
+  return `text ${version}`
+}
+
 /**
  * Whether an encoded record is one of those that fill a segment (blobs and units), told by its first tag so that a
  * reader who only wants the list of revisions does not decode them.
@@ -125,6 +132,7 @@ interface UnitMessage {
   readonly resources: readonly ResourceMessage[]
   readonly dropped: readonly { readonly typeUrl: string; readonly name: string }[]
   readonly isWhole: boolean
+  readonly textVersion: string
 }
 
 interface ResourceMessage {
@@ -178,6 +186,7 @@ function toMessage(record: HistoryRecord): object {
         resources: record.resources.map((resource) => toResourceMessage(resource, record.origin)),
         dropped: record.dropped,
         isWhole: record.isWhole,
+        ...(record.textVersion !== undefined && { textVersion: record.textVersion }),
       }
     case 'revision':
       return {
@@ -230,6 +239,7 @@ function unitOf(message: UnitMessage): UnitRecord {
     })),
     dropped: message.dropped.map(({ typeUrl, name }) => ({ typeUrl, name })),
     isWhole: message.isWhole,
+    ...(message.textVersion !== '' && { textVersion: message.textVersion }),
   }
 }
 

@@ -1,9 +1,10 @@
 import { setImmediate as nextTick } from 'node:timers/promises'
 import type { EnvoyApi } from '../../resource/envoy-api.ts'
 import { keyOf } from '../../resource/named.ts'
+import type { UnitText } from '../unit.ts'
 import { readRecords } from './log.ts'
 import type { RevisionRecord, StoredResource, StoredUnit, UnitRecord } from './record.ts'
-import { blobKey, decodeRecord, historyFormat, isContentRecord } from './record.ts'
+import { blobKey, decodeRecord, historyFormat, isContentRecord, textKey } from './record.ts'
 
 /** What a segment file tells. */
 export interface Replay {
@@ -15,7 +16,7 @@ export interface Replay {
   readonly baseEnd: number
   /** In force at the last of `revisions`; empty when only the list was asked for. */
   readonly units: readonly StoredUnit[]
-  /** The bytes of resources, by `blobKey`; empty when only the list was asked for. */
+  /** The bytes of resources, by `blobKey`, and of texts, by `textKey`; empty when only the list was asked for. */
   readonly contents: ReadonlyMap<string, Uint8Array>
 }
 
@@ -71,6 +72,13 @@ export async function replaySegment(
   }
 }
 
+/** What was written of a unit; undefined where nothing is known of that. */
+export function textIn({ contents }: Replay, { textVersion: version }: StoredUnit): UnitText | undefined {
+  if (version === undefined) return undefined
+  const content = contents.get(textKey(version))
+  return content === undefined ? { version } : { version, content: Buffer.from(content).toString() }
+}
+
 interface MutableUnit extends Omit<StoredUnit, 'resources'> {
   readonly resources: Map<string, StoredResource>
 }
@@ -79,7 +87,8 @@ function applyUnit(units: Map<string, MutableUnit>, change: UnitRecord): void {
   const resources = (change.isWhole ? undefined : units.get(change.key)?.resources) ?? new Map()
   for (const name of change.dropped) resources.delete(keyOf(name))
   for (const resource of change.resources) resources.set(keyOf(resource), resource)
-  units.set(change.key, { key: change.key, origin: change.origin, selectors: change.selectors, resources })
+  const { key, origin, selectors, textVersion } = change
+  units.set(key, { key, origin, selectors, resources, ...(textVersion !== undefined && { textVersion }) })
 }
 
 /** A record that has the right checksum and cannot be read was written by something else: it ends the segment. */

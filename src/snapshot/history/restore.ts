@@ -3,8 +3,8 @@ import type { EnvoyApi } from '../../resource/envoy-api.ts'
 import { buildResource, buildUnreadyResource, type Resource } from '../../resource/resource.ts'
 import type { Unit } from '../unit.ts'
 import type { HistoryDirectory } from './directory.ts'
-import { blobKey, type RevisionRecord, type StoredResource } from './record.ts'
-import { type Replay, replaySegment } from './replay.ts'
+import { blobKey, type RevisionRecord, type StoredResource, type StoredUnit } from './record.ts'
+import { type Replay, replaySegment, textIn } from './replay.ts'
 import type { Segment } from './segment.ts'
 
 export interface RestoredState {
@@ -113,8 +113,10 @@ function restoreUnits(replay: Replay): Pick<RestoredState, 'units' | 'redacted'>
     built.set(stored.version, bytes)
     return buildResource({ ...stored, bytes })
   }
-  return {
-    units: replay.units.map((unit) => ({ ...unit, resources: unit.resources.map(restore) })),
-    redacted,
+  const unitOf = (stored: StoredUnit): Unit => {
+    const { key, origin, selectors } = stored
+    const text = textIn(replay, stored)
+    return { key, origin, selectors, resources: stored.resources.map(restore), ...(text && { text }) }
   }
+  return { units: replay.units.map(unitOf), redacted }
 }

@@ -2,7 +2,7 @@ import { keyOf } from '../../resource/named.ts'
 import type { Resource } from '../../resource/resource.ts'
 import { haveSameSelectors, type Unit } from '../unit.ts'
 import type { HistoryRecord, RevisionRecord, StoredResource, UnitRecord } from './record.ts'
-import { blobKey, historyFormat } from './record.ts'
+import { blobKey, historyFormat, textKey } from './record.ts'
 
 /** The bytes that a segment holds already, and where to get more. */
 export interface BlobStore {
@@ -26,28 +26,52 @@ export function* baseRecords(
   yield { ...revision, removed: [], isBase: true }
 }
 
-/** One revision: what changed against what the segment tells of a unit (undefined: nothing that is of use). */
+/**
+ * One revision: what changed against what the segment tells of a unit (undefined: nothing that is of use). Before that,
+ * what units are written as now that hold what the segment tells of them.
+ */
 export function* stepRecords(
-  upserted: readonly Unit[],
+  { rewritten, upserted }: { readonly rewritten: Iterable<Unit>; readonly upserted: readonly Unit[] },
   revision: RevisionRecord,
   toldOf: (key: string) => Unit | undefined,
   blobs: BlobStore,
 ): Generator<HistoryRecord> {
+  for (const unit of rewritten) {
+    yield* textRecords(unit, blobs)
+    yield recordOf(unit, { resources: [], dropped: [], isWhole: false })
+  }
   for (const unit of upserted) yield* unitRecords(unit, toldOf(unit.key), blobs)
   yield revision
 }
 
+/** Whether a unit that holds what it held is worth a record: of its text, and where it stands among others. */
+export function isRewritten(unit: Unit, before: Unit | undefined): boolean {
+  return unit.text?.version !== before?.text?.version || unit.origin.line !== before?.origin.line
+}
+
+/** Never the text of a unit with anything sensitive: that could stand in it. */
+function* textRecords({ text, resources }: Unit, blobs: BlobStore): Generator<HistoryRecord> {
+  if (text?.content === undefined || resources.some(({ isSensitive }) => isSensitive)) return
+  const key = textKey(text.version)
+  if (blobs.keys.has(key)) return
+  blobs.keys.add(key)
+  yield { kind: 'blob', version: key, isRedacted: false, content: Buffer.from(text.content) }
+}
+
+function recordOf(unit: Unit, change: Pick<UnitRecord, 'resources' | 'dropped' | 'isWhole'>): UnitRecord {
+  const { key, origin, selectors, text } = unit
+  return { kind: 'unit', key, origin, selectors, ...change, ...(text && { textVersion: text.version }) }
+}
+
 function* unitRecords(unit: Unit, before: Unit | undefined, blobs: BlobStore): Generator<HistoryRecord> {
   const { isWhole, changed, dropped } = changeOf(unit, before)
-  const part = (resources: readonly Resource[], isFirst: boolean): UnitRecord => ({
-    kind: 'unit',
-    key: unit.key,
-    origin: unit.origin,
-    selectors: unit.selectors,
-    resources,
-    dropped: isFirst ? dropped.map(({ typeUrl, name }) => ({ typeUrl, name })) : [],
-    isWhole: isFirst && isWhole,
-  })
+  const part = (resources: readonly Resource[], isFirst: boolean): UnitRecord =>
+    recordOf(unit, {
+      resources,
+      dropped: isFirst ? dropped.map(({ typeUrl, name }) => ({ typeUrl, name })) : [],
+      isWhole: isFirst && isWhole,
+    })
+  yield* textRecords(unit, blobs)
   for (let from = 0; from === 0 || from < changed.length; from += resourcesPerRecord) {
     const resources = changed.slice(from, from + resourcesPerRecord)
     for (const resource of resources) {

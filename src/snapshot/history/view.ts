@@ -2,9 +2,10 @@ import type { Origin } from '../../errors.ts'
 import type { EnvoyApi } from '../../resource/envoy-api.ts'
 import { messageToJson } from '../../resource/json/codec.ts'
 import type { NodeSelector } from '../../resource/node-selector.ts'
+import type { UnitText } from '../unit.ts'
 import { diffUnits, type Placed, type TypeDiff } from './diff.ts'
 import { blobKey, type RevisionRecord, type RevisionSummary, type StoredResource, summaryOf } from './record.ts'
-import type { Replay } from './replay.ts'
+import { type Replay, textIn } from './replay.ts'
 
 /** A resource at some revision. `JSON.stringify` gives it without its content, which may be large: ask `json()`. */
 export interface ResourceView extends StoredResource {
@@ -20,6 +21,8 @@ export interface UnitView {
   readonly origin: Origin
   readonly selectors: readonly NodeSelector[]
   readonly resources: readonly ResourceView[]
+  /** What was written of it; undefined where nobody wrote it, or it is older than the keeping of texts. */
+  readonly text: UnitText | undefined
 }
 
 /** Everything in force at a revision. */
@@ -46,12 +49,11 @@ export function viewRevision(api: EnvoyApi, replay: Replay): RevisionView {
       return content && messageToJson(api, stored.typeUrl, content, { redact: true })
     },
   })
-  const units = replay.units.map(({ key, origin, selectors, resources }) => ({
-    key,
-    origin,
-    selectors,
-    resources: resources.map((stored) => viewOf(stored, selectors)),
-  }))
+  const units = replay.units.map((unit) => {
+    const { key, origin, selectors, resources } = unit
+    const views = resources.map((stored) => viewOf(stored, selectors))
+    return { key, origin, selectors, resources: views, text: textIn(replay, unit) }
+  })
   return { ...summaryOf(last), meta: last.meta, units }
 }
 
