@@ -114,15 +114,18 @@ describe('/ready', () => {
     expect(await get('/ready')).toMatchObject({ status: 200, json: { ready: true, serving: 'last good' } })
   })
 
-  test('names the groups that are withheld, and counts the errors', async () => {
+  test('names the groups that are withheld and what is left out, and counts the errors', async () => {
     const { get, readiness, cache } = await bed()
     Object.assign(readiness, { isReady: true, problems: [broken, { ...broken, severity: 'warning' }] })
     const withheld = { ...broken, code: 'withheld', message: 'no answer to nodes cluster=edge' } as const
     cache.apply({ upserted: [], removed: [], withheld: [{ selectors: [{ cluster: 'edge' }], problem: withheld }] })
+    const part = { ...broken, severity: 'warning', code: 'withheld', message: 'No client gets it.' } as const
+    Object.assign(readiness, { problems: [...readiness.problems, part] })
     expect(await get('/ready')).toMatchObject({
       status: 200,
       json: {
         errors: 1,
+        leftOut: [expect.stringMatching(/^\S+: No client gets it\.$/)],
         withheld: [{ group: 'cluster=edge', reasons: [expect.stringContaining('no answer to nodes cluster=edge')] }],
       },
     })

@@ -147,6 +147,9 @@ function addStatusRoutes(
       sources: readiness.sources,
       errors: readiness.problems.filter((problem) => problem.severity === 'error').length,
       withheld: cache.withheld().map(({ group, reasons }) => ({ group: group.label, reasons })),
+      leftOut: readiness.problems
+        .filter(({ code, severity }) => code === 'withheld' && severity === 'warning')
+        .map(({ origin, message }) => `${formatOrigin(origin)}: ${message}`),
     })
   })
   addRoute(app, 'GET', '/metrics', async (_request, reply) =>

@@ -29,6 +29,8 @@ export interface GeneratedJson {
   readonly isForPeers?: true
   /** Only for who names this version of the Service. */
   readonly version?: string
+  /** Secrets whose files were never right: what needs one is left out, and comes with its files. */
+  readonly unready?: readonly string[]
   /** What the JSON is encoded, where that is known without it: taken where nothing changes or shows the JSON. */
   readonly encode?: () => Uint8Array
 }

@@ -11,6 +11,7 @@ export interface ReadyAnswer {
   readonly sources: readonly { readonly name: string; readonly state: string; readonly documents: number }[]
   readonly errors: number
   readonly withheld: readonly { readonly group: string; readonly reasons: readonly string[] }[]
+  readonly leftOut: readonly string[]
 }
 
 /** What a person asks the admin API of a server, by its URL. */

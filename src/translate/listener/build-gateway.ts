@@ -77,7 +77,8 @@ function listenerOf(group: readonly ListenerPart[]): readonly GeneratedJson[] {
     filter_chains: chains,
     ...(rest !== undefined && { default_filter_chain: rest }),
   }
-  return [{ type: 'listener', name, json, from }]
+  const unready = unique(group.flatMap((part) => part.unready))
+  return [{ type: 'listener', name, json, from, ...(unready.length > 0 && { unready }) }]
 }
 
 const filterPrefix = 'type.googleapis.com/envoy.extensions.filters.listener.'

@@ -4,6 +4,8 @@ import { tempDir } from '../../../test/support/temp.ts'
 import { translated } from '../../../test/support/translated.ts'
 import { formatOrigin } from '../../errors.ts'
 import { loadEnvoyApi } from '../../resource/envoy-api.ts'
+import { messageToJson } from '../../resource/json/codec.ts'
+import type { Resource } from '../../resource/resource.ts'
 
 const api = loadEnvoyApi()
 const authority = await createAuthority()
@@ -31,6 +33,11 @@ ca: {file: ca.pem}
 
 /** What is told of some documents, and the names of the listeners that are served. */
 function result(text: string): { readonly told: readonly string[]; readonly listeners: readonly string[] } {
+  const { told, listeners } = served(text)
+  return { told, listeners: listeners.map(({ name }) => name) }
+}
+
+function served(text: string): { readonly told: readonly string[]; readonly listeners: readonly Resource[] } {
   const directory = tempDir()
   writeCertificate(directory, 'shop', shop)
   writeAuthorities(directory, 'ca', [authority])
@@ -39,10 +46,26 @@ function result(text: string): { readonly told: readonly string[]; readonly list
     told: problems.map(
       ({ severity, code, origin, path, message }) => `${formatOrigin(origin)} ${severity} ${path} ${code}: ${message}`,
     ),
-    listeners: units.flatMap(({ resources }) =>
-      resources.flatMap(({ typeUrl, name }) => (typeUrl.endsWith('.Listener') ? [name] : [])),
-    ),
+    listeners: units.flatMap(({ resources }) => resources.filter(({ typeUrl }) => typeUrl.endsWith('.Listener'))),
   }
+}
+
+interface Chain {
+  readonly name?: string
+  readonly filters?: readonly unknown[]
+  readonly filter_chain_match?: { readonly server_names?: readonly string[] }
+}
+
+/** The name and the hosts of each; one that has no filter is marked by a `!`. */
+function chainsOf({ typeUrl, bytes }: Resource): readonly string[] {
+  const json = messageToJson(api, typeUrl, bytes) as unknown as {
+    readonly filter_chains: readonly Chain[]
+    readonly default_filter_chain?: Chain
+  }
+  const textOf = ({ name = '', filters, filter_chain_match: match }: Chain): string =>
+    [`${filters === undefined ? '!' : ''}${name}`, ...(match?.server_names ?? [])].join(' ')
+  const { filter_chains: chains, default_filter_chain: rest } = json
+  return [...chains.map(textOf), ...(rest === undefined ? [] : [`default ${textOf(rest)}`])]
 }
 
 const gateway = (listeners: string, name = 'edge', nodes = '{cluster: edge}'): string => `
@@ -124,8 +147,8 @@ describe('the listeners of a Gateway', () => {
   })
 })
 
-test('a listener whose only certificates are not there yet is served with the others, and waits alone', () => {
-  const text = `${gateway('- {name: a, port: 443, tls: [gone, lost]}\n- {name: b, port: 80}')}---
+describe('where the files of a Secret were never right', () => {
+  const lost = `---
 kind: Secret
 name: gone
 certificate: {chain: {file: gone.crt}, key: {file: gone.key}}
@@ -133,8 +156,81 @@ certificate: {chain: {file: gone.crt}, key: {file: gone.key}}
 kind: Secret
 name: lost
 certificate: {chain: {file: gone.crt}, key: {file: gone.key}}
+---
+kind: Secret
+name: nobody
+ca: {file: gone.pem}
 `
-  const { told, listeners } = result(text)
-  expect(listeners).toEqual(['edge/a', 'edge/b'])
-  expect(told).toHaveLength(4)
+  const told = (name: string, where: string): string =>
+    `edge.yaml:${where} withheld: No client gets the certificate of the Secret ${name}: its files were never right.`
+
+  /** What is told of the Gateway itself, and the chains of each listener that is served. */
+  function withLost(listeners: string, more = ''): { readonly told: readonly string[]; readonly chains: unknown } {
+    const { told: all, listeners: found } = served(gateway(listeners) + more + lost)
+    return {
+      told: all.filter((text) => !text.includes(' file: ')),
+      chains: Object.fromEntries(found.map((one) => [one.name, chainsOf(one)])),
+    }
+  }
+
+  test.each([
+    ['a listener', '- {name: a, port: 443, tls: gone}', [told('gone', '5:29 warning listeners[0].tls')], {}],
+    [
+      'a listener with several',
+      '- {name: a, port: 443, tls: [gone, lost]}\n- {name: b, port: 80}',
+      [told('gone', '5:30 warning listeners[0].tls[0]'), told('lost', '5:36 warning listeners[0].tls[1]')],
+      { 'edge/b': [''] },
+    ],
+    [
+      'a listener that checks its clients',
+      '- {name: a, port: 443, tls: {secret: shop, clientCa: nobody}, hosts: shop.example}',
+      [
+        'edge.yaml:5:54 warning listeners[0].tls.clientCa withheld: No client gets in: the files of the Secret nobody, which they are checked by, were never right.',
+      ],
+      {},
+    ],
+    [
+      'the hosts that share a port',
+      '- {name: a, port: 443, tls: gone, hosts: [a.example, b.example]}\n- {name: b, port: 443, tls: shop, hosts: "*.example"}',
+      [told('gone', '5:29 warning listeners[0].tls')],
+      { 'edge/a': ['!tls:a.example a.example b.example', 'tls:*.example *.example'] },
+    ],
+    [
+      'the first certificate of several, and who asks for none of the others,',
+      '- {name: a, port: 443, tls: [gone, shop]}',
+      [told('gone', '5:30 warning listeners[0].tls[0]')],
+      { 'edge/a': ['tls:shop.example shop.example'] },
+    ],
+    [
+      'the hosts that no certificate names',
+      '- {name: a, port: 443, tls: [gone, shop], hosts: [shop.example, other.example]}',
+      [told('gone', '5:30 warning listeners[0].tls[0]')],
+      { 'edge/a': ['!tls:other.example other.example', 'tls:shop.example shop.example'] },
+    ],
+    [
+      'only the names of a further certificate',
+      '- {name: a, port: 443, tls: [shop, gone]}',
+      [told('gone', '5:36 warning listeners[0].tls[1]')],
+      { 'edge/a': ['tls:shop.example shop.example', 'default tls:any'] },
+    ],
+  ])('%s waits alone', (_, listeners, problems, chains) => {
+    expect(withLost(listeners)).toEqual({ told: problems, chains })
+  })
+
+  test('a Patch of what is left out has its place, and is told what it breaks', () => {
+    const patch = (filter: string): string => `---
+kind: Patch
+name: more
+target: {type: listener, name: edge/a}
+at: {filterChain: "tls:a.example", httpFilter: ${filter}}
+merge: {disabled: true}
+`
+    const listeners = '- {name: a, port: 443, tls: gone, hosts: a.example}\n- {name: b, port: 80}'
+    const warning = told('gone', '5:29 warning listeners[0].tls')
+    expect(withLost(listeners, patch('envoy.filters.http.router')).told).toEqual([warning])
+    expect(withLost(listeners, patch('nothing')).told).toEqual([
+      warning,
+      expect.stringContaining('error at.httpFilter patch: There is no HTTP filter "nothing" there.'),
+    ])
+  })
 })

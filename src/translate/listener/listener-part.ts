@@ -30,6 +30,8 @@ export interface ListenerPart {
   /** Those of Services that it leads to. */
   readonly clusters: readonly string[]
   readonly secrets: readonly string[]
+  /** Those of them whose files were never right. */
+  readonly unready: readonly string[]
   readonly problems: readonly PlacedProblem[]
 }
 
@@ -97,6 +99,7 @@ function requestPart(input: GatewayInput, listener: GatewayListener, name: strin
     fallbacks: configuration.fallbacks,
     clusters: configuration.clusters,
     secrets: secured?.secrets ?? [],
+    unready: secured?.unready ?? [],
     problems: [...configuration.problems, ...(secured?.problems ?? [])],
   }
 }
@@ -128,6 +131,7 @@ function connectionPart(
     fallbacks: [],
     clusters,
     secrets: [],
+    unready: [],
     problems,
   }
 }

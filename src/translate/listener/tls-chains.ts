@@ -10,6 +10,8 @@ export interface Chains {
   /** For clients whose name no chain is for. */
   readonly rest?: EnvoyJson
   readonly secrets: readonly string[]
+  /** Those of them whose files were never right. */
+  readonly unready: readonly string[]
   readonly problems: readonly PlacedProblem[]
 }
 
@@ -21,8 +23,9 @@ export function tlsChains(
   filters: readonly EnvoyJson[],
   from: SourcePlace,
 ): Chains {
-  const problems = wrongSecrets(tls, facets, from)
+  const problems = [...wrongSecrets(tls, facets, from), ...unreadySecrets(tls, facets, from)]
   const secrets = [...tls.secret, ...(tls.clientCa === undefined ? [] : [tls.clientCa])]
+  const common = { secrets, unready: secrets.filter((name) => isUnready(facets.get(name))) }
   const chain = (index: number, names: readonly string[]): EnvoyJson => ({
     name: `tls:${names[0] ?? 'any'}`,
     ...(names.length > 0 && { filter_chain_match: { server_names: names } }),
@@ -31,12 +34,12 @@ export function tlsChains(
   })
   const hosts = listener.hosts?.includes('*') === true ? undefined : listener.hosts
   const [first, ...others] = tls.secret
-  if (first === undefined) return { chains: [], secrets, problems }
-  if (others.length === 0) return { chains: [chain(0, hosts ?? [])], secrets, problems }
+  if (first === undefined) return { chains: [], ...common, problems }
+  if (others.length === 0) return { chains: [chain(0, hosts ?? [])], ...common, problems }
   const names = namesOf(tls.secret, facets, hosts)
   const chains = names.flatMap((own, index) => (own.length > 0 ? [chain(index, own)] : []))
   const unused = names.flatMap((own, index) => (own.length > 0 ? [] : unusedSecret(tls, facets, index, from)))
-  return { chains, ...(hosts === undefined && { rest: chain(0, []) }), secrets, problems: [...problems, ...unused] }
+  return { chains, ...(hosts === undefined && { rest: chain(0, []) }), ...common, problems: [...problems, ...unused] }
 }
 
 /** What each certificate is for: its own names that are served; of two certificates for a name the first has it. */
@@ -107,9 +110,28 @@ function unusedSecret(
   from: SourcePlace,
 ): readonly PlacedProblem[] {
   const name = tls.secret[index] ?? ''
-  // Its files were never right: that is told where it is.
-  if (facets.get(name)?.dnsNames === undefined) return []
+  // That is told otherwise.
+  if (isUnready(facets.get(name))) return []
   const message = `No client gets the certificate of the Secret ${name}: it has no name that is served and that none before it has.`
   const fix = 'Remove it, or add its names to `hosts`.'
   return [{ severity: 'warning', code: 'no-effect', at: placeOf(within(from, `tls.secret[${index}]`)), message, fix }]
+}
+
+const isUnready = (facet: SecretFacet | undefined): boolean => facet !== undefined && facet.dnsNames === undefined
+
+function unreadySecrets(tls: ListenerTls, facets: SecretFacets, from: SourcePlace): readonly PlacedProblem[] {
+  const { secret, clientCa } = tls
+  const told = (name: string, path: string, message: string): readonly PlacedProblem[] => {
+    if (!isUnready(facets.get(name))) return []
+    const fix = 'Mend its files, as its own problem says: what needs them is left out until then, and comes by itself.'
+    return [{ severity: 'warning', code: 'withheld', at: placeOf(within(from, path)), message, fix }]
+  }
+  const whoChecks = `No client gets in: the files of the Secret ${clientCa}, which they are checked by, were never right.`
+  return [
+    ...secret.flatMap((name, index) => {
+      const message = `No client gets the certificate of the Secret ${name}: its files were never right.`
+      return told(name, `tls.secret[${index}]`, message)
+    }),
+    ...(clientCa === undefined ? [] : told(clientCa, 'tls.clientCa', whoChecks)),
+  ]
 }

@@ -30,7 +30,7 @@ import type {
   ServiceFacet,
   ServiceFacets,
 } from '../contract.ts'
-import { treeOf } from '../envoy-json.ts'
+import { documentsOf, treeOf } from '../envoy-json.ts'
 import { buildGateway } from '../listener/build-gateway.ts'
 import { takesRequests } from '../listener/listener-part.ts'
 import { tracerClusterJson } from '../listener/tracing.ts'
@@ -39,6 +39,7 @@ import { applyPatches } from '../patch/apply-patches.ts'
 import { buildFallbackCluster, membersOfFallbacks } from '../route/fallback.ts'
 import { servedHosts } from '../route/host-pattern.ts'
 import { buildSecret, secretFacetOf } from '../secret/build-secret.ts'
+import { closeChains } from '../secret/close-chains.ts'
 import { buildSidecar } from '../sidecar/build-sidecar.ts'
 import { ownPortProblems } from '../sidecar/own-ports.ts'
 import { type AddressRules, addressRules } from './address-rules.ts'
@@ -546,7 +547,10 @@ export function meshRules(
       onBuilt?.({ type, name, tree: patched.tree })
       const generated = buildFromTree(api, type, patched.tree, from)
       if (patches.length > 0) patchedIn.push(...clustersIn(generated.resource))
-      return { ...generated, problems: [...patched.problems, ...generated.problems] }
+      const problems = [...patched.problems, ...generated.problems]
+      return one.unready === undefined
+        ? { ...generated, problems }
+        : { ...buildReady(one, patched.tree, one.unready), problems }
     })
     const told = built.flatMap((one) => one.problems)
     const { common, parts } = partsOf(jsons, built)
@@ -559,6 +563,12 @@ export function meshRules(
       // What is wrong with one is wrong with what others get of it.
       problems: [...problems, ...(parts.length === 0 ? told : distinct(told))],
     }
+  }
+
+  /** What of a resource can be served before the files of some Secrets are right; all of it was checked. */
+  function buildReady({ type, from }: GeneratedJson, tree: Tree, unready: readonly string[]): Generated {
+    const ready = closeChains(tree, new Set(unready))
+    return ready === undefined ? { documents: documentsOf(tree), problems: [] } : buildFromTree(api, type, ready, from)
   }
 
   const { serviceHosts, meshRoute, sidecarKind, anchor } = outboundRule

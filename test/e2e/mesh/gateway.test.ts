@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { expect, test } from 'vitest'
 import { buildBootstrap } from '../../../src/cli/bootstrap-config.ts'
-import { problems, settledNode, waitForProblems } from '../../support/admin-client.ts'
+import { problems, readiness, settledNode, waitForProblems } from '../../support/admin-client.ts'
 import { atTestEnd } from '../../support/at-test-end.ts'
 import { type Backend, startBackend } from '../../support/backend.ts'
 import { createAuthority, writeCertificate } from '../../support/certificates.ts'
@@ -190,24 +190,99 @@ describeWithEnvoy('a Gateway', () => {
     async (protocol) => {
       const config = tempDir()
       const shop = await startBackend({ name: 'shop' })
-      const [plain, secure] = (await freePorts(2)) as [number, number]
-      const listeners = [`name: http, port: ${plain}`, `name: https, port: ${secure}, protocol: https, tls: shop`]
+      const [plain, secure, other] = (await freePorts(3)) as [number, number, number]
+      const listeners = [
+        `name: http, port: ${plain}`,
+        `name: https, port: ${secure}, protocol: https, tls: shop`,
+        `name: other, port: ${other}, protocol: https, tls: other`,
+      ]
+      const authority = await createAuthority()
+      const issue = async (name: string): Promise<void> =>
+        void writeCertificate(config, name, await authority.issue({ name, sans: ['shop.example'], validForMs }))
+      const validForMs = 90 * 86_400_000
+      await issue('other')
       write(config, 'edge.yaml', gateway(...listeners))
-      write(config, 'shop.yaml', secret('shop'), service('shop', shop.port), route('shop', '*'))
+      write(config, 'shop.yaml', secret('shop'), secret('other'), service('shop', shop.port), route('shop', '*'))
       const server = await startControlPlane({ config: [config] })
       const delta = protocol === 'delta'
       const bootstrap = buildBootstrap({ id: 'edge-1', cluster: 'edge', server: server.server, delta })
       const envoy = await startEnvoy({ bootstrap })
-      await envoy.waitLive(30_000)
+      // Envoy waits 15 s for a certificate that does not come.
+      await envoy.waitLive(14_000)
       expect(await status(plain, '/', 'shop.example')).toBe(200)
-      await waitForProblems(server.adminUrl, ['file', 'file'])
-      const authority = await createAuthority()
-      const validForMs = 90 * 86_400_000
-      writeCertificate(config, 'shop', await authority.issue({ name: 'shop', sans: ['shop.example'], validForMs }))
+      expect(await serverNameOf(other, 'shop.example')).toBe('other')
+      await expect(serverNameOf(secure, 'shop.example')).rejects.toThrow('ECONNREFUSED')
+      await waitForProblems(server.adminUrl, ['file', 'file', 'withheld'])
+      expect((await problems(server.adminUrl)).at(0)).toMatchObject({
+        place: expect.stringMatching(/edge\.yaml:8:\d+$/),
+        severity: 'warning',
+        path: 'listeners[1].tls',
+      })
+      expect(await readiness(server.adminUrl)).toMatchObject({
+        status: 200,
+        withheld: [],
+        leftOut: [
+          expect.stringMatching(/edge\.yaml:8:\d+: No client gets the certificate of the Secret shop: its files/),
+        ],
+      })
+      await issue('shop')
       await eventually(async () => expect(await serverNameOf(secure, 'shop.example')).toBe('shop'), {
         timeoutMs: 20_000,
       })
       expect(await problems(server.adminUrl)).toEqual([])
+      expect(await readiness(server.adminUrl)).toMatchObject({ leftOut: [] })
+      expect(await envoy.stat('listener_manager.listener_modified')).toBe(0)
+      expect(await rejections(server)).toBe(0)
+    },
+  )
+
+  testBothProtocols(
+    'closes over %s the connections for the hosts of a certificate that was never right, and serves the others of the port',
+    async (protocol) => {
+      const config = tempDir()
+      const authority = await createAuthority()
+      const validForMs = 90 * 86_400_000
+      const issued = await authority.issue({ name: 'pay', sans: ['pay.shop.example'], validForMs })
+      const shopOwn = await authority.issue({ name: 'shop', sans: ['*.shop.example'], validForMs })
+      writeCertificate(config, 'shop', shopOwn)
+      writeCertificate(config, 'pay', { ...issued, key: shopOwn.key })
+      const [shop, pay] = [await startBackend({ name: 'shop' }), await startBackend({ name: 'pay' })]
+      const [port] = (await freePorts(1)) as [number]
+      const https = `port: ${port}, protocol: https`
+      write(
+        config,
+        'edge.yaml',
+        gateway(
+          `name: a, ${https}, tls: pay, hosts: pay.shop.example`,
+          `name: b, ${https}, tls: shop, hosts: "*.shop.example"`,
+        ),
+      )
+      write(config, 'secrets.yaml', secret('shop'), secret('pay'))
+      write(config, 'services.yaml', service('shop', shop.port), service('pay', pay.port))
+      write(config, 'routes.yaml', route('shop', 'www.shop.example'), route('pay', 'pay.shop.example'))
+      const { server, envoy } = await start(config, protocol)
+      const listener = await envoy.listenerPort('edge/a')
+      await waitForProblems(server.adminUrl, ['file', 'withheld'])
+      expect(await serverNameOf(listener, 'www.shop.example')).toBe('shop')
+      // The other's chain is for its name, too: neither that nor plain text is an answer.
+      await expect(serverNameOf(listener, 'pay.shop.example')).rejects.toThrow()
+      await expect(status(listener, '/', 'pay.shop.example')).rejects.toThrow()
+      const load = startLoad({
+        port: listener,
+        host: 'www.shop.example',
+        timeoutMs: 20_000,
+        tls: { ca: authority.certificate, serverName: 'www.shop.example' },
+      })
+      await load.next(10, { from: 'shop' })
+
+      writeCertificate(config, 'pay', issued)
+      await eventually(async () => expect(await serverNameOf(listener, 'pay.shop.example')).toBe('pay'), {
+        timeoutMs: 20_000,
+      })
+      await load.next(20, { from: 'shop' })
+      expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+      expect(await problems(server.adminUrl)).toEqual([])
+      expect(await envoy.stat('listener_manager.listener_in_place_updated')).toBe(1)
       expect(await rejections(server)).toBe(0)
     },
   )
