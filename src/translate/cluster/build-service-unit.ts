@@ -20,6 +20,7 @@ import { forgottenZones, localitiesOf, placesOf } from '../endpoint/localities.t
 import { callerRegionsOf, regionRank } from '../endpoint/region-order.ts'
 import { placeOf, type SourcePlace, within } from '../envoy-json.ts'
 import { clusterName, peersName } from '../names.ts'
+import { isUnready } from '../secret/build-secret.ts'
 import { buildCluster } from './build-cluster.ts'
 import { healthPort } from './health-checks.ts'
 import { chosenPolicy, hashOf, isConsistentHash, localityWeights, unusedSettings } from './load-balancing.ts'
@@ -51,12 +52,16 @@ export function buildServiceUnit(input: ServiceInput): ServiceOutput {
   const outspoken = parts.filter((part) => part === whole || part.layers !== layers)
   const isDns = form.dns !== undefined || endpoints.some(({ address }) => isIP(address) === 0)
   const callers = callerRegionsOf(endpoints)
+  const needed = [...new Set(parts.flatMap((part) => secretsOf(form, part.layers)))].sort()
+  const unready = needed.filter((name) => isUnready(secrets.get(name)))
+  const resources = [
+    ...parts.flatMap((part) => resourcesOf(part, { document, form, isDns, callers, isFallbackMember })),
+    ...(isDns || endpoints.every(({ zone }) => zone === undefined) ? [] : peers(form, endpoints, whole, callers)),
+  ]
   return {
-    secrets: [...new Set(parts.flatMap((part) => secretsOf(form, part.layers)))].sort(),
-    resources: [
-      ...parts.flatMap((part) => resourcesOf(part, { document, form, isDns, callers, isFallbackMember })),
-      ...(isDns || endpoints.every(({ zone }) => zone === undefined) ? [] : peers(form, endpoints, whole, callers)),
-    ],
+    secrets: needed,
+    resources:
+      unready.length === 0 ? resources : resources.map((one) => (one.type === 'cluster' ? { ...one, unready } : one)),
     problems: [
       ...parts.flatMap((part) => [...emptiness(part, form), ...unweighted(part, callers)]),
       ...outspoken.flatMap((part) => unknownRegions(part, form)),

@@ -3,7 +3,7 @@ import type { ServiceForm, UpstreamTls } from '../../config/kinds/service-form.t
 import type { PlacedProblem } from '../build-generated.ts'
 import type { SecretFacets } from '../contract.ts'
 import { at, type EnvoyJson, placeOf, within } from '../envoy-json.ts'
-import { secretReference } from '../secret/build-secret.ts'
+import { isUnready, secretReference } from '../secret/build-secret.ts'
 import { extension } from './extension.ts'
 import { ifSaid, type PolicyLayer, type PolicyLayers, type Said, said } from './policy-layers.ts'
 import { speaksHttp, speaksHttp2 } from './protocol.ts'
@@ -64,7 +64,11 @@ export function secretsOf(form: Spoken, layers: PolicyLayers): readonly string[]
 /**
  * TLS with whoever answers is no protection, so it must be said who that may be.
  */
-export function tlsProblems(form: Spoken, layers: PolicyLayers, secrets: SecretFacets): readonly PlacedProblem[] {
+export function tlsProblems(
+  form: Spoken & Pick<ServiceForm, 'name'>,
+  layers: PolicyLayers,
+  secrets: SecretFacets,
+): readonly PlacedProblem[] {
   const layer = tlsLayer(form, layers)
   if (layer === undefined) return []
   const ca = said(layers, 'tls', 'ca')
@@ -79,7 +83,12 @@ export function tlsProblems(form: Spoken, layers: PolicyLayers, secrets: SecretF
     const fix = 'Add `ca`, the name of a Secret with the CA that signs its certificate.'
     return [told('Without a CA anybody could answer for the Service.', fix)]
   }
-  const problems = [...wrongSecret(ca, secrets, true), ...wrongSecret(said(layers, 'tls', 'secret'), secrets, false)]
+  const own = said(layers, 'tls', 'secret')
+  const problems = [
+    ...wrongSecret(ca, secrets, true),
+    ...wrongSecret(own, secrets, false),
+    ...[ca, own].flatMap((named) => unreadySecret(form, named, secrets)),
+  ]
   if (speaksHttp(form.protocol) || verifiedNames(layers) !== undefined) return problems
   const message = 'Whoever has a certificate of the CA could answer for the Service.'
   return [...problems, told(message, 'Add `sni`, or `verify` with the names that its certificate has.')]
@@ -98,6 +107,17 @@ function wrongSecret(named: Said<string> | undefined, secrets: SecretFacets, isC
       fix: `Name a Secret with \`${isCa ? 'ca' : 'certificate'}\`.`,
     },
   ]
+}
+
+function unreadySecret(
+  { name }: Pick<ServiceForm, 'name'>,
+  named: Said<string> | undefined,
+  secrets: SecretFacets,
+): readonly PlacedProblem[] {
+  if (named === undefined || !isUnready(secrets.get(named.value))) return []
+  const message = `Requests for ${name} get 503: the files of the Secret ${named.value} were never right.`
+  const fix = 'Mend them, as the problem of the Secret says: the endpoints are called as soon as they are right.'
+  return [{ severity: 'warning', code: 'withheld', at: placeOf(named.from), message, fix }]
 }
 
 /** Names of which the certificate must have one: `verify`, or else `sni`, whichever is nearer. */

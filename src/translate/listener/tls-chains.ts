@@ -3,7 +3,7 @@ import type { PlacedProblem } from '../build-generated.ts'
 import type { SecretFacet, SecretFacets } from '../contract.ts'
 import { at, type EnvoyJson, placeOf, type SourcePlace, within } from '../envoy-json.ts'
 import { covers } from '../route/host-pattern.ts'
-import { secretReference } from '../secret/build-secret.ts'
+import { isUnready, secretReference } from '../secret/build-secret.ts'
 
 export interface Chains {
   readonly chains: readonly EnvoyJson[]
@@ -116,8 +116,6 @@ function unusedSecret(
   const fix = 'Remove it, or add its names to `hosts`.'
   return [{ severity: 'warning', code: 'no-effect', at: placeOf(within(from, `tls.secret[${index}]`)), message, fix }]
 }
-
-const isUnready = (facet: SecretFacet | undefined): boolean => facet !== undefined && facet.dnsNames === undefined
 
 function unreadySecrets(tls: ListenerTls, facets: SecretFacets, from: SourcePlace): readonly PlacedProblem[] {
   const { secret, clientCa } = tls

@@ -39,7 +39,7 @@ import { applyPatches } from '../patch/apply-patches.ts'
 import { buildFallbackCluster, membersOfFallbacks } from '../route/fallback.ts'
 import { servedHosts } from '../route/host-pattern.ts'
 import { buildSecret, secretFacetOf } from '../secret/build-secret.ts'
-import { closeChains } from '../secret/close-chains.ts'
+import { closeUnready } from '../secret/close-unready.ts'
 import { buildSidecar } from '../sidecar/build-sidecar.ts'
 import { ownPortProblems } from '../sidecar/own-ports.ts'
 import { type AddressRules, addressRules } from './address-rules.ts'
@@ -567,7 +567,7 @@ export function meshRules(
 
   /** What of a resource can be served before the files of some Secrets are right; all of it was checked. */
   function buildReady({ type, from }: GeneratedJson, tree: Tree, unready: readonly string[]): Generated {
-    const ready = closeChains(tree, new Set(unready))
+    const ready = closeUnready(type, tree, new Set(unready))
     return ready === undefined ? { documents: documentsOf(tree), problems: [] } : buildFromTree(api, type, ready, from)
   }
 

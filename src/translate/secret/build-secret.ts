@@ -26,6 +26,11 @@ export function secretFacetOf({ secret, content }: SecretInput): SecretFacet {
   return { name: secret.form.name, isCa: secret.form.ca !== undefined, dnsNames: content?.dnsNames }
 }
 
+/** Its files were never right: what needs it is left out. */
+export function isUnready(facet: SecretFacet | undefined): boolean {
+  return facet !== undefined && facet.dnsNames === undefined
+}
+
 /** Where a client gets a Secret. */
 export function secretReference(name: string): EnvoyJson {
   return { name, sds_config: { ads: {}, resource_api_version: 'V3' } }

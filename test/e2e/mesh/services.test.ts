@@ -8,6 +8,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { problems } from '../../support/admin-client.ts'
 import { atTestEnd } from '../../support/at-test-end.ts'
 import { type Backend, type BackendOptions, startBackend } from '../../support/backend.ts'
 import { createAuthority, writeAuthorities, writeCertificate } from '../../support/certificates.ts'
@@ -17,14 +18,20 @@ import { type Edge, get, startEdge } from '../../support/edge.ts'
 import { freePorts } from '../../support/free-ports.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
 import { eventually } from '../../support/poll.ts'
+import { testBothProtocols } from '../../support/side-by-side.ts'
 import { tempDir } from '../../support/temp.ts'
+import type { Protocol } from '../../support/wire-client.ts'
 
 interface Shop extends Edge {
   readonly port: number
 }
 
 /** Documents of Services, each reached through a gateway by the host `<name>.example`. */
-async function startShop(services: readonly string[], flags: Readonly<Record<string, unknown>> = {}): Promise<Shop> {
+async function startShop(
+  services: readonly string[],
+  flags: Readonly<Record<string, unknown>> = {},
+  protocol: Protocol = 'delta',
+): Promise<Shop> {
   const [port = 0] = await freePorts(1)
   const names = services.flatMap((text) => /^kind: Service\nname: (\S+)/.exec(text)?.[1] ?? [])
   const routes = names.map(
@@ -34,6 +41,7 @@ async function startShop(services: readonly string[], flags: Readonly<Record<str
   const documents = [...services, gateway, ...routes].map((text) => parse(text) as Json)
   const edge = await startEdge({
     flags,
+    protocol,
     documents: Object.fromEntries(documents.map((one) => [`${String(one['kind'])}/${String(one['name'])}`, one])),
   })
   await edge.envoy.listenerPort('edge/http')
@@ -219,6 +227,39 @@ describeWithEnvoy('a Service', () => {
     expect(await shop.envoy.stat('cluster.other.ssl.fail_verify_san')).toBeGreaterThan(0)
     expect(await rejections(shop.controlPlane)).toBe(0)
   })
+
+  testBothProtocols(
+    'whose CA is not there yet is called by nobody over %s, holds up nothing else, and is called as soon as it is there',
+    async (protocol) => {
+      const authority = await createAuthority()
+      const directory = tempDir()
+      const secure = await startBackend({
+        name: 'secure',
+        tls: await authority.issue({ name: 'cart', sans: ['cart.internal'] }),
+      })
+      const [plain] = (await backends('plain')) as [Backend]
+      const shop = await startShop(
+        [
+          service('cart', [endpoint(secure)], 'tls: {ca: ca, sni: cart.internal}\nversions: {v1: {version: none}}'),
+          service('other', [endpoint(plain)]),
+          `kind: Secret\nname: ca\nca: {file: ${join(directory, 'ca.pem')}}`,
+        ],
+        { allowFile: [directory] },
+        protocol,
+      )
+      expect(await share(shop, 'other', 5)).toEqual({ plain: 5 })
+      expect(await share(shop, 'cart', 5)).toEqual({ 503: 5 })
+      expect(secure.requests).toBe(0)
+      expect((await problems(shop.controlPlane.adminUrl)).map(({ code, path }) => `${code} ${path}`)).toEqual([
+        'file ca',
+        'withheld tls.ca',
+        'no-endpoints versions.v1',
+      ])
+      writeAuthorities(directory, 'ca', [authority])
+      await eventually(async () => expect(await share(shop, 'cart', 5)).toEqual({ secure: 5 }), { timeoutMs: 20_000 })
+      expect(await rejections(shop.controlPlane)).toBe(0)
+    },
+  )
 
   test('is told who calls by the PROXY protocol', async () => {
     const heard: string[] = []
