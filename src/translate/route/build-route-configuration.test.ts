@@ -39,11 +39,19 @@ function build(rest: Partial<RouteConfigurationInput>, ...services: readonly Ser
   })
 }
 
+interface ShownRetry {
+  readonly per_try_timeout?: string
+}
+
 interface Shown {
   readonly virtual_hosts: readonly {
     readonly name: string
     readonly domains: readonly string[]
-    readonly routes: readonly { readonly name: string; readonly route?: { readonly cluster?: string } }[]
+    readonly routes: readonly {
+      readonly name: string
+      readonly route?: { readonly cluster?: string; readonly retry_policy?: ShownRetry }
+    }[]
+    readonly retry_policy?: ShownRetry
   }[]
   readonly max_direct_response_body_size_bytes?: number
 }
@@ -144,6 +152,26 @@ describe('a rule', () => {
     ],
   ])('that %s needs the clusters of all that it names', (_, rule, clusters) => {
     expect(build({ routes: [withRule(rule)] }, facet('cart')).clusters).toEqual(clusters)
+  })
+
+  it.each<readonly [string, Partial<Rule>, string | undefined]>([
+    ['what it says', { timeout: 300 }, '0.300s'],
+    ['the time of each try, where that is less', { timeout: 300, retry: { perTryTimeout: 100 } }, '0.100s'],
+    ['no more than the whole', { timeout: 300, retry: { perTryTimeout: 1000 } }, '0.300s'],
+    ['what the workload says', {}, undefined],
+    ['what the workload says, where it says the same', { timeout: 400 }, undefined],
+    ['no time', { timeout: 0 }, 'none'],
+    ['no time but that of each try', { timeout: 0, retry: { perTryTimeout: 100 } }, '0.100s'],
+    ['what it says, without retries', { timeout: 300, retry: { attempts: 0 } }, '0.300s'],
+    ['no time, where a slow try is tried again', { timeout: 300, retry: { retryOn: ['5xx'] } }, 'none'],
+    ['no time as a call of gRPC', { timeout: 300, match: [{ grpc: {} }] }, 'none'],
+  ])('of a sidecar gives a try, whatever its caller would wait, %s', (_, rule, expected) => {
+    const of = (side: 'gateway' | 'sidecar') =>
+      shown(build({ side, routes: [withRule(rule)], defaults: { timeout: 400 } }, facet('cart'))).virtual_hosts[0]
+    const policy = of('sidecar')?.routes[0]?.route?.retry_policy
+    expect(policy && (policy.per_try_timeout ?? 'none')).toBe(expected)
+    expect(of('sidecar')?.retry_policy?.per_try_timeout).toBe('0.400s')
+    expect(of('gateway')?.retry_policy?.per_try_timeout).toBeUndefined()
   })
 
   it('that answers with a long text has its length allowed', () => {

@@ -1,4 +1,3 @@
-import type { RouteDefaults } from '../../config/kinds/common-form.ts'
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
 import type { RouteForm, Rule } from '../../config/kinds/route-form.ts'
 import type { PlacedProblem } from '../build-generated.ts'
@@ -6,6 +5,7 @@ import type { RouteConfigurationInput, RouteConfigurationOutput, ServiceFacet } 
 import type { EnvoyJson } from '../envoy-json.ts'
 import { clusterName, routeName, virtualHostName } from '../names.ts'
 import { clusterOf } from './fallback.ts'
+import { longestTry, timeoutOf } from './forward-json.ts'
 import { servedHosts } from './host-pattern.ts'
 import { mergeRules } from './merge-rules.ts'
 import { protocolProblems } from './protocol-problems.ts'
@@ -16,8 +16,8 @@ import { type RankedRule, ruleConflicts } from './rule-conflicts.ts'
 
 /** The route configuration of a listener, or of the sidecars: a virtual host for each host, with the rules of all its Routes. */
 export function buildRouteConfiguration(input: RouteConfigurationInput): RouteConfigurationOutput {
-  const { name, routes, services, defaults, httpsPort } = input
-  const context = keyedContext({ services, defaults, httpsPort })
+  const { name, routes, services, defaults, side, httpsPort } = input
+  const context = keyedContext({ services, defaults, side, httpsPort })
   const built = new Map<string, RuleRoutes>()
   const routesOf = (rule: NamedRule): RuleRoutes => {
     const known = built.get(rule.name) ?? rememberedRoutes(rule, context)
@@ -25,10 +25,10 @@ export function buildRouteConfiguration(input: RouteConfigurationInput): RouteCo
     return known
   }
   const tables = tablesOf(input).map(({ hosts, attached }) => ({ hosts, rules: mergedRules(attached) }))
-  const shown = tables.map(({ hosts, rules }) => ruledHost(hosts, rules.map(routesOf), defaults))
+  const shown = tables.map(({ hosts, rules }) => ruledHost(hosts, rules.map(routesOf), input))
   const taken = new Set(tables.flatMap(({ hosts }) => hosts))
   const implicit = implicitRules(input, taken)
-  const unclaimed = implicit.hosts.map(({ host, rule }) => ruledHost([host], [routesOf(rule)], defaults))
+  const unclaimed = implicit.hosts.map(({ host, rule }) => ruledHost([host], [routesOf(rule)], input))
   const rest = (input.others ?? []).flatMap(({ hosts, routes: own }) => {
     const free = hosts.filter((host) => !taken.has(host))
     return free.length === 0 ? [] : [virtualHost(free, own)]
@@ -66,9 +66,16 @@ function virtualHost(hosts: readonly string[], routes: readonly EnvoyJson[], ret
 }
 
 /** The retries that most routes have stand once. */
-function ruledHost(hosts: readonly string[], rules: readonly RuleRoutes[], defaults: RouteDefaults): EnvoyJson {
-  return rememberedHost(JSON.stringify([hosts, defaults.retry]), rules, () => {
-    const retry = rules.some((rule) => rule.isForwarding) ? retryJson(undefined, defaults.retry, false) : undefined
+function ruledHost(
+  hosts: readonly string[],
+  rules: readonly RuleRoutes[],
+  { defaults, side }: Pick<RouteConfigurationInput, 'defaults' | 'side'>,
+): EnvoyJson {
+  const longest = longestTry(side, timeoutOf({}, false, defaults))
+  return rememberedHost(JSON.stringify([hosts, defaults.retry, longest]), rules, () => {
+    const retry = rules.some((rule) => rule.isForwarding)
+      ? retryJson({ own: undefined, inherited: defaults.retry, isGrpc: false, longest })
+      : undefined
     return virtualHost(
       hosts,
       rules.flatMap(({ routes }) => routes),

@@ -1,6 +1,6 @@
 import type { RouteDefaults } from '../../config/kinds/common-form.ts'
 import type { Rule } from '../../config/kinds/route-form.ts'
-import type { FallbackCluster, ServiceFacets } from '../contract.ts'
+import type { FallbackCluster, RouteConfigurationInput, ServiceFacets } from '../contract.ts'
 import { routeDefaults } from '../defaults.ts'
 import { durationJson } from '../duration-json.ts'
 import { at, type EnvoyJson, type SourcePlace, within } from '../envoy-json.ts'
@@ -16,7 +16,11 @@ export interface Forward {
   readonly fallbacks: readonly FallbackCluster[]
 }
 
-export function forwardJson(rule: Rule, services: ServiceFacets, defaults: RouteDefaults, from: SourcePlace): Forward {
+export function forwardJson(
+  rule: Rule,
+  { services, defaults, side }: Pick<RouteConfigurationInput, 'services' | 'defaults' | 'side'>,
+  from: SourcePlace,
+): Forward {
   const { action } = rule
   const backends = action.kind === 'forward' ? action.backends : []
   const all = backends.map((backend, index): Arm => {
@@ -26,15 +30,25 @@ export function forwardJson(rule: Rule, services: ServiceFacets, defaults: Route
   if (weighted.length === 0) return { action: undefined, fallbacks: [] }
   const { arms, fallbacks } = withFallback(weighted, rule.fallback, from)
   const hasPriorities = weighted.some(({ backend }) => services.get(backend.service)?.hasPriorities === true)
+  const isCall = isGrpc(rule, services)
+  const timeout = timeoutOf(rule, isCall, defaults)
+  const longest = isCall ? 0 : longestTry(side, timeout)
+  // Without one the virtual host's is taken.
+  const isAsHost =
+    rule.retry === undefined &&
+    !isCall &&
+    !hasPriorities &&
+    longest === longestTry(side, timeoutOf({}, false, defaults))
   return {
     action: {
       ...destination(arms, rule),
-      ...timeouts(rule, services, defaults, from),
-      // Without one the virtual host's is taken.
-      retry_policy:
-        rule.retry === undefined && !isGrpc(rule, services) && !hasPriorities
-          ? undefined
-          : at(within(from, 'retry'), retryJson(rule.retry, defaults.retry, isGrpc(rule, services), hasPriorities)),
+      ...timeouts(rule, timeout, isCall, defaults, from),
+      retry_policy: isAsHost
+        ? undefined
+        : at(
+            within(from, 'retry'),
+            retryJson({ own: rule.retry, inherited: defaults.retry, isGrpc: isCall, hasPriorities, longest }),
+          ),
       request_mirror_policies: mirrors(rule, from),
       priority: rule.priority === 'high' ? 'HIGH' : undefined,
       upgrade_configs: takesSockets(rule) ? undefined : [{ upgrade_type: 'websocket', enabled: false }],
@@ -60,10 +74,17 @@ function destination(arms: readonly Arm[], rule: Rule): Fields {
   return { weighted_clusters: { clusters, use_hash_policy: isSticky ? true : undefined } }
 }
 
-/** Calls of gRPC may be streams, which have no longest time, and bring the time that their caller waits. */
-function timeouts(rule: Rule, services: ServiceFacets, defaults: RouteDefaults, from: SourcePlace): Fields {
-  const isCall = isGrpc(rule, services)
-  const timeout = rule.timeout ?? (isCall ? 0 : (defaults.timeout ?? routeDefaults.timeoutMs.value))
+/** How long a request may take, in milliseconds; 0 is any time. Calls of gRPC may be streams, which have no longest time. */
+export function timeoutOf({ timeout }: Pick<Rule, 'timeout'>, isCall: boolean, defaults: RouteDefaults): number {
+  return timeout ?? (isCall ? 0 : (defaults.timeout ?? routeDefaults.timeoutMs.value))
+}
+
+/** A gateway takes no deadline of its clients. */
+export const longestTry = (side: RouteConfigurationInput['side'], timeout: number): number =>
+  side === 'sidecar' ? timeout : 0
+
+/** Calls of gRPC bring the time that their caller waits. */
+function timeouts(rule: Rule, timeout: number, isCall: boolean, defaults: RouteDefaults, from: SourcePlace): Fields {
   const idle = rule.idleTimeout ?? defaults.idleTimeout
   return {
     timeout: at(within(from, 'timeout'), durationJson(timeout)),

@@ -21,7 +21,7 @@ export interface KeyedContext extends RouteContext {
 }
 
 export function keyedContext(context: RouteContext): KeyedContext {
-  return { ...context, key: JSON.stringify([context.defaults, context.httpsPort]) }
+  return { ...context, key: JSON.stringify([context.defaults, context.side, context.httpsPort]) }
 }
 
 /**

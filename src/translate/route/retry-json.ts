@@ -15,25 +15,27 @@ const grpcWords: readonly string[] = [
   'unavailable',
 ]
 
-/**
- * Envoy's RetryPolicy.
- * @param own of the rule
- * @param inherited what the caller's side and the Mesh say
- * @param hasPriorities of what is called, some endpoints are there for when others fail
- */
-export function retryJson(
-  own: Retry | undefined,
-  inherited: Retry | undefined,
-  isGrpc: boolean,
-  hasPriorities = false,
-): EnvoyJson {
+export interface RetrySaid {
+  /** Of the rule. */
+  readonly own: Retry | undefined
+  /** What the caller's side and the Mesh say. */
+  readonly inherited: Retry | undefined
+  readonly isGrpc: boolean
+  /** Of what is called, some endpoints are there for when others fail. */
+  readonly hasPriorities?: boolean
+  /** Milliseconds that a try may take whatever deadline comes with the request; 0 is any. */
+  readonly longest?: number
+}
+
+/** Envoy's RetryPolicy. */
+export function retryJson({ own, inherited, isGrpc, hasPriorities = false, longest = 0 }: RetrySaid): EnvoyJson {
   const retry = { ...inherited, ...own }
   const attempts = retry.attempts ?? defaults.retryAttempts.value
   // Every call of gRPC is a POST, and only its author knows which may be made twice.
   const methods = isGrpc ? undefined : methodMatcher(retry.methods ?? defaults.retryMethods.value)
   const only = methods && { retriable_request_headers: [methods] }
   // Without a policy a header of the client could still ask for retries, of a POST as well.
-  if (attempts === 0) return { num_retries: 0, ...only }
+  if (attempts === 0) return { num_retries: 0, per_try_timeout: tryTimeout({}, longest), ...only }
   const words = own?.retryOn ?? (isGrpc ? grpcOnly(inherited?.retryOn) : inherited?.retryOn) ?? defaults.retryOn.value
   const statuses = words.filter((word) => /^\d{3}$/.test(word)).map(Number)
   const conditions = words.filter((word) => !/^\d{3}$/.test(word))
@@ -41,7 +43,7 @@ export function retryJson(
   return {
     retry_on: [...conditions, ...(statuses.length > 0 ? ['retriable-status-codes'] : [])].join(','),
     num_retries: attempts,
-    per_try_timeout: retry.perTryTimeout === undefined ? undefined : durationJson(retry.perTryTimeout),
+    per_try_timeout: tryTimeout(retry, conditions.some((word) => onTimeout.includes(word)) ? 0 : longest),
     retriable_status_codes: statuses.length > 0 ? statuses : undefined,
     ...only,
     ...((retry.otherHosts ?? true) && otherHosts),
@@ -51,6 +53,20 @@ export function retryJson(
       max_interval: durationJson(max ?? 10 * (base ?? defaults.backOffMs.value)),
     },
   }
+}
+
+/** Reasons to try again that a try which took too long is. */
+const onTimeout: readonly string[] = ['5xx', 'gateway-error', 'reset']
+
+/**
+ * Envoy takes the deadline of a caller in place of the timeout of the route, also where it is later; what a try may take it
+ * heeds all the same, and overlooks where the whole is not longer. Where such a try is tried again, the whole would last
+ * several times as long, and upstreams would work for nobody.
+ */
+function tryTimeout({ perTryTimeout }: Retry, longest: number): string | undefined {
+  const all = [perTryTimeout ?? 0, longest].filter((time) => time > 0)
+  if (all.length === 0) return perTryTimeout === undefined ? undefined : durationJson(perTryTimeout)
+  return durationJson(Math.min(...all))
 }
 
 /** Of what was said for all calls, what is safe to mean for those of gRPC. */

@@ -14,6 +14,7 @@ import { rewriteFields } from './rewrite-json.ts'
 export interface RouteContext {
   readonly services: ServiceFacets
   readonly defaults: RouteDefaults
+  readonly side: 'gateway' | 'sidecar'
   /** Where a redirect to https leads. */
   readonly httpsPort: number | undefined
 }
@@ -108,7 +109,7 @@ function actionOf(rule: Rule, context: RouteContext, from: SourcePlace): Action 
         })),
     }
   }
-  const { action: forward, fallbacks } = forwardJson(rule, context.services, context.defaults, from)
+  const { action: forward, fallbacks } = forwardJson(rule, context, from)
   // Envoy refuses weights whose sum is 0; MODEL.md says what all zero means.
   if (forward === undefined) return always({ direct_response: at(within(from, 'backends'), { status: 503 }) })
   const own = action.backends.map(({ service }) => context.services.get(service)?.hash)

@@ -295,4 +295,45 @@ rules:
       expect(prices.requests.map(({ headers }) => headers[budgetHeader])).toEqual(['200', '200', '200'])
     },
   },
+  {
+    rows: ['F13', 'F14'],
+    name: 'a Route gives up when its time is over although the caller would wait, and does not ask twice for that',
+    needs: ['http', 'sidecar', 'retry'],
+    async run(bed) {
+      const budgetHeader = 'x-envoy-expected-rq-timeout-ms'
+      const prices = await bed.app('prices', ({ path }) => ({ delayMs: path === '/' ? 0 : 1_500 }))
+      const rules = `
+- {match: {path: /own}, backends: prices, timeout: 300ms}
+- {match: {path: /status}, backends: prices, timeout: 300ms, retry: {retryOn: [504, connect-failure]}}
+- {match: {path: /once}, backends: prices, timeout: 300ms, retry: {attempts: 0}}
+- {match: {path: /try}, backends: prices, timeout: 300ms, retry: {perTryTimeout: 2s}}
+- {match: {path: /any}, backends: prices, timeout: 0s}
+- {match: {path: /again}, backends: prices, timeout: 300ms, retry: {retryOn: [5xx]}}
+- {backends: prices}`
+      await bed.write({
+        prices: service('prices', 'prices'),
+        web: `${caller('web', 'prices')}defaults: {timeout: 400ms}`,
+        own: route('own', rules).replace('gateways: edge', 'hosts: prices'),
+      })
+      await bed.proxy('web')
+      const port = await bed.port('prices-port')
+      await reaches(bed, port, 'prices')
+      const asked = async (path: string, deadline: string, method = 'GET'): Promise<readonly [number, string]> => {
+        const before = prices.requests.length
+        const headers = { [budgetHeader]: deadline }
+        const { status } = await bed.ask(port, { host: 'prices', path, method, headers })
+        const came = prices.requests.slice(before).filter((request) => request.path === path)
+        return [status, came.map((request) => String(request.headers[budgetHeader])).join(' ')]
+      }
+      for (const path of ['/own', '/status', '/once', '/try'])
+        expect(await asked(path, '60000'), path).toEqual([504, '300'])
+      expect(await asked('/own', '60000', 'POST')).toEqual([504, '300'])
+      expect(await asked('/own', '100')).toEqual([504, '100'])
+      // The workload's own time, where the rule says none.
+      expect(await asked('/other', '60000')).toEqual([504, '400'])
+      expect(await asked('/any', '60000')).toEqual([200, '60000'])
+      // A try that took too long would be tried again: the deadline stands alone.
+      expect(await asked('/again', '60000')).toEqual([200, '60000'])
+    },
+  },
 ]
