@@ -34,6 +34,8 @@ export class UpstreamFailure extends Error {
 export interface UpstreamResponse {
   /** With `:status`. */
   readonly headers: Headers
+  /** It ended with its headers: no body, no trailers. */
+  readonly isEnd?: boolean
   /** Paused until it is read. It is destroyed with an `UpstreamFailure` when the upstream breaks off. */
   readonly body: Readable
   /** Once the body has ended. */
