@@ -63,12 +63,42 @@ describe('NodeMatcher', () => {
     expect(found).toBe(34)
   })
 
-  test('a node costs its own selectors, not those of all other services', () => {
+  test('tells apart values of the metadata, wherever they are and whatever they are', () => {
+    const wanted: readonly Readonly<Record<string, unknown>>[] = [
+      { app: 'a' },
+      { app: 'b' },
+      { app: 7 },
+      { app: '7' },
+      { app: null },
+      { app: ['a'] },
+      { app: { name: 'a' } },
+      { app: {} },
+      { app: 'a', env: 'prod' },
+      { app: { name: 'a', env: 'prod' } },
+      { 'app.name': 'a' },
+      { toString: 'a' },
+    ]
+    const selectors = [...wanted.map((metadata): NodeSelector => ({ metadata })), {}, { cluster: 'c*' }]
+    const matcher = new NodeMatcher(keyed(selectors))
+    let found = 0
+    for (const metadata of [...wanted, {}, { app: { name: 'a', env: 'test' } }]) {
+      const node = nodeOfJson({ id: '1', cluster: 'cart', metadata })
+      const matching = selectors.filter((selector) => matchesNode(selector, node)).map(selectorKey)
+      expect(matcher.keysOf(node)).toEqual(matching.sort())
+      found += matching.length
+    }
+    expect(found).toBe(46)
+  })
+
+  test.each<[what: string, of: (name: string) => Pick<NodeSelector, 'cluster' | 'metadata'>]>([
+    ['cluster', (cluster) => ({ cluster })],
+    ['metadata', (app) => ({ metadata: { app } })],
+  ])('a node costs its own selectors, not those of all other services: by %s', (_, of) => {
     const timeOf = (services: number): number => {
-      const selectors = Array.from({ length: services }, (_, index): NodeSelector => ({ cluster: `service-${index}` }))
+      const selectors = Array.from({ length: services }, (_, index) => of(`service-${index}`))
       const matcher = new NodeMatcher(keyed(selectors))
       const nodes = Array.from({ length: 1000 }, (_, index) =>
-        nodeOfJson({ id: `n${index}`, cluster: `service-${index}` }),
+        nodeOfJson({ id: `n${index}`, ...of(`service-${index}`) }),
       )
       const start = performance.now()
       for (const node of nodes) matcher.keysOf(node)

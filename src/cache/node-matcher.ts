@@ -1,16 +1,23 @@
-import { type Node, ownServiceOf } from '../resource/node.ts'
-import { isPattern, matchesNode, type NodeSelector } from '../resource/node-selector.ts'
+import type { Node } from '../resource/node.ts'
+import { matchesNode, type NodeSelector } from '../resource/node-selector.ts'
+import { type Shape, shapeOf, valuesOfNode } from '../resource/selector-shape.ts'
 
 /** A selector with its key. */
 type Candidate = readonly [key: string, selector: NodeSelector]
+
+/** Selectors that ask for the same values of a node, by what these are to be. */
+interface Alike {
+  readonly shape: Shape
+  readonly byValues: Map<string, Candidate[]>
+}
 
 /** Nodes remembered at most; more of them with different attributes are matched again. */
 const rememberedAtMost = 10_000
 
 /**
  * Tells which of some selectors match a node, asking each once for all nodes that do not differ in what it looks at, and
- * one that names a cluster or an id without `*`, or a Service of its own, only for nodes of that: a large mesh has a
- * selector for each service.
+ * one that asks for some values to the letter (a cluster, an id, a value of the metadata) only for nodes that have them: a
+ * large mesh has a selector for each workload.
  */
 export class NodeMatcher {
   readonly selectors: ReadonlyMap<string, NodeSelector>
@@ -18,10 +25,7 @@ export class NodeMatcher {
   readonly #usesId: boolean
   readonly #usesRegion: boolean
   readonly #metadataKeys: readonly string[]
-  readonly #ofCluster = new Map<string, Candidate[]>()
-  readonly #ofId = new Map<string, Candidate[]>()
-  readonly #ofService = new Map<string, Candidate[]>()
-  readonly #others: Candidate[] = []
+  readonly #alike = new Map<string, Alike>()
   readonly #remembered = new Map<string, readonly string[]>()
 
   /** By selector key. */
@@ -32,7 +36,7 @@ export class NodeMatcher {
     this.#usesId = all.some(({ id }) => id !== undefined)
     this.#usesRegion = all.some(({ region, notRegions }) => region !== undefined || notRegions !== undefined)
     this.#metadataKeys = [...new Set(all.flatMap(({ metadata }) => Object.keys(metadata ?? {})))].sort()
-    for (const candidate of selectors) this.#listFor(candidate[1]).push(candidate)
+    for (const candidate of selectors) this.#add(candidate)
   }
 
   /** The sorted keys of the selectors that match. */
@@ -41,16 +45,15 @@ export class NodeMatcher {
       this.#usesCluster ? node.cluster : '',
       this.#usesId ? node.id : '',
       this.#usesRegion ? node.locality?.region : '',
-      this.#metadataKeys.map((key) => node.metadata[key]),
+      // What is absent is not what is null.
+      this.#metadataKeys.map((key) => (Object.hasOwn(node.metadata, key) ? [node.metadata[key]] : [])),
     ])
     let keys = this.#remembered.get(attributes)
     if (keys === undefined) {
-      const candidates = [
-        this.#ofCluster.get(node.cluster) ?? [],
-        this.#ofId.get(node.id) ?? [],
-        this.#ofService.get(ownServiceOf(node.metadata) ?? '') ?? [],
-        this.#others,
-      ].flat()
+      const candidates = [...this.#alike.values()].flatMap(({ shape, byValues }) => {
+        const values = valuesOfNode(node, shape)
+        return (values && byValues.get(keyOfValues(values))) ?? []
+      })
       keys = candidates.flatMap(([key, selector]) => (matchesNode(selector, node) ? [key] : [])).sort()
       if (this.#remembered.size >= rememberedAtMost) this.#remembered.clear()
       this.#remembered.set(attributes, keys)
@@ -58,17 +61,15 @@ export class NodeMatcher {
     return keys
   }
 
-  /** Each selector is in one list. */
-  #listFor({ cluster, id, metadata = {} }: NodeSelector): Candidate[] {
-    if (cluster !== undefined && !isPattern(cluster)) return listOf(this.#ofCluster, cluster)
-    if (id !== undefined && !isPattern(id)) return listOf(this.#ofId, id)
-    const service = ownServiceOf(metadata)
-    return service === undefined ? this.#others : listOf(this.#ofService, service)
+  #add(candidate: Candidate): void {
+    const shape = shapeOf(candidate[1])
+    const alike = this.#alike.get(shape.key) ?? { shape, byValues: new Map<string, Candidate[]>() }
+    this.#alike.set(shape.key, alike)
+    const key = keyOfValues(shape.values.values())
+    const list = alike.byValues.get(key)
+    if (list === undefined) alike.byValues.set(key, [candidate])
+    else list.push(candidate)
   }
 }
 
-function listOf(lists: Map<string, Candidate[]>, name: string): Candidate[] {
-  const list = lists.get(name) ?? []
-  lists.set(name, list)
-  return list
-}
+const keyOfValues = (values: Iterable<string>): string => [...values].join('\0')

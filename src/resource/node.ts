@@ -28,13 +28,6 @@ export function staticNamesOf(
   )
 }
 
-/** The Service that the proxy is in front of, as its bootstrap says it: `metadata.fairlead.service: cart`. */
-export function ownServiceOf(metadata: Readonly<Record<string, unknown>>): string | undefined {
-  const fairlead = metadata['fairlead']
-  const service = isRecord(fairlead) ? fairlead['service'] : undefined
-  return typeof service === 'string' ? service : undefined
-}
-
 /** Reads a node in proto3 JSON, with either spelling of its fields. What is absent or of a wrong type is empty. */
 export function nodeOfJson(json: unknown): Node {
   const node = isRecord(json) ? json : {}

@@ -19,6 +19,14 @@ const selectors: readonly NodeSelector[] = [
   { cluster: 'a', id: '1*' },
   { cluster: 'a*', id: '1' },
   { metadata: { env: 'prod' } },
+  { metadata: { env: 'test' } },
+  { metadata: { env: 'prod', app: 'a' } },
+  { metadata: { env: 'test', app: 'a' } },
+  { metadata: { app: 'b', zone: { name: 'x', rack: 1 } } },
+  { metadata: { zone: 'x' } },
+  { metadata: { zone: { rack: 2 } } },
+  { metadata: { env: ['prod'] } },
+  { cluster: 'a', metadata: { app: 'a' } },
 ]
 
 const gateway = (name: string, nodes: readonly NodeSelector[]): string =>

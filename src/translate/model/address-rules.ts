@@ -1,9 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
 import type { Kind } from '../../config/kinds/kind-form.ts'
-import { areDisjoint, impliesSelector, isPattern, type NodeSelector } from '../../resource/node-selector.ts'
+import { areDisjoint, impliesSelector, type NodeSelector } from '../../resource/node-selector.ts'
 import { listenerAddresses } from '../../resource/references/listener-address.ts'
 import type { Resource } from '../../resource/resource.ts'
+import { pathText, type Shape, shapeOf } from '../../resource/selector-shape.ts'
 import { resourceTypes } from '../../resource/type-url.ts'
 import type { PlacedProblem } from '../build-generated.ts'
 import type { Reads, Rule } from '../cells.ts'
@@ -15,8 +16,6 @@ interface Bound {
   readonly addresses: readonly string[]
   /** Where it is found: as many proxies as there are workloads bind the same address, each for itself. */
   readonly places: readonly string[]
-  /** Where those are found that may be on a node of its own. */
-  readonly near: readonly string[]
 }
 
 export interface AddressRules {
@@ -34,13 +33,12 @@ export function addressRules(
     name: 'bound',
     level: 6,
     compute(read, key) {
-      const selectors = read.get(nodes, key)
-      const [places, near] = [allOf(selectors, placesOf), allOf(selectors, placesNear)]
+      const places = allOf(read.get(nodes, key), placesOf)
       return read
         .get(proxy, key)
         .resources.flatMap((resource) =>
           resource.typeUrl === resourceTypes.listener.typeUrl
-            ? [{ listener: resource.name, addresses: listenerAddresses(resource), places, near }]
+            ? [{ listener: resource.name, addresses: listenerAddresses(resource), places }]
             : [],
         )
     },
@@ -51,12 +49,33 @@ export function addressRules(
       ),
   }
 
+  /** What the selectors of all proxies ask for: as many as there are ways of choosing one. */
+  const shapes: Rule<readonly Shape[]> = {
+    name: 'shapes',
+    level: 2,
+    compute(read) {
+      const keys = [
+        ...read.members('gateways', '').map((name) => `Gateway/${name}`),
+        ...read.members('sidecars', '').map((name) => `Sidecar/${name}`),
+      ]
+      const found = new Map<string, Shape>()
+      for (const selector of keys.flatMap((key) => read.get(nodes, key))) {
+        const { key, paths } = shapeOf(selector)
+        if (!found.has(key)) found.set(key, { key, paths })
+      }
+      return [...found.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
+    },
+    isSame: isDeepStrictEqual,
+  }
+
   const addressConflicts: Rule<readonly PlacedProblem[]> = {
     name: 'address conflicts',
     level: 7,
     compute(read, key) {
       const own = read.get(nodes, key)
-      return read.get(bound, key).flatMap(({ listener, addresses, near }) =>
+      const all = read.get(shapes, '')
+      const near = allOf(own, (selector) => placesNear(selector, all))
+      return read.get(bound, key).flatMap(({ listener, addresses }) =>
         addresses.flatMap((address): readonly PlacedProblem[] => {
           // Of two the one that comes later by name is told.
           const members = new Set(near.flatMap((place) => read.members('bound by', `${address} ${place}`)))
@@ -73,26 +92,27 @@ export function addressRules(
   return { bound, addressConflicts }
 }
 
-/** Of who may be in any, and under which everybody is found. */
-const [every, any] = ['*', '?']
+const placeOf = (shape: string, ...values: readonly string[]): string => JSON.stringify([shape, ...values])
 
-const placeOf = (cluster: string, id: string): string => JSON.stringify([cluster, id])
-
-/** The cluster and the id that a selector names: nodes of two clusters are two nodes, and so are those of two ids. */
-function namesOf({ cluster, id }: NodeSelector): readonly [cluster: string, id: string] {
-  const nameOf = (text: string | undefined): string => (text === undefined || isPattern(text) ? every : `=${text}`)
-  return [nameOf(cluster), nameOf(id)]
-}
-
+/** Under its shape alone, under each of its values, and under all of them. */
 function placesOf(selector: NodeSelector): readonly string[] {
-  const [cluster, id] = namesOf(selector)
-  return [cluster, any].flatMap((c) => [id, any].map((i) => placeOf(c, i)))
+  const { key, values } = shapeOf(selector)
+  return [placeOf(key), ...[...values].map((one) => placeOf(key, ...one)), placeOf(key, ...[...values].flat())]
 }
 
-function placesNear(selector: NodeSelector): readonly string[] {
-  const besides = (name: string): readonly string[] => (name === every ? [any] : [name, every])
-  const [cluster, id] = namesOf(selector)
-  return besides(cluster).flatMap((c) => besides(id).map((i) => placeOf(c, i)))
+/**
+ * Where those are found that may be on a node of a selector: of each shape those that agree with it on what both ask for,
+ * be it on one value, or on all that the shape has.
+ */
+function placesNear(selector: NodeSelector, shapes: readonly Shape[]): readonly string[] {
+  const { values } = shapeOf(selector)
+  return shapes.map(({ key, paths }) => {
+    const common = paths.map(pathText).flatMap((path) => {
+      const value = values.get(path)
+      return value === undefined ? [] : [[path, value]]
+    })
+    return placeOf(key, ...(common.length === paths.length ? common : common.slice(0, 1)).flat())
+  })
 }
 
 function allOf(

@@ -461,10 +461,17 @@ export function meshRules(
     isSame: isDeepStrictEqual,
   }
 
+  const hasSidecars: Rule<boolean> = {
+    name: 'has sidecars',
+    level: 2,
+    compute: (read) => read.members('sidecars', '').length > 0,
+    isSame: (a, b) => a === b,
+  }
+
   /** `unattached`: what a Route says to nobody. */
   const attachment: Rule<readonly PlacedProblem[]> = {
     name: 'attachment',
-    level: 2,
+    level: 3,
     compute(read, name) {
       const document = documentIn(read, 'Route', name)
       if (document === undefined) return []
@@ -472,7 +479,7 @@ export function meshRules(
         document,
         (gateway) => read.get(hosts, gateway),
         () => read.members('gateways', ''),
-        () => read.members('sidecars', '').length > 0,
+        () => read.get(hasSidecars, ''),
       )
     },
     isSame: isDeepStrictEqual,
