@@ -8,12 +8,17 @@ export interface Discovery {
    * One resource by its name: routes, assignments, secrets, runtime layers, filter configurations. What another watch of
    * this name was given is given at once.
    */
-  watch(type: NamedType, name: string, watcher: ResourceWatcher): Watching
+  watch(type: NamedType, name: string, watcher: ResourceWatcher, options?: WatchOptions): Watching
   /**
    * Requests of this type, and so its ACKs, wait until all who paused it have resumed: Envoy answers for clusters when
    * they are warm.
    */
   pause(type: WildcardType | NamedType): () => void
+}
+
+export interface WatchOptions {
+  /** How long until it counts as missing though nobody said so; 15 s where absent, for ever where 0. */
+  readonly initialFetchTimeoutMs?: number
 }
 
 export type WildcardType = 'cluster' | 'listener'
