@@ -102,7 +102,7 @@ test('one that has ended does not take the place of one that is good, and the on
   const directory = tempDir()
   await issue(directory, 'shop')
   let now = Date.now()
-  const { read, changes } = bed(directory, { now: () => now })
+  const { read, changes, forget } = bed(directory, { now: () => now })
   const { digest } = read(shop())
   await issue(directory, 'old', -1000)
   expect(read(shop('old'))).toMatchObject({ digest: undefined, invalid: 1 })
@@ -110,7 +110,7 @@ test('one that has ended does not take the place of one that is good, and the on
   // Nothing but the clock moves: the document is read anew at each time when there is something to tell.
   const told: string[] = []
   for (const days of [77, 89.5, 91]) {
-    const ids = await nextChange({ parse: read as never, changes }, () => {
+    const ids = await nextChange({ parse: read as never, changes, forget }, () => {
       now = Date.now() + days * dayMs
     })
     expect(ids).toEqual(['file:secrets.yaml'])
@@ -151,6 +151,24 @@ test('a file that changes in place, by a rename, or by the link of a ConfigMap, 
   expect(swapped.told).toEqual([])
   expect(swapped.digest).not.toBe(digest)
   expect(await nextChange(linked, () => rmSync(join(mounted, 'shop.key')))).toEqual(ids)
+})
+
+test('the files of a document that is gone are watched no more, nor is the end of its certificate', async () => {
+  const directory = tempDir()
+  await issue(directory, 'shop')
+  await issue(directory, 'other')
+  let now = Date.now()
+  const { parse, changes, forget } = bed(directory, { now: () => now })
+  const read = (id: string, name: string): unknown =>
+    parse({ id, origin: { name: id }, text: shop(name).replace('name: shop', `name: ${name}`) }, [])
+  read('gone', 'shop')
+  read('there', 'other')
+  forget('gone')
+  const ids = await nextChange({ parse, changes, forget }, async () => {
+    now = Date.now() + 89.5 * dayMs
+    await issue(directory, 'shop')
+  })
+  expect(ids).toEqual(['there'])
 })
 
 test('a file outside of its directory is refused however it is reached, unless it is allowed', async () => {

@@ -31,6 +31,8 @@ export interface Attachments {
   readonly parse: Parse
   /** Ids of the documents that are to be read anew. */
   readonly changes: (signal: AbortSignal) => AsyncIterable<readonly string[]>
+  /** Its document is gone: what it named is watched no more. */
+  readonly forget: (documentId: string) => void
 }
 
 export function createAttachments(deps: AttachmentsDeps): Attachments {
@@ -64,6 +66,10 @@ export function createAttachments(deps: AttachmentsDeps): Attachments {
         for (const id of due) expiries.delete(id)
         return due
       }),
+    forget(documentId) {
+      files.note(documentId, [])
+      expiries.delete(documentId)
+    },
   }
 }
 

@@ -107,7 +107,7 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
     {
       sources: deps.sources ?? (await sourcesOf(options, log)),
       parse: attachments.parse,
-      attached: attachments.changes,
+      attached: attachments,
       world,
       cache,
       history,

@@ -48,7 +48,11 @@ function unreachable(): MemorySource {
 
 /** A source that tells what the test says: updates whose every field is absent, or as given. */
 interface ScriptedSource extends Source {
-  tell(update: { readonly upserted?: Readonly<Record<string, string>>; readonly unreadable?: readonly string[] }): void
+  tell(update: {
+    readonly upserted?: Readonly<Record<string, string>>
+    readonly removed?: readonly string[]
+    readonly unreadable?: readonly string[]
+  }): void
 }
 
 function scriptedSource(): ScriptedSource {
@@ -56,9 +60,10 @@ function scriptedSource(): ScriptedSource {
   let wake = (): void => {}
   return {
     name: 'scripted',
-    tell({ upserted = {}, unreadable = [] }) {
+    tell({ upserted = {}, removed = [], unreadable = [] }) {
       const documents = Object.entries(upserted).map(([id, text]) => ({ id, text, origin: { name: id } }))
-      updates.push({ kind: 'read', upserted: documents, removed: [], problems: [], unreadable, isEmpty: false })
+      const unread = unreadable.map((id) => ({ id, origin: { name: `place of ${id}` } }))
+      updates.push({ kind: 'read', upserted: documents, removed, problems: [], unreadable: unread, isEmpty: false })
       wake()
     },
     async *watch(signal) {
@@ -105,10 +110,11 @@ function bed(
     /** In place of `source`. */
     sources?: PipelineDeps['sources']
     parse?: PipelineDeps['parse']
+    attached?: PipelineDeps['attached']
   } = {},
 ): Bed {
   const { restored, revision = 0, allowPartial = false, source = createMemorySource('memory'), ...rest } = options
-  const { sources = [{ source, idPrefix: '' }], parse = parseHeld } = options
+  const { sources = [{ source, idPrefix: '' }], parse = parseHeld, attached } = options
   const cache = createSnapshotCache()
   const world = createWorld({ staticNames: {}, allowPartial, ...(restored && { restored }) })
   let isFailing = false
@@ -117,6 +123,7 @@ function bed(
     {
       sources,
       parse,
+      ...(attached && { attached }),
       world: {
         inForce: world.inForce,
         generated: world.generated,
@@ -265,6 +272,32 @@ describe('pipeline', () => {
     await built(target, () => target.source.put('b', 'resources: []'))
     expect(target.names()).toEqual(['a'])
     expect(target.codes()).toEqual([])
+  })
+
+  test('tells of a document that never could be read at its own place', async () => {
+    const source = scriptedSource()
+    const target = bed({ sources: [{ source, idPrefix: 'file:' }] })
+    await built(target, () => source.tell({ unreadable: ['file:old-cart.yaml', 'file:cart.yaml'] }))
+    const told = target.pipeline.problems.map(({ code, origin }) => `${code} ${origin.name}`)
+    expect(told).toEqual(['withheld place of file:cart.yaml', 'withheld place of file:old-cart.yaml'])
+  })
+
+  test('watches no file for a document that is gone, and goes on for one that cannot be read', async () => {
+    const source = scriptedSource()
+    const forgotten: string[] = []
+    const attached: PipelineDeps['attached'] = {
+      async *changes() {},
+      forget: (id) => forgotten.push(id),
+    }
+    const target = bed({ sources: [{ source, idPrefix: '' }], attached })
+    const texts = { a: clusterText('a'), b: clusterText('b'), c: '' }
+    await built(target, () => source.tell({ upserted: texts }))
+    await built(target, () => source.tell({ unreadable: ['a', 'c'] }))
+    expect(forgotten).toEqual([])
+    await built(target, () => source.tell({ removed: ['b'] }))
+    expect(forgotten).toEqual(['b'])
+    await built(target, () => source.tell({ removed: ['c'] }))
+    expect(forgotten).toEqual(['b', 'c'])
   })
 
   test('an empty text that never held anything is no problem', async () => {

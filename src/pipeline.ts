@@ -2,7 +2,7 @@ import { setImmediate as nextTick } from 'node:timers/promises'
 import type { SnapshotCache } from './cache/cache.ts'
 import { documentIdOf } from './config/document-key.ts'
 import { DocumentLedger, type Listing, type Parse, type Reading } from './document-ledger.ts'
-import { formatOrigin, isError, messageOf, type Problem } from './errors.ts'
+import { formatOrigin, isError, messageOf, type Origin, type Problem } from './errors.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { isKindUnit, isSameForm } from './snapshot/unit.ts'
@@ -42,11 +42,18 @@ export interface PipelineHistory {
   refresh(units: readonly Unit[]): void
 }
 
+/** What documents name by `file:`. */
+export interface AttachedTo {
+  /** Ids of documents that are to be read anew though their text is the same. */
+  changes(signal: AbortSignal): AsyncIterable<readonly string[]>
+  /** A document that is gone names nothing more. */
+  forget(documentId: string): void
+}
+
 export interface PipelineDeps {
   readonly sources: readonly PipelineSource[]
   readonly parse: Parse
-  /** Ids of documents that are to be read anew though their text is the same: what they name by `file:` changed. */
-  readonly attached?: (signal: AbortSignal) => AsyncIterable<readonly string[]>
+  readonly attached?: AttachedTo
   /** Holds what the history restored, until the sources were read. */
   readonly world: PipelineWorld
   readonly cache: SnapshotCache
@@ -102,7 +109,8 @@ interface SourceState {
   wasRead: boolean
   /** What it lists now. */
   readonly listed: Map<string, Document>
-  unreadable: ReadonlySet<string>
+  /** By id: where it is. */
+  unreadable: ReadonlyMap<string, Origin>
   /** Ids whose listing differs from what was applied. */
   readonly dirty: Set<string>
   problems: readonly Problem[]
@@ -156,7 +164,7 @@ class SnapshotPipeline implements Pipeline {
       status: 'waiting',
       wasRead: false,
       listed: new Map(),
-      unreadable: new Set(),
+      unreadable: new Map(),
       dirty: new Set(),
       problems: [],
       unreachable: undefined,
@@ -239,7 +247,7 @@ class SnapshotPipeline implements Pipeline {
     const { attached, log } = this.#deps
     if (attached === undefined) return
     try {
-      for await (const ids of attached(this.#abort.signal)) {
+      for await (const ids of attached.changes(this.#abort.signal)) {
         for (const id of ids) for (const { listed, dirty } of this.#states) if (listed.has(id)) dirty.add(id)
         this.#schedule()
       }
@@ -265,10 +273,10 @@ class SnapshotPipeline implements Pipeline {
       state.unreachable = undefined
       state.problems = update.problems
       state.isEmpty = update.isEmpty && !state.mayBeEmpty
-      const unreadable = new Set(update.unreadable)
-      for (const id of unreadable) if (!state.unreadable.has(id)) state.dirty.add(id)
+      const unreadable = new Map(update.unreadable.map(({ id, origin }) => [id, origin]))
+      for (const id of unreadable.keys()) if (!state.unreadable.has(id)) state.dirty.add(id)
       // What can be read again may have its old text, which no source tells again.
-      for (const id of state.unreadable) if (!unreadable.has(id)) state.dirty.add(id)
+      for (const id of state.unreadable.keys()) if (!unreadable.has(id)) state.dirty.add(id)
       state.unreadable = unreadable
       for (const document of update.upserted) {
         state.listed.set(document.id, document)
@@ -325,6 +333,7 @@ class SnapshotPipeline implements Pipeline {
       const changes = readings.flatMap((reading) => reading.changes)
       if (changes.length === 0 && !isFirst) {
         for (const reading of readings) this.#ledger.commit(reading)
+        this.#forgetGone(readings)
         return this.#tellProblems()
       }
       step = this.#deps.world.apply(changes, { isFirst })
@@ -334,12 +343,17 @@ class SnapshotPipeline implements Pipeline {
       throw error
     }
     for (const reading of readings) this.#ledger.commit(reading)
+    this.#forgetGone(readings)
     const documents = jobs.map(({ listing: { document, origin } }) => (document?.origin ?? origin).name)
     // The cache has seen nothing yet of what the history restored.
     if (isFirst) this.#takeFirst(step, documents, since)
     else this.#take(step, documents, since)
     this.isReady = true
     this.#resolveReady()
+  }
+
+  #forgetGone(readings: readonly Reading[]): void {
+    for (const { id, keys } of readings) if (keys === undefined) this.#deps.attached?.forget(id)
   }
 
   /** All at once, so that changes that come while these are parsed are not taken in part. */
@@ -350,10 +364,9 @@ class SnapshotPipeline implements Pipeline {
     for (const state of this.#states) {
       if (!state.wasRead || refused.includes(state)) continue
       for (const id of state.dirty) {
-        const name = id.slice(state.idPrefix.length)
-        const isUnreadable = state.unreadable.has(id)
-        const place = isUnreadable ? state.problems.find(({ origin }) => origin.name.endsWith(name)) : undefined
-        const origin = place?.origin ?? { name }
+        const place = state.unreadable.get(id)
+        const origin = place ?? { name: id.slice(state.idPrefix.length) }
+        const isUnreadable = place !== undefined
         jobs.push({ dirty: state.dirty, listing: { id, document: state.listed.get(id), isUnreadable, origin } })
       }
       state.dirty.clear()

@@ -145,7 +145,11 @@ describeWithEtcd('etcd', () => {
     await reader.nextRead()
     const { header } = await etcd.client.put(key).value(value)
     const origin = { name: `etcd:${key}`, revision: header.revision }
-    const trouble = { unreadable: [`etcd:${key}`], problems: [{ severity: 'error', code, origin }], isEmpty: false }
+    const trouble = {
+      unreadable: [{ id: `etcd:${key}`, origin }],
+      problems: [{ severity: 'error', code, origin }],
+      isEmpty: false,
+    }
     expect(await reader.next()).toMatchObject({ upserted: [], removed: [], ...trouble })
     expect(await read({ prefix }).next()).toMatchObject({ upserted: [], removed: [], ...trouble })
     await etcd.client.put(key).value('better')

@@ -140,7 +140,7 @@ function createTeller(options: EtcdSourceOptions, feed: Feed): Teller {
   const trouble = (): Trouble => {
     const problems = [...bad.values()]
     if (setback !== undefined) problems.unshift(setbackProblem(options, setback))
-    return { problems, unreadable: [...bad.keys()].map(idOf) }
+    return { problems, unreadable: Array.from(bad, ([key, { origin }]) => ({ id: idOf(key), origin })) }
   }
 
   const documentOf = (entry: EtcdEntry): Document | undefined => {

@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest'
 import { summaryOf } from '../../test/support/source-reader.ts'
 import { type Feed, feedOf, noTrouble } from './feed.ts'
-import type { Document, SourceUpdate } from './source.ts'
+import type { Document, SourceUpdate, Unreadable } from './source.ts'
+
+const unread = (id: string): Unreadable => ({ id, origin: { name: id } })
 
 function document(id: string, text: string): Document {
   return { id, text, origin: { name: id } }
@@ -63,7 +65,7 @@ const merges: readonly Case[] = [
   },
   {
     title: 'a document that a replacement cannot read is kept',
-    write: (feed) => feed.replace([document('b', '1')], { problems: [], unreadable: ['a'] }),
+    write: (feed) => feed.replace([document('b', '1')], { problems: [], unreadable: [unread('a')] }),
     expected: { put: { b: '1' }, removed: [] },
   },
   {
@@ -129,8 +131,8 @@ test('the same problem is told once in an outage, and again in the next', async 
 
 test('a document that never could be read is removed when it is gone', async () => {
   const { feed, next, end } = await busyConsumer()
-  feed.change([], [], { problems: [problem], unreadable: ['b'] })
-  expect(await next()).toMatchObject({ upserted: [], removed: [], unreadable: ['b'], problems: [problem] })
+  feed.change([], [], { problems: [problem], unreadable: [unread('b')] })
+  expect(await next()).toMatchObject({ upserted: [], removed: [], unreadable: [unread('b')], problems: [problem] })
   feed.change([], [], noTrouble)
   expect(await next()).toMatchObject({ upserted: [], removed: ['b'], unreadable: [], problems: [] })
   await end()

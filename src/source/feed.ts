@@ -1,11 +1,11 @@
 import type { Problem } from '../errors.ts'
-import type { Document, SourceUpdate } from './source.ts'
+import type { Document, SourceUpdate, Unreadable } from './source.ts'
 
 /** What a source cannot read now: always the whole list. */
 export interface Trouble {
   readonly problems: readonly Problem[]
-  /** Ids that exist and cannot be read: the feed keeps what it held of them. */
-  readonly unreadable: readonly string[]
+  /** The feed keeps what it held of them. */
+  readonly unreadable: readonly Unreadable[]
 }
 
 export const noTrouble: Trouble = { problems: [], unreadable: [] }
@@ -71,7 +71,7 @@ class PendingUpdate implements Feed {
   #wake: (() => void) | undefined
 
   replace(documents: readonly Document[], trouble: Trouble): void {
-    const present = new Set(trouble.unreadable)
+    const present = new Set(idsOf(trouble))
     for (const document of documents) {
       present.add(document.id)
       this.#put(document)
@@ -132,8 +132,8 @@ class PendingUpdate implements Feed {
     }
     this.#dirty.clear()
     // The consumer may hold such a document from before this process started.
-    const unreadable = new Set(this.#trouble.unreadable)
-    for (const id of this.#toldTrouble.unreadable) if (!unreadable.has(id) && !this.#held.has(id)) removed.add(id)
+    const unreadable = new Set(idsOf(this.#trouble))
+    for (const id of idsOf(this.#toldTrouble)) if (!unreadable.has(id) && !this.#held.has(id)) removed.add(id)
     return { upserted, removed: [...removed] }
   }
 
@@ -158,6 +158,8 @@ class PendingUpdate implements Feed {
     this.wake()
   }
 }
+
+const idsOf = ({ unreadable }: Trouble): readonly string[] => unreadable.map(({ id }) => id)
 
 /** Both are small and plain. */
 function isSame(a: Trouble | Problem, b: Trouble | Problem | undefined): boolean {

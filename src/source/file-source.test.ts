@@ -8,6 +8,7 @@ import { readSource, type SourceReader, summaryOf } from '../../test/support/sou
 import { describeSource } from '../../test/support/source-suite.ts'
 import { maxFileBytes } from './file-listing.ts'
 import { createFileSource, type FileSourceOptions } from './file-source.ts'
+import type { Unreadable } from './source.ts'
 
 const log = pino({ level: 'silent' })
 
@@ -70,6 +71,7 @@ describeSource('a directory', async () => {
 describe('a directory with files', () => {
   let base: string
   let root: string
+  const unread = (path: string): Unreadable => ({ id: `file:${path}`, origin: { name: join(root, path) } })
   let readers: SourceReader[]
 
   beforeEach(() => {
@@ -257,7 +259,7 @@ describe('a directory with files', () => {
     expect(await reader.next()).toMatchObject({
       upserted: [],
       removed: [],
-      unreadable: ['file:a.yaml'],
+      unreadable: [unread('a.yaml')],
       problems: [{ severity: 'error', code: 'unreadable', origin: { name: join(root, 'a.yaml') } }],
       isEmpty: false,
     })
@@ -269,7 +271,7 @@ describe('a directory with files', () => {
     put(join(root, 'a.yaml'), new Uint8Array(maxFileBytes + 1).fill(0x20))
     expect(await read().next()).toMatchObject({
       upserted: [],
-      unreadable: ['file:a.yaml'],
+      unreadable: [unread('a.yaml')],
       problems: [{ code: 'too-large', origin: { name: join(root, 'a.yaml') } }],
       isEmpty: false,
     })
@@ -283,7 +285,7 @@ describe('a directory with files', () => {
     rmSync(join(base, 'target'))
     expect(await reader.next()).toMatchObject({
       removed: [],
-      unreadable: ['file:a.yaml'],
+      unreadable: [unread('a.yaml')],
       problems: [{ severity: 'error', code: 'unreadable' }],
     })
   })
@@ -295,7 +297,7 @@ describe('a directory with files', () => {
     const reader = await readWatched()
     renameSync(join(base, 'mount'), join(base, 'away'))
     swapLink('../mount', join(root, 'linked'))
-    expect(await reader.next()).toMatchObject({ removed: [], unreadable: ['file:linked/a.yaml'], isEmpty: false })
+    expect(await reader.next()).toMatchObject({ removed: [], unreadable: [unread('linked/a.yaml')], isEmpty: false })
     rmSync(join(root, 'linked'))
     expect(await reader.next()).toMatchObject({ removed: ['file:linked/a.yaml'], unreadable: [], isEmpty: true })
   })

@@ -145,7 +145,10 @@ function createTeller(options: FileSourceOptions, feed: Feed): (listing: Listing
     })
     problems.push(...files.map(fileProblem).filter((found) => found !== undefined))
     known = [...new Set([...listed, ...unreadable])]
-    const trouble: Trouble = { problems, unreadable: unreadable.map(idOf) }
+    const trouble: Trouble = {
+      problems,
+      unreadable: unreadable.map((path) => ({ id: idOf(path), origin: { name: nameOf(path) } })),
+    }
     feed.replace(documents, trouble)
   }
 

@@ -8,6 +8,9 @@ export interface Document {
   readonly origin: Origin
 }
 
+/** A document that exists, and whose text cannot be read now. */
+export type Unreadable = Pick<Document, 'id' | 'origin'>
+
 /** What a source saw since its last update. The first `read` update is complete (rule 92: never an incomplete one). */
 export type SourceUpdate =
   | {
@@ -17,8 +20,8 @@ export type SourceUpdate =
       readonly removed: readonly string[]
       /** All that is wrong with the source itself now (an unreadable file, a value over 1 MiB): replaces the last list. */
       readonly problems: readonly Problem[]
-      /** Ids whose text cannot be read now, though they exist: what they last held stays in force. */
-      readonly unreadable: readonly string[]
+      /** What they last held stays in force. */
+      readonly unreadable: readonly Unreadable[]
       /** No document is left (a directory that is gone counts): docs/errors.md, `source-empty`. */
       readonly isEmpty: boolean
     }
