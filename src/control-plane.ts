@@ -189,7 +189,7 @@ async function openXds(
   const tls = tlsOf(options, log)
   if (tls !== undefined) opened.push(() => tls.close())
   const health = createHealthServices(discoveryServiceFiles(api))
-  void pipeline.ready.then(() => health.setServing(true))
+  void pipeline.ready.then(() => health.serve())
   const xds = await createXdsServer(
     {
       cache,
@@ -221,7 +221,7 @@ async function openXds(
   return {
     ...xds,
     async drain(ms) {
-      health.setServing(false)
+      health.drain()
       await xds.drain(ms)
     },
   }

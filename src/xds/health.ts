@@ -7,8 +7,10 @@ type PackageDefinition = ConstructorParameters<typeof ReflectionService>[0]
 /** What orchestrators and grpcurl ask a server besides xDS. */
 export interface HealthServices {
   addTo(server: Server): void
-  /** `grpc.health.v1`, for the server as a whole: serving once there is something to serve, not while it drains. */
-  setServing(isServing: boolean): void
+  /** `grpc.health.v1`, for the server as a whole: there is something to serve. */
+  serve(): void
+  /** It is to be asked no more, whatever there is to serve. */
+  drain(): void
 }
 
 /**
@@ -21,13 +23,18 @@ export function createHealthServices(files: readonly Uint8Array[]): HealthServic
   const fileDescriptorProtos = files.map((bytes) => Buffer.from(bytes))
   const anyMessage = { format: 'Protocol Buffer 3 DescriptorProto', type: {}, fileDescriptorProtos }
   const reflection = new ReflectionService({ anyMessage } as unknown as PackageDefinition)
+  let isDraining = false
   return {
     addTo(server) {
       health.addToServer(server)
       reflection.addToServer(server)
     },
-    setServing(isServing) {
-      health.setStatus('', isServing ? 'SERVING' : 'NOT_SERVING')
+    serve() {
+      if (!isDraining) health.setStatus('', 'SERVING')
+    },
+    drain() {
+      isDraining = true
+      health.setStatus('', 'NOT_SERVING')
     },
   }
 }

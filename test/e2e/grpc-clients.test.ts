@@ -5,12 +5,10 @@ import {
   credentials,
   status as grpcStatus,
   loadPackageDefinition,
-  makeGenericClientConstructor,
   Server,
-  ServerCredentials,
 } from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
-import { HealthImplementation, service as healthService } from 'grpc-health-check'
+import { HealthImplementation } from 'grpc-health-check'
 import { expect, test, vi } from 'vitest'
 import { atTestEnd } from '../support/at-test-end.ts'
 import { problemsOf, rejections, startControlPlane } from '../support/control-plane.ts'
@@ -27,28 +25,8 @@ import {
   routesTo,
   socketAddress,
 } from '../support/documents.ts'
+import { healthOf, listenGrpc } from '../support/grpc-health.ts'
 import { eventually } from '../support/poll.ts'
-
-type Check = (
-  request: { readonly service: string },
-  options: { readonly deadline: number },
-  callback: (error: Error | null, answer?: { readonly status: string }) => void,
-) => void
-
-const HealthClient = makeGenericClientConstructor(healthService, 'Health')
-
-/** What `grpc-health-probe` and orchestrators ask. `target` is an address, or `xds:///NAME`. */
-function healthOf(target: string): () => Promise<string> {
-  const client = new HealthClient(target, credentials.createInsecure(), { 'grpc.enable_http_proxy': 0 })
-  atTestEnd(() => client.close())
-  const check = (client as unknown as { readonly check: Check }).check.bind(client)
-  return () =>
-    new Promise((resolve, reject) => {
-      check({ service: '' }, { deadline: Date.now() + 5_000 }, (error, answer) =>
-        error === null ? resolve(answer?.status ?? '') : reject(error),
-      )
-    })
-}
 
 type Serving = 'SERVING' | 'NOT_SERVING' | 'UNKNOWN'
 
@@ -61,13 +39,7 @@ interface GrpcBackend {
 async function startGrpcBackend(status: Serving): Promise<GrpcBackend> {
   const server = new Server()
   new HealthImplementation({ '': status }).addToServer(server)
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
-      error === null ? resolve(bound) : reject(error),
-    )
-  })
-  atTestEnd(() => server.forceShutdown())
-  return { host: '127.0.0.1', port }
+  return { host: '127.0.0.1', port: await listenGrpc(server) }
 }
 
 /** gRPC clients refuse a locality that is not there, and use none without a weight. */
