@@ -49,7 +49,7 @@ async function helpOf(path: readonly string[]): Promise<string> {
   }
   const stream = sink as unknown as NodeJS.WritableStream & { readonly isTTY: boolean }
   const signal = new AbortController().signal
-  const code = await main([...path, '--help'], { out: stream, err: stream, env: {}, cwd: root, signal })
+  const code = await main([...path, '--help'], { out: stream, err: stream, env: {}, cwd: root, signal, hurry: signal })
   if (code !== 0) throw new Error(`fairlead ${path.join(' ')} --help ended with ${code}: ${text}`)
   return text.trimEnd()
 }

@@ -9,6 +9,8 @@ export interface Io {
   readonly cwd: string
   /** Aborts at SIGINT or SIGTERM. */
   readonly signal: AbortSignal
+  /** Aborts at the second of these, which ends the process where nobody listens; the third does in any case. */
+  readonly hurry: AbortSignal
 }
 
 /** The exit codes that scripts rely on (docs/cli.md). */

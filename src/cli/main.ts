@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { getEventListeners } from 'node:events'
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
@@ -101,12 +102,14 @@ function isEntry(): boolean {
 }
 
 if (isEntry()) {
-  const abort = new AbortController()
+  const [abort, hurry] = [new AbortController(), new AbortController()]
   const signals = ['SIGINT', 'SIGTERM'] as const
-  const onSignal = (): void => {
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (!abort.signal.aborted) return abort.abort()
     // The next one of either kind ends the process, as it does by default.
     for (const name of signals) process.removeListener(name, onSignal)
-    abort.abort()
+    if (getEventListeners(hurry.signal, 'abort').length === 0) process.kill(process.pid, signal)
+    else hurry.abort()
   }
   for (const name of signals) process.on(name, onSignal)
   // A reader that has seen enough (`fairlead nodes | head`) is no error.
@@ -120,5 +123,6 @@ if (isEntry()) {
     env: process.env,
     cwd: process.cwd(),
     signal: abort.signal,
+    hurry: hurry.signal,
   })
 }

@@ -1,9 +1,11 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { constants } from 'node:os'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { atTestEnd } from '../../test/support/at-test-end.ts'
 import { runCommand, startCommand } from '../../test/support/command.ts'
 import { startEtcd, type TestEtcd } from '../../test/support/etcd.ts'
+import { freePorts } from '../../test/support/free-ports.ts'
 import { describeWithEtcd } from '../../test/support/needs.ts'
 import { eventually } from '../../test/support/poll.ts'
 
@@ -92,6 +94,22 @@ describeWithEtcd('what holds a key', () => {
     await until('one', 'well')
     expect((await command.stop()).err).toMatch(/is unhealthy.*is well again.*draining/s)
     expect(await healthOf('one')).toBe('gone')
+  })
+
+  test('kills a command that does not end, and lets the key go, when it is told to stop for a second time', async () => {
+    const [port = 0] = await freePorts(1)
+    // A child of it, as a shell has, and neither heeds SIGTERM.
+    const app = `process.on('SIGTERM', () => {}); require('node:http').createServer((_, answer) => answer.end()).listen(${port}, '127.0.0.1')`
+    const parent = `process.on('SIGTERM', () => {}); require('node:child_process').spawnSync(process.execPath, ['-e', ${JSON.stringify(app)}])`
+    const words = registering('three', port, '--drain 1h')
+    const command = startCommand([...words, '--', process.execPath, '-e', parent])
+    await until('three', 'well')
+    void command.stop()
+    await until('three', 'draining')
+    const { code } = await command.hurry()
+    expect(code).toBe(128 + constants.signals.SIGKILL)
+    expect(await healthOf('three')).toBe('gone')
+    await expect(fetch(`http://127.0.0.1:${port}`)).rejects.toThrow()
   })
 
   test('drains an instance that something else runs before it lets it go', async () => {

@@ -41,10 +41,11 @@ The Service takes what registers by \`registry\`:
 
 COMMAND is started, and registered as soon as its port takes connections, or
 --health is answered with 2xx. At SIGTERM or SIGINT the instance gets no new
-requests for --drain, then COMMAND gets SIGTERM. When COMMAND ends, the instance
-is gone at once; when this process is killed, after --ttl. Without COMMAND, the
-instance is there until SIGTERM, and --drain after. With --health it is told to
-be unhealthy after three bad answers, and to be well after two good ones.
+requests for --drain, then COMMAND gets SIGTERM; a second signal kills COMMAND at
+once. When COMMAND ends, the instance is gone at once; when this process is
+killed, after --ttl. Without COMMAND, the instance is there until SIGTERM, and
+--drain after. With --health it is told to be unhealthy after three bad answers,
+and to be well after two good ones.
 Any language can do the same: docs/registration.md.
 
 Exit code: that of COMMAND, or 128 and its signal; 2: wrong use.
@@ -83,6 +84,8 @@ export function registerCommand(io: Io, finish: (exitCode: number) => void): Com
       const early = new AbortController()
       void ended?.then(() => early.abort())
       const stop = AbortSignal.any([io.signal, early.signal])
+      const hurried = once(io.hurry, 'abort')
+      if (child !== undefined) void hurried.then(() => killGroup(child))
       // An instance that is told of before it listens would fail its first requests.
       if (child !== undefined || flags.health !== undefined) await untilWell(probe, stop)
       if (!stop.aborted) {
@@ -96,9 +99,10 @@ export function registerCommand(io: Io, finish: (exitCode: number) => void): Com
         await untilAborted(stop)
         if (!early.signal.aborted) {
           say(`draining for ${flags.drain}`)
-          await held.set(registration.value('draining'))
+          await Promise.race([held.set(registration.value('draining')), hurried])
           // Its timer ends with COMMAND, or this process would live on for nothing.
-          await sleep(drainMs, undefined, { signal: early.signal }).catch(() => {})
+          const cut = AbortSignal.any([early.signal, io.hurry])
+          await sleep(drainMs, undefined, { signal: cut }).catch(() => {})
         }
         child?.kill('SIGTERM')
         await ended
@@ -172,6 +176,15 @@ async function start([program = '', ...args]: readonly string[]): Promise<ChildP
     throw new ControlPlaneError('usage', `${program} cannot be started: ${messageOf(error)}`, { cause: error })
   }
   return child
+}
+
+/** What COMMAND started goes with it. */
+function killGroup({ pid = 0 }: ChildProcess): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // It has ended.
+  }
 }
 
 async function exitOf(child: ChildProcess): Promise<number> {

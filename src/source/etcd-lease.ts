@@ -100,6 +100,7 @@ export function holdKey(options: HoldOptions): HeldKey {
     async release() {
       abort.abort()
       wake.give()
+      for (const told of waiting) told()
       await done
     },
   }

@@ -23,6 +23,8 @@ export interface RunningCommand {
   waitForErr(pattern: RegExp): Promise<string>
   /** As SIGTERM does. Resolves when the command has ended. */
   stop(): Promise<CommandResult>
+  /** As a second SIGTERM does, for those that look out for it. */
+  hurry(): Promise<CommandResult>
   readonly done: Promise<CommandResult>
 }
 
@@ -33,13 +35,20 @@ export async function runCommand(args: readonly string[], options: CommandOption
 
 /** Starts one in this process; stopped at the test's end. */
 export function startCommand(args: readonly string[], options: CommandOptions = {}): RunningCommand {
-  const abort = new AbortController()
+  const [abort, hurry] = [new AbortController(), new AbortController()]
   const watchers = new Set<() => void>()
   const out = capture(options.columns, () => {})
   const err = capture(options.columns, () => {
     for (const watcher of watchers) watcher()
   })
-  const io = { out, err, env: options.env ?? {}, cwd: options.cwd ?? tempDir(), signal: abort.signal }
+  const io = {
+    out,
+    err,
+    env: options.env ?? {},
+    cwd: options.cwd ?? tempDir(),
+    signal: abort.signal,
+    hurry: hurry.signal,
+  }
   const done = main(args, io).then((code) => ({ code, out: out.text(), err: err.text() }))
   const stop = async (): Promise<CommandResult> => {
     abort.abort()
@@ -49,6 +58,10 @@ export function startCommand(args: readonly string[], options: CommandOptions = 
   return {
     done,
     stop,
+    async hurry() {
+      hurry.abort()
+      return await done
+    },
     waitForErr: (pattern) =>
       new Promise((resolve, reject) => {
         const look = (): void => {

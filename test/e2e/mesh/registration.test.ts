@@ -38,10 +38,10 @@ interface Registered {
 }
 
 /** `fairlead register -- node app`, as a process that can be killed; the app is ended with the test. */
-async function register(etcd: string, name: string): Promise<Registered> {
+async function register(etcd: string, name: string, drain = '1s'): Promise<Registered> {
   const [port = 0] = await freePorts(1)
   const flags = ['--service', 'cart', '--address', '127.0.0.1', '--port', String(port), '--instance', name]
-  const times = ['--ttl', '2s', '--drain', '1s', '--etcd', etcd, '--label', `version=${name}`]
+  const times = ['--ttl', '2s', '--drain', drain, '--etcd', etcd, '--label', `version=${name}`]
   const command = ['--', process.execPath, '-e', app, name, String(port)]
   const child = spawn(
     process.execPath,
@@ -94,6 +94,20 @@ async function endpoints(envoy: EnvoyProcess): Promise<ReadonlyMap<string, strin
 }
 
 describeWithEtcd('an instance that registers in etcd', () => {
+  test('is gone with its command, at once, at a second Ctrl-C', async () => {
+    const etcd = await startEtcd()
+    atTestEnd(() => etcd.close())
+    const one = await register(etcd.endpoint, 'one', '1h')
+    const told = async (): Promise<string> => (await etcd.client.get('/fairlead/endpoints/cart/one').string()) ?? 'gone'
+    await eventually(async () => expect(await told()).toContain('127.0.0.1'), { timeoutMs: 20_000 })
+    one.process.kill('SIGINT')
+    await eventually(async () => expect(await told()).toContain('draining'))
+    one.process.kill('SIGINT')
+    expect(await one.ended).toBe(137)
+    expect(await told()).toBe('gone')
+    await expect(fetch(`http://127.0.0.1:${one.port}`)).rejects.toThrow()
+  })
+
   describeWithEnvoy('for a Service in front of which there is an Envoy', () => {
     test('gets requests, none after its drain, and is gone within its lease when it is killed', async () => {
       const etcd = await startEtcd()
