@@ -1,29 +1,30 @@
 import type { FieldReader } from '../config/field-reader.ts'
 import { type HeaderOption, readHeaderOption } from '../config/header-option.ts'
+import type { FormatSubject } from '../http/format-subject.ts'
 import type { Headers } from '../http/headers.ts'
 
-/** The value of a template with command operators, of one stream. */
-export type Formatter<Subject> = (subject: Subject) => string
+/** A template with command operators, as access logs have them: its text for one stream. */
+export type Formatter = (subject: FormatSubject) => string
 
-/** How templates are read: the command operators are those of access logs. */
-export type CompileFormat<Subject> = (template: string) => Formatter<Subject>
+/** @throws ConfigRejection where the template has an operator that there is not. */
+export type CompileFormat = (template: string) => Formatter
 
 /** What one level (a route, its virtual host …) changes of the headers of requests, or of responses. */
-export interface HeaderChanges<Subject> {
-  readonly add: readonly Addition<Subject>[]
+export interface HeaderChanges {
+  readonly add: readonly Addition[]
   readonly remove: readonly string[]
 }
 
-interface Addition<Subject> extends HeaderOption {
-  readonly value: Formatter<Subject>
+interface Addition extends HeaderOption {
+  readonly value: Formatter
 }
 
-/** `request_headers_to_add` and `…_remove`, or those of responses. */
-export function readHeaderChanges<Subject>(
+/** `request_headers_to_add` and `…_remove`, or those of responses; undefined where there are none. */
+export function readHeaderChanges(
   fields: FieldReader,
   direction: 'request' | 'response',
-  compile: CompileFormat<Subject>,
-): HeaderChanges<Subject> | undefined {
+  compile: CompileFormat,
+): HeaderChanges | undefined {
   const add = fields.list(`${direction}_headers_to_add`, (option) => {
     const read = readHeaderOption(option)
     return { ...read, value: compile(read.format) }
@@ -33,11 +34,7 @@ export function readHeaderChanges<Subject>(
 }
 
 /** Removes first, then adds: what a level both removes and adds is there afterwards. */
-export function applyHeaderChanges<Subject>(
-  headers: Headers,
-  { add, remove }: HeaderChanges<Subject>,
-  subject: Subject,
-): void {
+export function applyHeaderChanges(headers: Headers, { add, remove }: HeaderChanges, subject: FormatSubject): void {
   for (const name of remove) headers.remove(name)
   for (const { name, value, action, keepsEmpty } of add) {
     const text = value(subject)
