@@ -77,7 +77,7 @@ something is wrong.
 | code | meaning |
 |---|---|
 | 0 | fine; there may be warnings |
-| 1 | the configuration has errors |
+| 1 | the configuration has errors; of \`rollback\`: a document cannot be brought back, or somebody was faster |
 | 2 | wrong use: an unknown option, a file or address that cannot be used |
 | 3 | a server cannot be reached: the control plane, or etcd |
 

@@ -1,6 +1,7 @@
 import { formatOrigin } from '../errors.ts'
 import { wordOf } from '../resource/type-url.ts'
-import type { RevisionSummary } from '../snapshot/history/record.ts'
+import { documentsOf, type RevisionDocument } from '../snapshot/history/documents.ts'
+import { type RevisionSummary, summaryOf } from '../snapshot/history/record.ts'
 import type { ResourceView, RevisionDiff, RevisionView } from '../snapshot/history/view.ts'
 
 /** A resource as the API shows it: sensitive content is redacted. */
@@ -22,6 +23,11 @@ export interface RevisionJson extends RevisionSummary {
     readonly nodes: readonly unknown[]
     readonly resources: readonly ResourceJson[]
   }[]
+}
+
+/** `GET /api/snapshots/REVISION/documents`. */
+export interface DocumentsJson extends RevisionSummary {
+  readonly written: readonly RevisionDocument[]
 }
 
 /** `GET /api/snapshots/FROM/diff/TO`. */
@@ -48,6 +54,10 @@ export function revisionJson(view: RevisionView): RevisionJson {
       resources: unit.resources.map(resourceJson),
     })),
   }
+}
+
+export function documentsJson(view: RevisionView): DocumentsJson {
+  return { ...summaryOf(view), written: documentsOf(view) }
 }
 
 export function diffJson(diff: RevisionDiff): DiffJson {

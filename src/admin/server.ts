@@ -15,7 +15,7 @@ import { rejectionProblems } from '../xds/rejection/rejection-problem.ts'
 import { answerRest, type RestDeps } from '../xds/rest.ts'
 import type { StatusReader } from '../xds/status.ts'
 import { isOwnHost } from './own-host.ts'
-import { diffJson, revisionJson } from './revision-json.ts'
+import { diffJson, documentsJson, revisionJson } from './revision-json.ts'
 
 /** How far the configuration got; the pipeline is one. */
 export interface Readiness {
@@ -98,6 +98,7 @@ const paths = [
   '/api/nodes',
   '/api/snapshots',
   '/api/snapshots/REVISION',
+  '/api/snapshots/REVISION/documents',
   '/api/snapshots/FROM/diff/TO',
   '/api/problems',
 ]
@@ -187,6 +188,11 @@ function addSnapshotRoutes(app: FastifyInstance, history: AdminDeps['history']):
     const { revision } = request.params as { revision: string }
     const view = await history.show(revisionOf(revision))
     return view === undefined ? unknown(reply, revision) : reply.send(revisionJson(view))
+  })
+  addRoute(app, 'GET', '/api/snapshots/:revision/documents', async (request, reply) => {
+    const { revision } = request.params as { revision: string }
+    const view = await history.show(revisionOf(revision))
+    return view === undefined ? unknown(reply, revision) : reply.send(documentsJson(view))
   })
   addRoute(app, 'GET', '/api/snapshots/:from/diff/:to', async (request, reply) => {
     const { from, to } = request.params as { from: string; to: string }

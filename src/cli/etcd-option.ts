@@ -11,9 +11,9 @@ export interface EtcdFlags extends EtcdAccess {
 }
 
 /** Where etcd is and how one is let in, for a command that writes to it. */
-export function withEtcdOptions(command: Command): Command {
+export function withEtcdOptions(command: Command, { isOptional = false }: { isOptional?: boolean } = {}): Command {
   return command
-    .addOption(new Option('--etcd <URLS>', 'etcd endpoints, with commas between them').makeOptionMandatory())
+    .addOption(new Option('--etcd <URLS>', 'etcd endpoints, with commas between them').makeOptionMandatory(!isOptional))
     .addOption(option('--etcd-prefix <PREFIX>', 'as it is given to `serve`', defaultPrefix))
     .addOption(new Option('--etcd-ca <FILE>', "the CA bundle that vouches for etcd's certificate"))
     .addOption(new Option('--etcd-cert <FILE>', 'the certificate to show to etcd'))

@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<BuildCommand>>> = {
   capture: async () => (await import('./capture.ts')).captureCommand,
   nodes: async () => (await import('./nodes.ts')).nodesCommand,
   snapshots: async () => (await import('./snapshots.ts')).snapshotsCommand,
+  rollback: async () => (await import('./rollback.ts')).rollbackCommand,
   put: async () => (await import('./put.ts')).putCommand,
   register: async () => (await import('./register.ts')).registerCommand,
   explain: async () => (await import('./explain.ts')).explainCommand,
@@ -38,6 +39,8 @@ While it runs:
   fairlead nodes                    who is connected, and what each accepted
   fairlead snapshots list           what changed, and when
   fairlead snapshots diff 1         what differs now from revision 1
+  fairlead rollback --previous --config ./config
+                                    take the last change back
 
 Exit codes: 0 fine, 1 the configuration has errors, 2 wrong use,
 3 a server cannot be reached.

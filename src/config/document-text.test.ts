@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
-import { documentText, joinDocuments } from './document-text.ts'
+import { joinDocuments } from './document-text.ts'
 import { parseDocument } from './parse-document.ts'
 
 const api = loadEnvoyApi()
@@ -36,20 +36,6 @@ describe('the text of a document', () => {
     ['may be JSON', '{"kind": "Service", "name": "a"}', ['{"kind": "Service", "name": "a"}']],
   ])('%s', (_, text, contents) => {
     expect(contentsOf(text)).toEqual(contents)
-  })
-
-  test.each([
-    ['PEM', `${a}# -----BEGIN RSA PRIVATE KEY-----\n# MIIE\n`],
-    ['PEM in base64', `${a}# ${Buffer.from('-----BEGIN EC PRIVATE KEY-----\nMHc').toString('base64')}\n`],
-  ])('of which a comment is a private key, in %s, has a version only', (_, text) => {
-    expect(contentsOf(text)).toEqual([undefined])
-    expect(documentText(text).version).toMatch(/^[0-9a-f]{32}$/)
-  })
-
-  test('may hold a certificate', () => {
-    const pem = '-----BEGIN CERTIFICATE-----\nMIIE'
-    const text = `${a}# ${Buffer.from(pem).toString('base64')}\n# ${pem.replace('\n', ' ')}\n`
-    expect(contentsOf(text)).toEqual([text])
   })
 })
 

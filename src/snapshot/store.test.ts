@@ -358,16 +358,27 @@ describe('texts', () => {
     const history = await start()
     const sensitive = { ...unit('secret.yaml', [cluster('c'), secret('s')]), text: documentText('password: hunter2\n') }
     const commented = written('a', `# the old one was ${key}\na: 1\n`)
-    upsert(history, sensitive, commented)
+    const encoded = written('b', `# ${Buffer.from(key).toString('base64')}\nb: 1\n`)
+    upsert(history, sensitive, commented, encoded)
     await history.flush()
     const units = (await history.show(1))?.units
-    expect(units?.map(({ text }) => text?.content)).toEqual([undefined, undefined])
+    expect(units?.map(({ text }) => text?.content)).toEqual([undefined, undefined, undefined])
     // That it is the same text can be told all the same.
-    expect(units?.map(({ text }) => text?.version)).toEqual([sensitive.text.version, commented.text?.version])
+    expect(units?.map(({ text }) => text?.version)).toEqual(
+      [sensitive, commented, encoded].map(({ text }) => text?.version),
+    )
     for (const name of segmentsOf(directory)) {
       const bytes = readFileSync(join(directory, name))
       expect([bytes.includes('hunter2'), bytes.includes('PRIVATE KEY')]).toEqual([false, false])
     }
+  })
+
+  it('are kept where a certificate stands in them', async () => {
+    const history = await start()
+    const pem = '-----BEGIN CERTIFICATE-----\nMIIE'
+    const content = `ca: ${Buffer.from(pem).toString('base64')} # ${pem.replace('\n', ' ')}\n`
+    upsert(history, written('a', content))
+    expect(await textsAt(history, 1)).toEqual([[1, content]])
   })
 })
 

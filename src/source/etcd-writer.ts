@@ -1,6 +1,7 @@
-import type { IRequestOp } from 'etcd3'
+import type { ICompare, IRequestOp } from 'etcd3'
 import { ControlPlaneError } from '../errors.ts'
 import { configPrefix, connectEtcd, type EtcdClient, type EtcdOptions, etcdFailure } from './etcd-client.ts'
+import { readAll } from './etcd-read.ts'
 import { maxValueBytes } from './etcd-source.ts'
 
 /** Keys are below `<prefix>config/`: `cluster/cart`. */
@@ -14,21 +15,67 @@ const maxOperations = 128
 const maxRequestBytes = 1_400_000
 
 interface Operation {
+  readonly key: Buffer
   readonly request: IRequestOp
   readonly bytes: number
+}
+
+/** A document as etcd holds it. */
+export interface StoredDocument {
+  readonly key: string
+  readonly text: string
+  readonly modRevision: string
+}
+
+export interface PutOptions {
+  /** More than one transaction takes may go in several. */
+  readonly batches: boolean
+  /** What every key is expected to be at, by its mod revision; '0' and absent: not there. Else nothing is written. */
+  readonly expected?: ReadonlyMap<string, string>
+  readonly onDone?: (transactions: number, of: number) => void
+}
+
+/**
+ * All documents below `<prefix>config/`, as they are at one revision.
+ * @throws ControlPlaneError `unreachable` when no endpoint answers; `config` for a value that is no text.
+ */
+export async function readStored(options: EtcdOptions): Promise<readonly StoredDocument[]> {
+  const client = await connectAny(options)
+  const prefix = configPrefix(options)
+  try {
+    const { entries } = await readAll(client, prefix)
+    return entries.map(({ key, value, modRevision }) => ({
+      key: key.slice(prefix.length),
+      text: textOf(key, value),
+      modRevision,
+    }))
+  } catch (error) {
+    if (error instanceof ControlPlaneError) throw error
+    throw new ControlPlaneError('unreachable', `cannot read etcd: ${etcdFailure(error)}`, { cause: error })
+  } finally {
+    client.close()
+  }
+}
+
+function textOf(key: string, value: Buffer): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(value)
+  } catch (error) {
+    throw new ControlPlaneError('config', `the value of ${key} is not UTF-8: mend or delete it first`, { cause: error })
+  }
 }
 
 /**
  * Writes documents to etcd, in one transaction: whoever watches sees all of it or nothing. What does not fit into one is
  * refused, unless `batches` allows several: additions and changes first, deletions last.
  * @returns the revision of each transaction.
- * @throws ControlPlaneError `usage` for changes that cannot be written so; `unreachable` when no endpoint answers, or a
+ * @throws ControlPlaneError `usage` for changes that cannot be written so; `config` when a key is not as expected; `unreachable` when no endpoint answers, or a
  * transaction fails: the message says how many were done.
  */
 export async function putDocuments(
   options: EtcdOptions,
   changes: DocumentChanges,
-  { batches }: { readonly batches: boolean },
+  { batches, expected, onDone = () => {} }: PutOptions,
 ): Promise<readonly string[]> {
   const operations = operationsOf(changes, configPrefix(options))
   const transactions = split(operations)
@@ -45,9 +92,17 @@ export async function putDocuments(
   const client = await connectAny(options)
   const revisions: string[] = []
   try {
-    for (const success of transactions) revisions.push((await client.kv.txn({ success })).header.revision)
+    for (const operations of transactions) {
+      const success = operations.map(({ request }) => request)
+      const compare = expected && operations.map(({ key }) => isAt(key, expected.get(nameOf(key, options)) ?? '0'))
+      const { succeeded, header } = await client.kv.txn({ success, ...(compare && { compare }) })
+      if (!succeeded) throw changedMeanwhile(revisions.length, transactions.length)
+      revisions.push(header.revision)
+      onDone(revisions.length, transactions.length)
+    }
     return revisions
   } catch (error) {
+    if (error instanceof ControlPlaneError) throw error
     const done =
       transactions.length === 1 ? '' : ` (${revisions.length} of ${transactions.length} transactions were done)`
     throw new ControlPlaneError('unreachable', `cannot write to etcd${done}: ${etcdFailure(error)}`, { cause: error })
@@ -72,30 +127,43 @@ function operationsOf({ upserts, deletes }: DocumentChanges, prefix: string): re
       const size = `${value.length} bytes, and at most ${maxValueBytes} are read`
       throw new ControlPlaneError('usage', `the document ${name} has ${size}`)
     }
-    return { request: { request_put: { key, value } }, bytes: key.length + value.length }
+    return { key, request: { request_put: { key, value } }, bytes: key.length + value.length }
   })
   const removals = deletes.map((name): Operation => {
     const key = keyOf(name)
-    return { request: { request_delete_range: { key } }, bytes: key.length }
+    return { key, request: { request_delete_range: { key } }, bytes: key.length }
   })
   return [...puts, ...removals]
 }
 
 /** In their order, as few transactions as the limits allow. */
-function split(operations: readonly Operation[]): readonly IRequestOp[][] {
-  const transactions: IRequestOp[][] = []
+function split(operations: readonly Operation[]): readonly Operation[][] {
+  const transactions: Operation[][] = []
   let bytes = 0
   for (const operation of operations) {
     const current = transactions.at(-1)
     bytes += operation.bytes
     if (current !== undefined && current.length < maxOperations && bytes <= maxRequestBytes) {
-      current.push(operation.request)
+      current.push(operation)
     } else {
-      transactions.push([operation.request])
+      transactions.push([operation])
       bytes = operation.bytes
     }
   }
   return transactions
+}
+
+function isAt(key: Buffer, modRevision: string): ICompare {
+  return { key, target: 'Mod', result: 'Equal', mod_revision: modRevision }
+}
+
+function nameOf(key: Buffer, options: EtcdOptions): string {
+  return key.toString().slice(configPrefix(options).length)
+}
+
+function changedMeanwhile(done: number, all: number): ControlPlaneError {
+  const what = done === 0 ? 'nothing was written' : `${done} of ${all} transactions were done`
+  return new ControlPlaneError('config', `somebody changed a document meanwhile, so ${what}: look again`)
 }
 
 /** The first endpoint that lets us in and answers. */

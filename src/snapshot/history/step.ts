@@ -49,9 +49,13 @@ export function isRewritten(unit: Unit, before: Unit | undefined): boolean {
   return unit.text?.version !== before?.text?.version || unit.origin.line !== before?.origin.line
 }
 
+/** PEM, and the base64 of PEM that holds no certificate: a person may have left a key in a comment. */
+const privateKey = /PRIVATE KEY|LS0tLS1CRUdJTi(?!BDRVJU)/
+
 /** Never the text of a unit with anything sensitive: that could stand in it. */
 function* textRecords({ text, resources }: Unit, blobs: BlobStore): Generator<HistoryRecord> {
   if (text?.content === undefined || resources.some(({ isSensitive }) => isSensitive)) return
+  if (privateKey.test(text.content)) return
   const key = textKey(text.version)
   if (blobs.keys.has(key)) return
   blobs.keys.add(key)

@@ -1,0 +1,177 @@
+import { realpathSync, statSync } from 'node:fs'
+import { mkdir, open, readFile, realpath, rename, rm, stat, unlink } from 'node:fs/promises'
+import { basename, dirname, join, resolve, sep } from 'node:path'
+import { documentIdOf } from '../config/document-key.ts'
+import { ControlPlaneError, messageOf } from '../errors.ts'
+import { isDocumentName, listFiles } from '../source/file-listing.ts'
+import type { Document } from '../source/source.ts'
+import type { TextChange } from './rollback-plan.ts'
+import { changedMeanwhile, type FindTarget, type RollbackTarget } from './rollback-target.ts'
+
+/**
+ * A directory that `serve --config` reads, or one file of it.
+ * @throws ControlPlaneError `usage` when there is nothing at `path`.
+ */
+export function findFiles(path: string): FindTarget {
+  const isFile = isFileAt(path)
+  const directory = isFile ? dirname(path) : path
+  const only = isFile ? basename(path) : undefined
+  return (documents) => {
+    for (const { key, origin } of documents) {
+      const id = documentIdOf(key)
+      const prefix = /^file\d*:/.exec(id)?.[0]
+      if (prefix === undefined) continue
+      const root = rootOf(origin.name, id.slice(prefix.length))
+      if (root !== undefined && isSameDirectory(root, directory))
+        return filesBelow(path, { prefix, root, directory, only })
+    }
+    return undefined
+  }
+}
+
+/** A file that is gone is a file all the same. */
+function isFileAt(path: string): boolean {
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found !== undefined) return !found.isDirectory()
+  const isLost = isDocumentName(path) && statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory() === true
+  if (!isLost) throw new ControlPlaneError('usage', `${path} does not exist: give a directory or a file`)
+  return true
+}
+
+/** The directory that a source read, as it was given; undefined where the two do not go together. */
+function rootOf(place: string, name: string): string | undefined {
+  if (place === name) return '.'
+  return place.endsWith(`/${name}`) ? place.slice(0, -name.length - 1) || '/' : undefined
+}
+
+/** Where a server was started is not known: of a relative path the end must be the same. */
+function isSameDirectory(root: string, directory: string): boolean {
+  const given = resolve(directory)
+  if (root.startsWith('/')) return root === given || realpathOf(root) === realpathOf(given)
+  const end = root.replace(/^(\.\.?(\/|$))+/, '')
+  return end === '' || given === resolve(root) || given.endsWith(`${sep}${end}`)
+}
+
+function realpathOf(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return path
+  }
+}
+
+interface Below {
+  readonly prefix: string
+  /** As the server was given it. */
+  readonly root: string
+  readonly directory: string
+  /** One file alone. */
+  readonly only: string | undefined
+}
+
+function filesBelow(name: string, { prefix, root, directory, only }: Below): RollbackTarget {
+  const holds = (id: string): boolean =>
+    id.startsWith(prefix) && (only === undefined || id.slice(prefix.length) === only)
+  const placeOf = (id: string): string => join(directory, id.slice(prefix.length))
+  return {
+    name,
+    holds,
+    placeOf,
+    isOrigin: (origin) =>
+      only === undefined
+        ? !origin.startsWith('etcd:') && (root === '.' || origin.startsWith(root === '/' ? root : `${root}/`))
+        : origin === join(root, only),
+    async read() {
+      const listing = await listFiles(directory, undefined)
+      if (listing.kind !== 'listed') {
+        const why = listing.kind === 'missing' ? 'it does not exist' : listing.reason
+        throw new ControlPlaneError('usage', `${directory} cannot be read: ${why}`)
+      }
+      const [failure] = listing.failures.filter(({ isLink }) => !isLink)
+      if (failure !== undefined) throw unreadable(join(directory, failure.path), failure.reason)
+      return listing.files
+        .map(({ path, content }): Document => {
+          const place = join(directory, path)
+          if (content.kind === 'too-large') throw unreadable(place, `it has ${content.bytes} bytes`)
+          if (content.kind === 'unreadable') throw unreadable(place, content.reason)
+          return { id: `${prefix}${path}`, text: content.text, origin: { name: place } }
+        })
+        .filter(({ id }) => holds(id))
+    },
+    async write(changes, onProgress) {
+      const ordered = [...changes].sort((a, b) => Number(a.after === undefined) - Number(b.after === undefined))
+      const steps = ordered.map((change) => ({ ...change, path: placeOf(change.id) }))
+      for (const { path } of steps) assertBelow(directory, path)
+      // A change of one file is seen before any is written, so that mostly none is.
+      for (const { path, before } of steps) await assertUnchanged(path, before, 0, steps.length)
+      for (const [done, { path, before, after }] of steps.entries()) {
+        await assertUnchanged(path, before, done, steps.length)
+        await writeOne(path, after, done, steps.length)
+        if ((done + 1) % 100 === 0) onProgress(`${done + 1} of ${steps.length} files`)
+      }
+      return `in ${steps.length} ${steps.length === 1 ? 'file' : 'files'}`
+    },
+  }
+}
+
+/** @throws ControlPlaneError `io`. */
+async function writeOne(path: string, text: string | undefined, done: number, all: number): Promise<void> {
+  try {
+    if (text === undefined) await unlink(path)
+    else await replace(path, text)
+  } catch (error) {
+    const far = done === 0 ? 'nothing was written' : `${done} of ${all} were written`
+    throw new ControlPlaneError('io', `${path} cannot be written (${far}): ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** A reader sees the old text or the new one. What a link leads to is written, not the link. */
+async function replace(path: string, text: string): Promise<void> {
+  await mkdir(dirname(path), { recursive: true })
+  const real = await realpath(path).catch(() => path)
+  const mode = await stat(real).then(
+    (found) => found.mode & 0o777,
+    () => 0o644,
+  )
+  // No source reads what begins with a dot.
+  const unfinished = join(dirname(real), `.${basename(real)}.${process.pid}.tmp`)
+  try {
+    const handle = await open(unfinished, 'w', mode)
+    try {
+      await handle.writeFile(text)
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(unfinished, real)
+  } catch (error) {
+    await rm(unfinished, { force: true })
+    throw error
+  }
+}
+
+async function assertUnchanged(path: string, before: TextChange['before'], done: number, all: number): Promise<void> {
+  if ((await textAt(path)) === before) return
+  throw new ControlPlaneError('config', changedMeanwhile(path, done, all))
+}
+
+async function textAt(path: string): Promise<string | undefined> {
+  try {
+    // As the source reads it: without a byte order mark.
+    return new TextDecoder().decode(await readFile(path))
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new ControlPlaneError('io', `${path} cannot be read: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** A history is only as good as who wrote it. */
+function assertBelow(directory: string, path: string): void {
+  const root = resolve(directory)
+  if (resolve(path).startsWith(root === '/' ? root : `${root}${sep}`)) return
+  throw new ControlPlaneError('usage', `${path} is not below ${directory}`)
+}
+
+function unreadable(place: string, reason: string): ControlPlaneError {
+  return new ControlPlaneError('config', `${place} cannot be read, so nothing was written: ${reason}`)
+}

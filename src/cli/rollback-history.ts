@@ -1,0 +1,51 @@
+import type { DocumentsJson } from '../admin/revision-json.ts'
+import { documentsJson } from '../admin/revision-json.ts'
+import { ControlPlaneError, messageOf } from '../errors.ts'
+import type { EnvoyApi } from '../resource/envoy-api.ts'
+import { type HistoryReader, readHistory } from '../snapshot/history/reader.ts'
+import type { RevisionSummary } from '../snapshot/history/record.ts'
+import { askServer } from './server-client.ts'
+
+/** What was written at revisions, whoever has it. */
+export interface WrittenHistory {
+  /** Oldest first; never empty. */
+  readonly revisions: readonly RevisionSummary[]
+  /** @throws ControlPlaneError `usage` for a revision that is not kept. */
+  show(revision: number): Promise<DocumentsJson>
+}
+
+/** @throws ControlPlaneError `unreachable` when no server answers, `usage` when it has no revision. */
+export async function historyOfServer(server: string, signal: AbortSignal): Promise<WrittenHistory> {
+  const { revisions } = await askServer<{ revisions: RevisionSummary[] }>(server, '/api/snapshots', signal)
+  return {
+    revisions: someOf(revisions.toReversed(), `the server at ${server}`),
+    show: (revision) => askServer<DocumentsJson>(server, `/api/snapshots/${revision}/documents`, signal),
+  }
+}
+
+/** @throws ControlPlaneError `usage` when nothing can be read there. */
+export async function historyInDirectory(directory: string, api: EnvoyApi): Promise<WrittenHistory> {
+  let reader: HistoryReader
+  try {
+    reader = await readHistory(directory, api)
+  } catch (error) {
+    throw new ControlPlaneError('usage', `--snapshots ${directory} cannot be read: ${messageOf(error)}`, {
+      cause: error,
+    })
+  }
+  const revisions = someOf(reader.revisions, directory)
+  return {
+    revisions,
+    async show(revision) {
+      const view = await reader.show(revision)
+      if (view !== undefined) return documentsJson(view)
+      const range = `${revisions.at(0)?.revision} to ${revisions.at(-1)?.revision}`
+      throw new ControlPlaneError('usage', `no revision ${revision}; revisions ${range} are kept`)
+    },
+  }
+}
+
+function someOf(revisions: readonly RevisionSummary[], place: string): readonly RevisionSummary[] {
+  if (revisions.length > 0) return revisions
+  throw new ControlPlaneError('usage', `${place} has no revision yet: nothing has been in force`)
+}
