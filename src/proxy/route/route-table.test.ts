@@ -239,7 +239,8 @@ describe('the hash of a request', () => {
     const routes = [{ match: { prefix: '/' }, route: { cluster: 'c', hash_policy } }]
     const table = readRouteTable({ virtual_hosts: [{ domains: ['*'], routes }] }, plain)
     const taken = table.find({ headers: requestOf({}), runtime: byDefaultOnly, random: 0 })
-    return (taken?.route?.action as ForwardAction).hashPolicies
+    const action = taken?.route?.action
+    return action?.kind === 'forward' ? action.hashPolicies : []
   }
   const subject = (headers: Readonly<Record<string, string>>, cookies: string[] = []): HashSubject => ({
     request: requestOf({ headers }),
