@@ -14,6 +14,9 @@ export interface ProxyContext {
   readonly log: Log
   readonly stats: StatStore
   readonly runtime: Runtime
+  /** Where access logs go that are meant for stdout and stderr; those of the process where absent. */
+  readonly stdout?: NodeJS.WritableStream
+  readonly stderr?: NodeJS.WritableStream
 }
 
 /** `node` of the bootstrap, as far as the data plane itself goes by it. */

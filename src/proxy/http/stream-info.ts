@@ -1,4 +1,5 @@
 import type { Host } from '../cluster/host.ts'
+import type { SocketAddress } from '../network/network-filter.ts'
 import type { HttpProtocol } from './exchange.ts'
 
 /** What is known of one stream or raw connection, for access logs and whoever decides by it. Times are the clock's, in ms. */
@@ -6,6 +7,8 @@ export interface StreamInfo {
   readonly startMs: number
   /** Wall clock, for `%START_TIME%`. */
   readonly startTime: Date
+  /** Who the client is by `x-forwarded-for`; of a raw connection, and where that is not heeded, the connection knows. */
+  clientAddress?: SocketAddress
   /** Undefined for a raw connection. */
   protocol: HttpProtocol | undefined
   requestEndMs: number | undefined

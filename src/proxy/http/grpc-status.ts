@@ -1,0 +1,31 @@
+import type { Headers } from './headers.ts'
+
+/** As gRPC's specification maps the statuses of HTTP. */
+export function grpcStatusOfHttp(status: number): number {
+  switch (status) {
+    case 200:
+      return 0
+    case 400:
+      return 13
+    case 401:
+      return 16
+    case 403:
+      return 7
+    case 404:
+      return 12
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14
+    default:
+      return 2
+  }
+}
+
+/** Whether a message is one of gRPC: its content type says so. */
+export function isGrpc(headers: Headers): boolean {
+  const type = headers.get('content-type')
+  if (type === undefined || !type.startsWith('application/grpc')) return false
+  return type.length === 16 || type[16] === '+' || type[16] === ';'
+}
