@@ -1,6 +1,7 @@
+import type { FormatSubject } from '../access-log/format-subject.ts'
+import { ConfigRejection } from '../config/config-rejection.ts'
 import type { FieldReader } from '../config/field-reader.ts'
 import { type HeaderOption, readHeaderOption } from '../config/header-option.ts'
-import type { FormatSubject } from '../http/format-subject.ts'
 import type { Headers } from '../http/headers.ts'
 
 /** A template with command operators, as access logs have them: its text for one stream. */
@@ -27,7 +28,7 @@ export function readHeaderChanges(
 ): HeaderChanges | undefined {
   const add = fields.list(`${direction}_headers_to_add`, (option) => {
     const read = readHeaderOption(option)
-    return { ...read, value: compile(read.format) }
+    return { ...read, value: compiled(option, read.format, compile) }
   })
   const remove = fields.strings(`${direction}_headers_to_remove`).map((name) => name.toLowerCase())
   return add.length + remove.length === 0 ? undefined : { add, remove }
@@ -43,5 +44,15 @@ export function applyHeaderChanges(headers: Headers, { add, remove }: HeaderChan
     if (action === 'OVERWRITE_IF_EXISTS' ? isThere : action === 'OVERWRITE_IF_EXISTS_OR_ADD') headers.set(name, text)
     else if (action === 'APPEND_IF_EXISTS_OR_ADD' || (action === 'ADD_IF_ABSENT' && !isThere))
       headers.append(name, text)
+  }
+}
+
+function compiled(fields: FieldReader, template: string, compile: CompileFormat): Formatter {
+  try {
+    return compile(template)
+  } catch (error) {
+    if (!(error instanceof ConfigRejection)) throw error
+    fields.refuse('header', error.message)
+    return () => ''
   }
 }
