@@ -20,6 +20,7 @@ import type { Problem } from '../../../src/errors.ts'
 import { problems, waitForProblems } from '../../support/admin-client.ts'
 import { atTestEnd } from '../../support/at-test-end.ts'
 import { createAuthority } from '../../support/certificates.ts'
+import { runCommand } from '../../support/command.ts'
 import { startControlPlane, type TestControlPlane } from '../../support/control-plane.ts'
 import { createEtcdStore, createFileStore, type DocumentStore } from '../../support/document-store.ts'
 import type { Json } from '../../support/documents.ts'
@@ -68,6 +69,8 @@ export interface MeshBed {
   waitForProblems(codes: readonly string[]): Promise<void>
   /** Without the control plane while that runs; it comes back at the same address with what it kept. */
   withoutServer(body: () => Promise<void>): Promise<void>
+  /** What a person does who wants an earlier revision back: `fairlead rollback`, with the place that documents are in. */
+  rollback(...args: readonly string[]): Promise<void>
   /** Registers an instance in etcd under a lease of so many seconds. Only where etcd is the source. */
   register(service: string, app: App, leaseS: number): Promise<Registration>
   /** Of the proxies that are started after this was first called. */
@@ -225,6 +228,13 @@ export async function createBed(plane: DataPlane, source: MeshSource, protocol: 
       server = undefined
       await body()
       await running()
+    },
+    async rollback(...args) {
+      const { config, etcd: endpoints, etcdPrefix } = store.flags
+      const place = source === 'files' ? ['--config', ...(config as string[])] : ['--etcd', String(endpoints)]
+      const prefix = source === 'files' ? [] : ['--etcd-prefix', String(etcdPrefix)]
+      const { code, err } = await runCommand(['rollback', ...args, ...place, ...prefix, '--server', adminUrl])
+      if (code !== 0) throw new Error(`rollback ended with ${code}: ${err}`)
     },
     async register(service, { name, port }, leaseS) {
       if (etcd === undefined) throw new Error('instances register in etcd')

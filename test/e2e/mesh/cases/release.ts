@@ -73,6 +73,32 @@ export const releaseCases: readonly MeshCase[] = [
     },
   },
   {
+    rows: ['F22', 'F23'],
+    name: 'with `rollback` the old version answers within 2 s, and no request of a load is lost on the way there and back',
+    needs: ['http', 'weights'],
+    isAboutSources: true,
+    async run(bed) {
+      const { port } = await openShop(bed, { apps: arms, rules: split(1, 0) })
+      const load = bed.load({ port })
+      await load.next(20, { from: 'blue' })
+      // The switch is one change of several documents: one is another, one comes.
+      const beta = `${route('beta', split(0, 1))}hosts: beta.example\n`
+      await bed.write({ shop: route('shop', split(0, 1)), beta })
+      await load.next(20, { from: 'green' })
+      const since = performance.now()
+      await bed.rollback('--previous')
+      let app: string | undefined
+      do ({ app } = await bed.ask(port))
+      while (app !== 'blue' && performance.now() - since < 2_000)
+      expect(app).toBe('blue')
+      expect(performance.now() - since).toBeLessThan(2_000)
+      await load.next(20, { from: 'blue' })
+      expect(await bed.send(port, 200)).toEqual({ blue: 200 })
+      expect(await bed.send(port, 20, { host: 'beta.example' })).toEqual({ blue: 20 })
+      expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+    },
+  },
+  {
     rows: ['F22', 'F58'],
     name: 'a proxy has the versions that its Routes name and no other, and going from one to the next loses no request',
     needs: ['http'],
