@@ -40,6 +40,12 @@ function shop(files: Readonly<Record<string, string>> = { 'cart.yaml': cart, 'ed
 const explain = (what: string, config: string, ...flags: readonly string[]): ReturnType<typeof runCommand> =>
   runCommand(['explain', what, '--config', config, ...flags])
 
+const ownRoute = (cluster: string): string => `resources:
+- '@type': type.googleapis.com/envoy.config.route.v3.RouteConfiguration
+  name: own
+  virtual_hosts: [{name: own, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: ${cluster}}}]}]
+`
+
 interface Json {
   readonly documents: readonly {
     readonly kind?: string
@@ -185,12 +191,14 @@ describe('fairlead explain', () => {
   })
 
   test('takes for there what every bootstrap has that is printed', async () => {
-    const raw = `resources:
-- '@type': type.googleapis.com/envoy.config.route.v3.RouteConfiguration
-  name: own
-  virtual_hosts: [{name: own, domains: ['*'], routes: [{match: {prefix: /}, route: {cluster: fairlead}}]}]
-`
-    const { code, err } = await explain('route/own', shop({ 'own.yaml': raw }))
+    const { code, err } = await explain('route/own', shop({ 'own.yaml': ownRoute('fairlead') }))
+    expect([code, err]).toEqual([0, ''])
+  })
+
+  test('takes for there what it is told that the bootstraps have', async () => {
+    const directory = shop({ 'own.yaml': ownRoute('otel') })
+    expect(await explain('route/own', directory)).toMatchObject({ code: 1 })
+    const { code, err } = await explain('route/own', directory, '--static', 'otel')
     expect([code, err]).toEqual([0, ''])
   })
 })

@@ -15,7 +15,7 @@ import { wordOf } from '../resource/type-url.ts'
 import type { Unit } from '../snapshot/world.ts'
 import { type Because, becauseOf } from './because.ts'
 import { exitCodes, type Io, print, printJson } from './io.ts'
-import { allowFileOption, envoyApiOption, jsonOption, repeatable } from './option.ts'
+import { allowFileOption, envoyApiOption, jsonOption, repeatable, staticOption } from './option.ts'
 import { formatProblems } from './problem-text.ts'
 import { type ReadWorld, readWorld } from './read-world.ts'
 import { formatTable } from './table.ts'
@@ -23,6 +23,7 @@ import { formatTable } from './table.ts'
 interface Flags {
   readonly config?: readonly string[]
   readonly allowFile?: readonly string[]
+  readonly static?: readonly string[]
   readonly full?: true
   readonly envoyApi?: string
   readonly json?: true
@@ -45,6 +46,7 @@ export function explainCommand(io: Io, finish: (exitCode: number) => void): Comm
     .argument('<WHAT>', 'a file, KIND/NAME (Service/cart), or TYPE/NAME (cluster/cart)')
     .addOption(repeatable('--config <PATH>', 'a directory or file of configuration; WHAT, if that is a file'))
     .addOption(allowFileOption())
+    .addOption(staticOption())
     .addOption(new Option('--full', 'print the resources, too'))
     .addOption(envoyApiOption())
     .addOption(jsonOption())
@@ -59,7 +61,7 @@ export function explainCommand(io: Io, finish: (exitCode: number) => void): Comm
       const trees = new Map<string, Tree>()
       const world = await readWorld(api, config, {
         allowed: flags.allowFile ?? [],
-        staticClusters: [bootstrapCluster],
+        staticClusters: [bootstrapCluster, ...(flags.static ?? [])],
         signal: io.signal,
         onBuilt: ({ type, name, tree }) => trees.set(`${type} ${name}`, tree),
       })

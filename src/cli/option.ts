@@ -39,6 +39,10 @@ export function allowFileOption(): Option {
   return repeatable('--allow-file <DIR>', 'a directory that the `file:` of a document may lie in, besides its own')
 }
 
+export function staticOption(): Option {
+  return repeatable('--static <CLUSTER>', 'a cluster that the bootstraps of the Envoys hold')
+}
+
 export function jsonOption(): Option {
   return new Option('--json', 'print JSON, for programs')
 }

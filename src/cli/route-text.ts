@@ -70,6 +70,7 @@ function saidOf({ action, status, location, body, why }: RequestOutcome): string
 const emptyTexts = {
   'by-name': 'wherever the name leads',
   'by-destination': 'where it was going',
+  'by-bootstrap': 'where the bootstrap says',
   nowhere: 'no endpoint: 503',
 } as const
 

@@ -30,6 +30,20 @@ rules:
   - {service: cart, version: v2, weight: 1}
 `
 
+const bootstrapUser = `nodes: {cluster: edge}
+resources:
+- '@type': type.googleapis.com/envoy.config.listener.v3.Listener
+  name: own
+  address: {socket_address: {address: 0.0.0.0, port_value: 9000}}
+  filter_chains:
+  - filters:
+    - name: envoy.filters.network.tcp_proxy
+      typed_config:
+        '@type': type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+        stat_prefix: own
+        cluster: otel
+`
+
 function fileOf(text: string): string {
   const path = join(tempDir(), 'shop.yaml')
   writeFileSync(path, text)
@@ -87,6 +101,23 @@ describe('fairlead route', () => {
     const { code, out, err } = await route('http://cart/beta', ...paths.flatMap((path) => ['--config', path]))
     expect([code, err]).toEqual([0, ''])
     expect(out).toMatch(/^cluster +cart\/v2 +10\.0\.0\.12:8080$/m)
+  })
+
+  test('knows the clusters of the bootstrap that it is told of, from files and from a server', async () => {
+    const path = fileOf(bootstrapUser)
+    const ask = (...more: readonly string[]): Promise<CommandResult> => route('--tcp', '10.0.0.9:9000', ...more)
+    expect(await ask('--config', path)).toMatchObject({ code: 1, err: expect.stringMatching(/^1 error in /) })
+    const { code, out, err } = await ask('--config', path, '--static', 'otel')
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toMatch(/^cluster +otel +where the bootstrap says$/m)
+
+    const { adminUrl, pipeline } = await startControlPlane({ config: [path] })
+    await pipeline.ready
+    // As a node tells it.
+    pipeline.addStaticNames({ cluster: ['otel'] })
+    await pipeline.settled()
+    expect((await ask('--server', adminUrl)).out).toContain('the proxy has no such cluster: 503')
+    expect((await ask('--server', adminUrl, '--static', 'otel')).out).toBe(out)
   })
 
   test('asks a running server for what is in force', async () => {

@@ -10,7 +10,15 @@ import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { type Node, nodeOfJson } from '../resource/node.ts'
 import { matchesNode, type NodeSelector } from '../resource/node-selector.ts'
 import { counted, exitCodes, type Io, print, printJson } from './io.ts'
-import { allowFileOption, envoyApiOption, jsonOption, type Pair, repeatable, repeatablePair } from './option.ts'
+import {
+  allowFileOption,
+  envoyApiOption,
+  jsonOption,
+  type Pair,
+  repeatable,
+  repeatablePair,
+  staticOption,
+} from './option.ts'
 import { readWorld } from './read-world.ts'
 import { formatRouteAnswer, type PlaceOf } from './route-text.ts'
 import { askServer, serverOption } from './server-client.ts'
@@ -35,6 +43,7 @@ interface Flags {
   readonly region?: string
   readonly config?: readonly string[]
   readonly allowFile?: readonly string[]
+  readonly static?: readonly string[]
   readonly server: string
   readonly header?: readonly Pair[]
   readonly at?: string
@@ -55,6 +64,7 @@ export function routeCommand(io: Io, finish: (exitCode: number) => void): Comman
     .addOption(new Option('--region <NAME>', 'the region that it is in'))
     .addOption(repeatable('--config <PATH>', 'a directory or file to read, in place of asking a server'))
     .addOption(allowFileOption())
+    .addOption(staticOption())
     .addOption(serverOption())
     .addOption(repeatablePair('-H, --header <NAME: VALUE>', 'a header of the request', ':'))
     .addOption(new Option('--at <LISTENER>', 'at this listener; by default at the one of the port'))
@@ -122,9 +132,10 @@ function nodeOf({ node, id, metadata = [], region }: Flags): Node {
 
 async function fromFiles(paths: readonly string[], flags: Flags, io: Io): Promise<Read> {
   const api = loadEnvoyApi(flags.envoyApi)
+  const ownClusters = ownClustersOf(flags)
   const world = await readWorld(api, paths, {
     allowed: flags.allowFile ?? [],
-    staticClusters: [bootstrapCluster],
+    staticClusters: ownClusters,
     signal: io.signal,
   })
   const errors = world.problems.filter(isError)
@@ -144,8 +155,13 @@ async function fromFiles(paths: readonly string[], flags: Flags, io: Io): Promis
     const { line, column } = document.places.at(`rules[${index}]`) ?? document.origin
     return formatOrigin({ ...document.origin, ...(line !== undefined && { line, column: column ?? 1 }) })
   }
-  return { resources: snapshot === undefined ? proxyResourcesOf([]) : proxyResources(api, snapshot), placeOf }
+  return {
+    resources: snapshot === undefined ? proxyResourcesOf([]) : proxyResources(api, snapshot, ownClusters),
+    placeOf,
+  }
 }
+
+const ownClustersOf = ({ static: given = [] }: Flags): readonly string[] => [bootstrapCluster, ...given]
 
 async function fromServer(flags: Flags, io: Io): Promise<Read> {
   const revision = await askServer<RevisionJson>(flags.server, '/api/snapshots/latest', io.signal)
@@ -156,7 +172,10 @@ async function fromServer(flags: Flags, io: Io): Promise<Read> {
   const all = units.flatMap(({ resources }) => resources)
   const routes = new Map(revision.inForce.flatMap(({ resources }) => resources.map((one) => [keyOf(one), one.place])))
   return {
-    resources: proxyResourcesOf(all.map(({ type, name, resource }) => ({ type, name, json: resource }))),
+    resources: proxyResourcesOf(
+      all.map(({ type, name, resource }) => ({ type, name, json: resource })),
+      ownClustersOf(flags),
+    ),
     placeOf: (route) => routes.get(keyOf({ type: 'Route', name: route })),
   }
 }

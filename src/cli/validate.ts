@@ -4,7 +4,7 @@ import { bootstrapCluster } from '../resource/bootstrap-cluster.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { askEnvoy, type EnvoyFailure } from './ask-envoy.ts'
 import { counted, exitCodes, type Io, print, printJson } from './io.ts'
-import { allowFileOption, envoyApiOption, jsonOption, repeatable } from './option.ts'
+import { allowFileOption, envoyApiOption, jsonOption, staticOption } from './option.ts'
 import { countProblems, formatProblems } from './problem-text.ts'
 import { type ReadWorld, readWorld } from './read-world.ts'
 
@@ -34,7 +34,7 @@ export function validateCommand(io: Io, finish: (exitCode: number) => void): Com
     .addOption(new Option('--envoy <BINARY>', 'also have this Envoy check what would be sent'))
     .addOption(envoyApiOption())
     .addOption(allowFileOption())
-    .addOption(repeatable('--static <CLUSTER>', 'a cluster that the bootstraps of the Envoys hold'))
+    .addOption(staticOption())
     .addOption(jsonOption())
     .addHelpText('after', help)
     .action(async (path: string, flags: Flags) => {

@@ -538,4 +538,12 @@ describe('a filter chain is', () => {
       { action: 'closed', why: 'no filter chain of it takes the server name b.test' },
     ])
   })
+
+  it('one that closes what it takes', () => {
+    const closing = { name: 'closing', filter_chain_match: { server_names: ['a.test'] } }
+    const one = resources([listener('l', 443, closing, tcp('other', { server_names: ['*.test'] }))])
+    const answer = ask(one, get('https://a.test:443/'))
+    expect(answer).toMatchObject({ filterChain: 'closing', outcomes: [{ action: 'closed' }] })
+    expect(answer.outcomes[0]?.why).toContain('has no filter')
+  })
 })

@@ -70,6 +70,10 @@ function answerOfTaker(
     return { ...base, outcomes: [closed(why)] }
   }
   const named = { ...base, ...(chain.name !== undefined && { filterChain: chain.name }) }
+  if ((chain.filters ?? []).length === 0) {
+    const why = 'the chain has no filter, as one whose Secret was never right'
+    return { ...named, outcomes: [closed(why)] }
+  }
   const mismatch = speechMismatch(chain, question)
   if (mismatch !== undefined) return { ...named, outcomes: [closed(mismatch)] }
   const manager = findFilter(chain, 'HttpConnectionManager')?.typed_config as ConnectionManagerForm | undefined

@@ -6,8 +6,9 @@ import type { ClusterShare, EndpointAnswer } from './request-question.ts'
 export function clusterShare(resources: ProxyResources, name: string, share: number): ClusterShare {
   const cluster = resources.cluster(name)
   const endpoints = cluster === undefined ? [] : endpointsOf(resources, cluster, new Set())
-  const finds = cluster && findsOf(cluster)
-  return { name, share, exists: cluster !== undefined, ...(finds && { finds }), endpoints }
+  const isOwn = cluster === undefined && resources.ownClusters.has(name)
+  const finds = isOwn ? 'by-bootstrap' : cluster && findsOf(cluster)
+  return { name, share, exists: isOwn || cluster !== undefined, ...(finds && { finds }), endpoints }
 }
 
 function findsOf({ type, cluster_type: extension }: ClusterForm): ClusterShare['finds'] {

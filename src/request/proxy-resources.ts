@@ -11,10 +11,12 @@ export interface ProxyResources {
   routeConfiguration(name: string): RouteConfigurationForm | undefined
   cluster(name: string): ClusterForm | undefined
   assignment(name: string): AssignmentForm | undefined
+  /** Clusters that its bootstrap holds, of which no more is known. */
+  readonly ownClusters: ReadonlySet<string>
 }
 
 /** Decodes what is asked for, each once. */
-export function proxyResources(api: EnvoyApi, snapshot: Snapshot): ProxyResources {
+export function proxyResources(api: EnvoyApi, snapshot: Snapshot, ownClusters: readonly string[] = []): ProxyResources {
   const decoded = new Map<string, unknown>()
   const lookUp = (word: ResourceWord, name: string): unknown => {
     const { typeUrl } = resourceTypes[word]
@@ -24,14 +26,14 @@ export function proxyResources(api: EnvoyApi, snapshot: Snapshot): ProxyResource
     return decoded.get(key)
   }
   const names = Array.from(setOf(snapshot, resourceTypes.listener.typeUrl).values(), ({ name }) => name)
-  return resourcesBy(names, lookUp)
+  return resourcesBy(names, ownClusters, lookUp)
 }
 
 /** The same of resources that are JSON already. */
-export function proxyResourcesOf(resources: readonly NamedJson[]): ProxyResources {
+export function proxyResourcesOf(resources: readonly NamedJson[], ownClusters: readonly string[] = []): ProxyResources {
   const known = new Map(resources.map(({ type, name, json }) => [`${type}\0${name}`, json]))
   const names = resources.flatMap(({ type, name }) => (type === 'listener' ? [name] : []))
-  return resourcesBy(names.sort(), (word, name) => known.get(`${word}\0${name}`))
+  return resourcesBy(names.sort(), ownClusters, (word, name) => known.get(`${word}\0${name}`))
 }
 
 export interface NamedJson {
@@ -41,8 +43,13 @@ export interface NamedJson {
   readonly json: unknown
 }
 
-function resourcesBy(names: readonly string[], lookUp: (word: ResourceWord, name: string) => unknown): ProxyResources {
+function resourcesBy(
+  names: readonly string[],
+  ownClusters: readonly string[],
+  lookUp: (word: ResourceWord, name: string) => unknown,
+): ProxyResources {
   return {
+    ownClusters: new Set(ownClusters),
     get listeners() {
       return names.map((name) => lookUp('listener', name) as ListenerForm)
     },

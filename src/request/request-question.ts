@@ -78,8 +78,11 @@ export interface ClusterShare {
   readonly share: number
   /** False for one that the proxy does not have: 503. */
   readonly exists: boolean
-  /** Of one that is told no endpoints: it looks up the name that it is asked for, or goes where the connection was going. */
-  readonly finds?: 'by-name' | 'by-destination'
+  /**
+   * Of one that is told no endpoints: it looks up the name that it is asked for, goes where the connection was going, or is of
+   * the bootstrap, which says where.
+   */
+  readonly finds?: 'by-name' | 'by-destination' | 'by-bootstrap'
   readonly endpoints: readonly EndpointAnswer[]
 }
 
