@@ -83,6 +83,7 @@ export type ProblemCode =
   | 'no-endpoints'
   | 'unattached'
   | 'unreachable'
+  | 'open'
   | 'conflict'
   | 'patch'
   | 'still-needed'

@@ -140,12 +140,19 @@ export interface RouteConfigurationInput {
   readonly side: 'gateway' | 'sidecar'
   /** Services that are reached by their names without a Route. */
   readonly implicit: readonly ServiceFacet[]
-  /** Hosts that are served where no Route is for them (`*`, say), and how: Envoy's routes. */
-  readonly others?: readonly { readonly hosts: readonly string[]; readonly routes: readonly EnvoyJson[] }[]
+  /** Hosts that are served where no Route is for them (`*`, say). */
+  readonly others?: readonly OtherHosts[]
   /** Where redirects to https lead whose request has a port; 443 where nothing is said. */
   readonly httpsPort?: number
   /** What it is made for, where nothing more particular is at hand. */
   readonly from: SourcePlace
+}
+
+/** Hosts of nobody here, and how they are served: Envoy's routes, and its retry policy. */
+export interface OtherHosts {
+  readonly hosts: readonly string[]
+  readonly routes: readonly EnvoyJson[]
+  readonly retry?: EnvoyJson
 }
 
 export interface RouteConfigurationOutput {
@@ -162,6 +169,8 @@ export interface MeshLayer {
   readonly accessLog: AccessLog | undefined
   readonly tracing: Tracing | undefined
   readonly defaults: RouteDefaults
+  /** Milliseconds for whatever is called, where nothing nearer says another. */
+  readonly connectTimeout: number | undefined
   /** What a sidecar does with a host of no Service. */
   readonly outbound: 'deny' | 'allow'
 }
@@ -254,6 +263,7 @@ export interface OutboundInput {
   readonly routes: readonly KindDocument<RouteForm>[]
   readonly services: ServiceFacets
   readonly defaults: RouteDefaults
+  readonly connectTimeout: number | undefined
   /** The cluster through which hosts of no Service are reached; undefined where they are refused. */
   readonly passthrough: string | undefined
   readonly egress: OutboundEgress | undefined

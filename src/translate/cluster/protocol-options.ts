@@ -21,6 +21,16 @@ export function httpProtocolOptions(form: Pick<ServiceForm, 'protocol'>, layers:
   })
 }
 
+/** A request goes on in the version in which it came: HTTP/2 to whom the caller speaks it. */
+export function httpVersionAsCame(): EnvoyJson {
+  return typed('envoy.extensions.upstreams.http.v3.HttpProtocolOptions', {
+    common_http_protocol_options: { idle_timeout: durationJson(defaults.idleTimeoutMs.value) },
+    // Without them Envoy takes no such options for a cluster that looks names up; there is no TLS that they would change.
+    upstream_http_protocol_options: { auto_sni: true, auto_san_validation: true },
+    use_downstream_protocol_config: { http_protocol_options: {}, http2_protocol_options: http2Options([]) },
+  })
+}
+
 /** With TLS the server says which protocol it speaks; without, it cannot be asked. */
 function spoken(form: Pick<ServiceForm, 'protocol'>, layers: PolicyLayers): { readonly [field: string]: EnvoyJson } {
   if (speaksHttp2(form.protocol)) {

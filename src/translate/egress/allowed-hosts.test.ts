@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import type { KindDocument } from '../../config/kinds/kind-document.ts'
 import { noPlaces } from '../../config/kinds/places.ts'
-import { allowedHosts } from './allowed-hosts.ts'
+import { allowedHosts, openEgress } from './allowed-hosts.ts'
 
 const document: KindDocument = {
   key: 'm',
@@ -50,6 +50,15 @@ it.each<[string, readonly (readonly [hosts: string[], ports?: number[]])[], read
     ],
     ['* on 1 by 0', '*.a on 1,2 by 1'],
   ],
+  [
+    'a pattern within another has the ports of both, in the order of the lists',
+    [
+      [['x.a.b'], [1]],
+      [['*.b', '*.a.b'], [2]],
+      [['*.a.b', 'a.b'], [3]],
+    ],
+    ['x.a.b on 1,2,3 by 0', '*.b on 2 by 1', '*.a.b on 2,3 by 1', 'a.b on 2,3 by 2'],
+  ],
   ['nothing is nothing', [[[]]], []],
 ])('%s', (_, said, expected) => {
   const lists = said.map(([hosts, ports], index) => ({
@@ -60,4 +69,28 @@ it.each<[string, readonly (readonly [hosts: string[], ports?: number[]])[], read
     ({ hosts, ports, from }) => `${hosts.join(' ')} on ${ports.join()} by ${from.path}`,
   )
   expect(shown).toEqual(expected)
+})
+
+it('a bare star is told, at its place', () => {
+  const told = (hosts: string[], ports?: number[]): readonly string[] =>
+    openEgress({ egress: { hosts, ...(ports && { ports }) }, from: { document, path: 'egress' } }).map(
+      ({ severity, code, at, message }) => `${severity} ${code} ${at.path} ${message}`,
+    )
+  const open = '`*` lets requests out to every host on the ports'
+  expect(told(['a', '*.b'])).toEqual([])
+  expect(told(['a', '*'])).toEqual([`warning open egress.hosts[1] ${open} 80, 443, addresses too.`])
+  expect(told(['*'], [9000])).toEqual([`warning open egress.hosts[0] ${open} 9000, addresses too.`])
+})
+
+it('ten thousand hosts are told together in no time that anybody notices', () => {
+  const hosts = Array.from({ length: 10_000 }, (_, index) => `h${index}.a${index % 100}.example`)
+  const lists = [hosts, ['*.example', ...hosts], ['*.a1.example']].map((one, index) => ({
+    egress: { hosts: one, ports: [index] },
+    from: { document, path: String(index) },
+  }))
+  const began = performance.now()
+  const [first] = allowedHosts(lists)
+  // Each host beside each other one would be seconds.
+  expect(performance.now() - began).toBeLessThan(1000)
+  expect(first).toMatchObject({ ports: [0, 1] })
 })

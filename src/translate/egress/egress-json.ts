@@ -1,16 +1,30 @@
-import type { GeneratedJson } from '../contract.ts'
+import type { RouteDefaults } from '../../config/kinds/common-form.ts'
+import { httpVersionAsCame } from '../cluster/protocol-options.ts'
+import type { GeneratedJson, OtherHosts } from '../contract.ts'
 import { serviceDefaults } from '../defaults.ts'
 import { durationJson } from '../duration-json.ts'
 import { at, type EnvoyJson, type SourcePlace } from '../envoy-json.ts'
+import { longestTry, timeoutOf } from '../route/forward-json.ts'
+import { retryJson } from '../route/retry-json.ts'
 import type { AllowedHosts } from './allowed-hosts.ts'
 import { dnsCacheConfig } from './dns-cache.ts'
 
+export interface EgressCluster {
+  readonly name: string
+  /** What the Mesh says for all that is called. */
+  readonly connectTimeout: number | undefined
+  /** Requests go on in the version of HTTP in which they came; else by HTTP/1.1. */
+  readonly keepsVersion: boolean
+  readonly from: SourcePlace
+}
+
 /** The cluster through which hosts outside are reached: whichever a request names, for the routes let no other through. */
-export function egressCluster(name: string, from: SourcePlace): GeneratedJson {
+export function egressCluster({ name, connectTimeout, keepsVersion, from }: EgressCluster): GeneratedJson {
   const json: EnvoyJson = {
     name,
-    connect_timeout: durationJson(serviceDefaults.connectTimeoutMs.value),
+    connect_timeout: durationJson(connectTimeout ?? serviceDefaults.connectTimeoutMs.value),
     lb_policy: 'CLUSTER_PROVIDED',
+    typed_extension_protocol_options: keepsVersion ? sameVersion : undefined,
     cluster_type: {
       name: 'envoy.clusters.dynamic_forward_proxy',
       typed_config: {
@@ -22,11 +36,17 @@ export function egressCluster(name: string, from: SourcePlace): GeneratedJson {
   return { type: 'cluster', name, json, from }
 }
 
+/** Nobody can be asked without TLS which versions it speaks: who calls it knows. */
+export const sameVersion: EnvoyJson = {
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': httpVersionAsCame(),
+}
+
 export interface EgressHosts {
   readonly allowed: readonly AllowedHosts[]
   readonly cluster: string
-  /** Of requests, as Envoy's RouteAction has it; its own where nothing is given. */
-  readonly timeouts?: Readonly<Record<string, EnvoyJson | undefined>>
+  /** Of who calls: hosts outside are called as Services are. */
+  readonly defaults: RouteDefaults
+  readonly side: 'gateway' | 'sidecar'
   /** Routes of ports and of hosts that are not allowed; where none are given they are refused. */
   readonly otherPorts?: readonly EnvoyJson[]
   readonly otherHosts?: readonly EnvoyJson[]
@@ -36,10 +56,18 @@ export interface EgressHosts {
 export function egressHosts({
   allowed,
   cluster,
-  timeouts = {},
+  defaults,
+  side,
   otherPorts = refusals('egress/port', 'port not allowed\n'),
   otherHosts = refusals('egress/host', 'host not allowed\n'),
-}: EgressHosts): readonly { readonly hosts: readonly string[]; readonly routes: readonly EnvoyJson[] }[] {
+}: EgressHosts): readonly OtherHosts[] {
+  const timeout = timeoutOf({}, false, defaults)
+  const timeouts = {
+    timeout: durationJson(timeout),
+    idle_timeout: defaults.idleTimeout === undefined ? undefined : durationJson(defaults.idleTimeout),
+  }
+  const longest = longestTry(side, timeout)
+  const retry = retryJson({ own: undefined, inherited: defaults.retry, isGrpc: false, longest })
   const listed = allowed.map(({ hosts, ports, from }) => {
     const routes = [
       { name: 'egress/connect', match: { connect_matcher: {}, headers: [onPort(ports, true)] }, ...tunnel(cluster) },
@@ -50,7 +78,7 @@ export function egressHosts({
       },
       ...otherPorts,
     ]
-    return { hosts, routes: routes.map((route) => at(from, route)) }
+    return { hosts, retry, routes: routes.map((route) => at(from, route)) }
   })
   return allowed.some(({ hosts }) => hosts.includes('*')) ? listed : [...listed, { hosts: ['*'], routes: otherHosts }]
 }

@@ -1,7 +1,7 @@
 import type { GatewayListener } from '../../config/kinds/gateway-form.ts'
 import type { PlacedProblem } from '../build-generated.ts'
 import type { FallbackCluster, GatewayInput, GeneratedJson } from '../contract.ts'
-import { allowedHosts } from '../egress/allowed-hosts.ts'
+import { allowedHosts, openEgress } from '../egress/allowed-hosts.ts'
 import { egressCluster, egressHosts } from '../egress/egress-json.ts'
 import { at, type EnvoyJson, type SourcePlace, within } from '../envoy-json.ts'
 import { egressName, gatewayListenerName } from '../names.ts'
@@ -58,15 +58,16 @@ function requestPart(input: GatewayInput, listener: GatewayListener, name: strin
     allowed: allowedHosts([{ egress, from: within(from, 'egress') }]),
     cluster: egressName(form.name),
   }
+  const defaults = layerDefaults(form.defaults, mesh.defaults)
   const configuration = buildRouteConfiguration({
     name,
     hosts: listener.hosts ?? [],
     routes,
     services,
-    defaults: layerDefaults(form.defaults, mesh.defaults),
+    defaults,
     side: 'gateway',
     implicit: [],
-    ...(outside !== undefined && { others: egressHosts(outside) }),
+    ...(outside !== undefined && { others: egressHosts({ ...outside, defaults, side: 'gateway' }) }),
     ...(httpsPort !== undefined && { httpsPort }),
     from,
   })
@@ -94,13 +95,13 @@ function requestPart(input: GatewayInput, listener: GatewayListener, name: strin
     ...(secured?.rest !== undefined && { rest: secured.rest }),
     resources: [
       { type: 'route', name, json: configuration.json, from },
-      ...(outside === undefined ? [] : [egressCluster(outside.cluster, within(from, 'egress'))]),
+      ...(outside === undefined ? [] : [outsideCluster(input, from)]),
     ],
     fallbacks: configuration.fallbacks,
     clusters: configuration.clusters,
     secrets: secured?.secrets ?? [],
     unready: secured?.unready ?? [],
-    problems: [...configuration.problems, ...(secured?.problems ?? [])],
+    problems: [...configuration.problems, ...(secured?.problems ?? []), ...openEgressOf(listener, from)],
   }
 }
 
@@ -127,13 +128,30 @@ function connectionPart(
     isHttp: false,
     goesByName: listener.protocol === 'tls',
     chains: chain === undefined ? [] : [chain],
-    resources: listener.egress === undefined ? [] : [egressCluster(cluster, within(from, 'egress'))],
+    resources: listener.egress === undefined ? [] : [outsideCluster({ gateway, mesh }, from)],
     fallbacks: [],
     clusters,
     secrets: [],
     unready: [],
-    problems,
+    problems: [...problems, ...openEgressOf(listener, from)],
   }
+}
+
+function openEgressOf({ egress }: GatewayListener, from: SourcePlace): readonly PlacedProblem[] {
+  return egress === undefined ? [] : openEgress({ egress, from: within(from, 'egress') })
+}
+
+/** Which version a client speaks by TLS follows from what the Gateway offers, and not from the host that it asks for. */
+function outsideCluster(
+  { gateway: { form }, mesh }: Pick<GatewayInput, 'gateway' | 'mesh'>,
+  from: SourcePlace,
+): GeneratedJson {
+  return egressCluster({
+    name: egressName(form.name),
+    connectTimeout: mesh.connectTimeout,
+    keepsVersion: !form.listeners.some(({ protocol, egress }) => protocol === 'https' && egress !== undefined),
+    from: within(from, 'egress'),
+  })
 }
 
 /** Whose cluster the collector's is: of who says where it is. */

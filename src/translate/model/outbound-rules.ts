@@ -16,7 +16,7 @@ import type {
   ServiceFacet,
   SidecarOutbound,
 } from '../contract.ts'
-import { allowedHosts, type SaidEgress } from '../egress/allowed-hosts.ts'
+import { allowedHosts, openEgress, type SaidEgress } from '../egress/allowed-hosts.ts'
 import { egressName, outboundName, passthroughName, sharedOutbound } from '../names.ts'
 import { layerDefaults } from '../route/layer-defaults.ts'
 import { buildOutbound } from '../sidecar/build-outbound.ts'
@@ -178,6 +178,15 @@ export function outboundRules({ facet, meshLayer, nodes, attempted }: OutboundSo
     isSame: (a, b) => a?.from.document.key === b?.from.document.key && isDeepStrictEqual(a?.egress, b?.egress),
   }
 
+  /** Once for all, be there a thousand sidecars and ten thousand hosts. */
+  const meshOutside: Rule<OutboundEgress | undefined> = {
+    name: 'mesh outside',
+    level: 2,
+    compute: (read) => egressOf('mesh', [read.get(meshEgress, '')]),
+    // It is asked again only where what it is made of is another.
+    isSame: () => false,
+  }
+
   const shared: Rule<OutboundOutput | undefined> = {
     name: 'shared outbound',
     level: 3,
@@ -186,7 +195,7 @@ export function outboundRules({ facet, meshLayer, nodes, attempted }: OutboundSo
       if (document === undefined) return undefined
       const reachable = read.get(everything, '')
       const mesh = read.get(meshLayer, '')
-      const egress = egressOf('mesh', [read.get(meshEgress, '')])
+      const egress = read.get(meshOutside, '')
       const make = (): OutboundOutput =>
         buildOutbound({
           name: sharedOutbound,
@@ -194,6 +203,7 @@ export function outboundRules({ facet, meshLayer, nodes, attempted }: OutboundSo
           routes: read.members('mesh routes', '').flatMap((name) => routeIn(read, name) ?? []),
           services: { get: (name) => read.get(facet, name) },
           defaults: mesh.defaults,
+          connectTimeout: mesh.connectTimeout,
           passthrough: mesh.outbound === 'allow' ? passthroughName('mesh') : undefined,
           egress,
           from: { document, path: '' },
@@ -228,11 +238,15 @@ export function outboundRules({ facet, meshLayer, nodes, attempted }: OutboundSo
         filters: new Set(read.get(sharedFilters, '')),
         ports: read.get(everyPort, ''),
         passthrough: unknown === 'allow' ? passthroughName('mesh') : undefined,
-        egress: egressOf('mesh', [read.get(meshEgress, '')]),
+        egress: read.get(meshOutside, ''),
       }
     }
     const said = outbound?.egress && { egress: outbound.egress, from: { document: sidecar, path: 'outbound.egress' } }
-    const egress = egressOf(name, [read.get(meshEgress, ''), said])
+    const outside = read.get(meshOutside, '')
+    const egress =
+      said === undefined
+        ? outside && { ...outside, cluster: egressName(name) }
+        : egressOf(name, [read.get(meshEgress, ''), said])
     const passthrough = unknown === 'allow' ? passthroughName(name) : undefined
     const reachable =
       outbound?.services === undefined
@@ -246,6 +260,7 @@ export function outboundRules({ facet, meshLayer, nodes, attempted }: OutboundSo
         : trimmedRoutes(read, reachable),
       services: { get: (one) => read.get(facet, one) },
       defaults: layerDefaults(defaults, mesh.defaults),
+      connectTimeout: mesh.connectTimeout,
       passthrough,
       egress,
       from: { document: sidecar, path: 'outbound' },
@@ -259,7 +274,7 @@ export function outboundRules({ facet, meshLayer, nodes, attempted }: OutboundSo
       ports: outboundPortsOf(reachable),
       passthrough,
       egress,
-      own: { ...own, problems: [...own.problems, ...problems] },
+      own: { ...own, problems: [...own.problems, ...problems, ...(said === undefined ? [] : openEgress(said))] },
     }
   }
 

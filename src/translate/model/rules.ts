@@ -30,6 +30,7 @@ import type {
   ServiceFacet,
   ServiceFacets,
 } from '../contract.ts'
+import { openEgress } from '../egress/allowed-hosts.ts'
 import { documentsOf, treeOf } from '../envoy-json.ts'
 import { buildGateway } from '../listener/build-gateway.ts'
 import { takesRequests } from '../listener/listener-part.ts'
@@ -179,7 +180,13 @@ export function meshRules(
     compute(read) {
       const form = documentIn(read, 'Mesh', 'mesh')?.form
       const { service: _, ...defaults } = form?.defaults ?? {}
-      return { accessLog: form?.accessLog, tracing: form?.tracing, defaults, outbound: form?.outbound ?? 'deny' }
+      return {
+        accessLog: form?.accessLog,
+        tracing: form?.tracing,
+        defaults,
+        connectTimeout: form?.defaults?.service?.connectionPool?.connectTimeout,
+        outbound: form?.outbound ?? 'deny',
+      }
     },
     isSame: isDeepStrictEqual,
   }
@@ -338,10 +345,13 @@ export function meshRules(
   /** The clusters that proxies share: where they send traces. */
   function mesh(read: Reads): Built {
     const document = documentIn(read, 'Mesh', 'mesh')
-    const tracing = document?.form.tracing
-    if (document === undefined || tracing === undefined) return nothingBuilt
-    const place = { document, path: 'tracing' }
-    return guarded(document, () => build(read, tracerClusterJson('mesh', tracing, place), nothingNeeded, []))
+    if (document === undefined) return nothingBuilt
+    const { tracing, egress } = document.form
+    return guarded(document, () => {
+      const tracers = tracing === undefined ? [] : tracerClusterJson('mesh', tracing, { document, path: 'tracing' })
+      const open = egress === undefined ? [] : openEgress({ egress, from: { document, path: 'egress' } })
+      return build(read, tracers, nothingNeeded, open)
+    })
   }
 
   const meshAudience: Rule<Audience | undefined> = {

@@ -2,7 +2,7 @@ import type { KindDocument } from '../../config/kinds/kind-document.ts'
 import type { RouteForm, Rule } from '../../config/kinds/route-form.ts'
 import type { PlacedProblem } from '../build-generated.ts'
 import type { RouteConfigurationInput, RouteConfigurationOutput, ServiceFacet } from '../contract.ts'
-import type { EnvoyJson } from '../envoy-json.ts'
+import { anyone, type EnvoyJson, sharedJson } from '../envoy-json.ts'
 import { clusterName, routeName, virtualHostName } from '../names.ts'
 import { clusterOf } from './fallback.ts'
 import { longestTry, timeoutOf } from './forward-json.ts'
@@ -29,9 +29,9 @@ export function buildRouteConfiguration(input: RouteConfigurationInput): RouteCo
   const taken = new Set(tables.flatMap(({ hosts }) => hosts))
   const implicit = implicitRules(input, taken)
   const unclaimed = implicit.hosts.map(({ host, rule }) => ruledHost([host], [routesOf(rule)], input))
-  const rest = (input.others ?? []).flatMap(({ hosts, routes: own }) => {
+  const rest = (input.others ?? []).flatMap(({ hosts, routes: own, retry }) => {
     const free = hosts.filter((host) => !taken.has(host))
-    return free.length === 0 ? [] : [virtualHost(free, own)]
+    return free.length === 0 ? [] : [sharedJson(virtualHost(free, own, retry))]
   })
   const results = [...built.values()]
   const longestBody = Math.max(0, ...results.map((one) => one.longestBody))
@@ -129,7 +129,7 @@ interface ImplicitRules {
 }
 
 /** Services that are reached by their names: of two that go by one name the first has it. */
-function implicitRules({ implicit, from }: RouteConfigurationInput, taken: Set<string>): ImplicitRules {
+function implicitRules({ implicit }: RouteConfigurationInput, taken: Set<string>): ImplicitRules {
   const owners = new Map<string, ServiceFacet>()
   const hosts: ImplicitRules['hosts'][number][] = []
   const problems: PlacedProblem[] = []
@@ -141,7 +141,7 @@ function implicitRules({ implicit, from }: RouteConfigurationInput, taken: Set<s
       if (taken.has(host)) continue
       taken.add(host)
       owners.set(host, facet)
-      hosts.push({ host, cluster: clusterName(facet.name), rule: { rule, name: facet.name, from } })
+      hosts.push({ host, cluster: clusterName(facet.name), rule: { rule, name: facet.name, from: anyone } })
     }
   }
   return { hosts, problems }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { servedHosts } from './host-pattern.ts'
+import { covers, patternsOver, servedHosts } from './host-pattern.ts'
 
 it.each([
   ['every host of a Route, where the listener is for all', ['a', '*.b', '*'], [], ['*', '*.b', 'a']],
@@ -10,4 +10,16 @@ it.each([
   ['a host once', ['*', 'a.shop'], ['a.shop'], ['a.shop']],
 ])('a listener serves %s', (_, route, listener, served) => {
   expect(servedHosts(route, listener)).toEqual(served)
+})
+
+it('the patterns over a host are those that cover it, of all that there could be', () => {
+  const labels = ['a', 'b', 'ab']
+  const names = labels.flatMap((x) => [
+    x,
+    ...labels.flatMap((y) => [`${x}.${y}`, ...labels.map((z) => `${x}.${y}.${z}`)]),
+  ])
+  const patterns = ['*', ...names, ...names.map((name) => `*.${name}`)]
+  for (const host of patterns) {
+    expect([...patternsOver(host)].sort()).toEqual(patterns.filter((pattern) => covers(pattern, host)).sort())
+  }
 })

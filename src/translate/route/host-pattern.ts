@@ -14,6 +14,16 @@ export function covers(wide: string, narrow: string): boolean {
   return wide.startsWith('*') && narrow.length > wide.length - 1 && narrow.endsWith(wide.slice(1))
 }
 
+/** All patterns that cover this one, itself first. */
+export function patternsOver(host: string): readonly string[] {
+  const found = [host]
+  for (let dot = host.indexOf('.', 1); dot >= 0; dot = host.indexOf('.', dot + 1)) {
+    const pattern = `*${host.slice(dot)}`
+    if (pattern !== host) found.push(pattern)
+  }
+  return host === '*' ? found : [...found, '*']
+}
+
 /** The hosts of a Route that a listener serves, most of them as the Route gives them; empty `listener` is every host. */
 export function servedHosts(route: readonly string[], listener: readonly string[]): readonly string[] {
   const wide = listener.length === 0 ? ['*'] : listener

@@ -56,7 +56,7 @@ export function retryJson({ own, inherited, isGrpc, hasPriorities = false, longe
 }
 
 /** Reasons to try again that a try which took too long is. */
-const onTimeout: readonly string[] = ['5xx', 'gateway-error', 'reset']
+const onTimeout: readonly string[] = ['5xx', 'gateway-error', 'reset', 'reset-before-request']
 
 /**
  * Envoy takes the deadline of a caller in place of the timeout of the route, also where it is later; what a try may take it

@@ -1,9 +1,8 @@
-import type { RouteDefaults } from '../../config/kinds/common-form.ts'
 import { speaksHttp } from '../cluster/protocol.ts'
 import type { GeneratedJson, OutboundInput, OutboundOutput, RouteConfigurationInput } from '../contract.ts'
-import { routeDefaults, serviceDefaults } from '../defaults.ts'
+import { serviceDefaults } from '../defaults.ts'
 import { durationJson } from '../duration-json.ts'
-import { type EgressHosts, egressCluster, egressHosts, refusal, refusals } from '../egress/egress-json.ts'
+import { egressCluster, egressHosts, refusal, refusals, sameVersion } from '../egress/egress-json.ts'
 import type { EnvoyJson } from '../envoy-json.ts'
 import { clusterName } from '../names.ts'
 import { buildRouteConfiguration } from '../route/build-route-configuration.ts'
@@ -11,7 +10,7 @@ import { buildFallbackCluster } from '../route/fallback.ts'
 
 /** The routes of what a workload may call: each Service by its hosts, and what the Routes of the mesh say. */
 export function buildOutbound(input: OutboundInput): OutboundOutput {
-  const { name, reachable, routes, services, defaults, passthrough, egress, from } = input
+  const { name, reachable, routes, services, defaults, connectTimeout, passthrough, egress, from } = input
   const configuration = buildRouteConfiguration({
     name,
     hosts: [],
@@ -28,25 +27,15 @@ export function buildOutbound(input: OutboundInput): OutboundOutput {
     ...configuration.fallbacks.map(buildFallbackCluster),
   ]
   if (passthrough !== undefined)
-    resources.push({ type: 'cluster', name: passthrough, json: passthroughJson(passthrough), from })
+    resources.push({ type: 'cluster', name: passthrough, json: passthroughJson(passthrough, connectTimeout), from })
   const [first] = egress?.allowed ?? []
-  if (egress !== undefined && first !== undefined) resources.push(egressCluster(egress.cluster, first.from))
+  if (egress !== undefined && first !== undefined)
+    resources.push(egressCluster({ name: egress.cluster, connectTimeout, keepsVersion: true, from: first.from }))
   return {
     resources,
     filters: configuration.filters,
     clusters: [...new Set([...configuration.clusters, ...reachable.map((one) => clusterName(one.name))])].sort(),
     problems: configuration.problems,
-  }
-}
-
-/** Hosts outside are called as Services are. */
-function timeoutsOf({
-  timeout = routeDefaults.timeoutMs.value,
-  idleTimeout,
-}: RouteDefaults): NonNullable<EgressHosts['timeouts']> {
-  return {
-    timeout: durationJson(timeout),
-    idle_timeout: idleTimeout === undefined ? undefined : durationJson(idleTimeout),
   }
 }
 
@@ -62,7 +51,8 @@ function unknownHosts({
   if (egress === undefined) return [{ hosts: ['*'], routes: allowed ?? [refusal(...denied)] }]
   return egressHosts({
     ...egress,
-    timeouts: timeoutsOf(defaults),
+    defaults,
+    side: 'sidecar',
     ...(allowed !== undefined && { otherPorts: allowed }),
     otherHosts: allowed ?? refusals(...denied),
   })
@@ -73,13 +63,14 @@ function passedOn(cluster: string): EnvoyJson {
 }
 
 /** Connections go on to where they were going before they were captured. */
-function passthroughJson(name: string): EnvoyJson {
+function passthroughJson(name: string, connectTimeout: number | undefined): EnvoyJson {
   return {
     name,
     type: 'ORIGINAL_DST',
     lb_policy: 'CLUSTER_PROVIDED',
-    connect_timeout: durationJson(serviceDefaults.connectTimeoutMs.value),
+    connect_timeout: durationJson(connectTimeout ?? serviceDefaults.connectTimeoutMs.value),
     per_connection_buffer_limit_bytes: serviceDefaults.bufferBytes.value,
     original_dst_lb_config: {},
+    typed_extension_protocol_options: sameVersion,
   }
 }

@@ -2,6 +2,7 @@ import { expect } from 'vitest'
 import { eventually } from '../../../support/poll.ts'
 import type { App, MeshBed } from '../bed.ts'
 import type { MeshCase } from '../suite.ts'
+import { askByHttp2 } from './ask-by-http2.ts'
 
 const host = 'api.partner.example'
 const patience = { timeoutMs: 20_000 }
@@ -131,6 +132,93 @@ accessLog: {off: true}
       await bed.write({ web: sidecar(`, egress: {hosts: ["*.partner.example"], ports: [\${outside}, \${secure}]}`) })
       await expectOnlyHost(bed, port, host, outside)
       await expectOnlyServerName(bed, port, host, secure)
+      expect(await proxy.count('rejections')).toBe(0)
+    },
+  },
+  {
+    rows: ['F80', 'F47', 'F12'],
+    name: 'a host outside is called as a Service is: in the version of HTTP that its caller speaks, and again where nobody was reached',
+    needs: ['http', 'http2', 'retry', 'sidecar', 'egress', 'dns'],
+    async run(bed) {
+      const { outside } = await startOutside(bed)
+      const second = await bed.app('second', undefined, {
+        host: '127.0.0.2',
+        port: await bed.port('second'),
+        protocol: 'http2',
+      })
+      const ports = '[${outside}, ${second}, ${third}]'
+      await bed.write({
+        web: `kind: Sidecar
+name: web
+nodes: {cluster: web}
+outbound: {egress: {hosts: ["*.example"], ports: ${ports}}}
+accessLog: {off: true}
+---
+kind: Gateway
+name: out
+nodes: {cluster: out}
+listeners:
+- {name: http, address: 127.0.0.1, port: \${out}, egress: {hosts: ["*.example"], ports: ${ports}}}
+`,
+      })
+      const [web, out] = [await bed.proxy('web'), await bed.proxy('out')]
+      const nobody = 'other.example:1'.replace('1', String(await bed.port('third')))
+      for (const [proxy, listener, cluster] of [
+        [web, `web/outbound/${outside.port}`, 'web/egress'],
+        [out, 'out/http', 'out/egress'],
+      ] as const) {
+        const port = await proxy.port(listener)
+        const first = `${host}:${outside.port}`
+        await eventually(async () => expect(await statusOf(bed, port, first)).toBe(200), patience)
+        expect((await bed.ask(port, { host: first })).app, listener).toBe('outside')
+        // Without TLS it speaks HTTP/2 alone, and only who knows that can call it.
+        expect(await askByHttp2(port, '/', `${host}:${second.port}`), listener).toBe('second')
+        const retries = async (method: string): Promise<number> => {
+          const before = await proxy.count({ retriesTo: cluster })
+          expect((await bed.ask(port, { host: nobody, method })).status, method).toBe(503)
+          return (await proxy.count({ retriesTo: cluster })) - before
+        }
+        expect(await retries('GET'), listener).toBe(2)
+        expect(await retries('POST'), listener).toBe(0)
+        expect(await proxy.count('rejections')).toBe(0)
+      }
+    },
+  },
+  {
+    rows: ['F80'],
+    name: 'of a Route and a list of hosts outside the one has a request that names its host more exactly, and the Route where both do alike',
+    needs: ['http', 'sidecar', 'egress', 'dns'],
+    async run(bed) {
+      const { outside } = await startOutside(bed)
+      await bed.app('cart')
+      const documents = (hosts: string, listed: string): string => `kind: Sidecar
+name: web
+nodes: {cluster: web}
+outbound: {egress: {hosts: ["${listed}"], ports: [\${outside}]}}
+accessLog: {off: true}
+---
+kind: Service
+name: cart
+port: \${outside}
+endpoints: {address: 127.0.0.1, port: \${cart}}
+---
+kind: Route
+name: partner
+hosts: ["${hosts}"]
+rules: {backends: cart}
+`
+      await bed.write({ web: documents('*.partner.example', host) })
+      const proxy = await bed.proxy('web')
+      const port = await proxy.port(`web/outbound/${outside.port}`)
+      const appOf = async (name: string): Promise<string | undefined> =>
+        (await bed.ask(port, { host: `${name}:${outside.port}` })).app
+      await eventually(async () => expect(await appOf(host)).toBe('outside'), patience)
+      expect(await appOf('b.partner.example')).toBe('cart')
+      await bed.write({ web: documents(host, '*.partner.example') })
+      await eventually(async () => expect(await appOf(host)).toBe('cart'), patience)
+      await bed.write({ web: documents('*.partner.example', '*.partner.example') })
+      await eventually(async () => expect(await appOf('b.partner.example')).toBe('cart'), patience)
+      expect(await appOf(host)).toBe('cart')
       expect(await proxy.count('rejections')).toBe(0)
     },
   },

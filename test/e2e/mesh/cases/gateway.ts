@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { connect as connectHttp2 } from 'node:http2'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { expect } from 'vitest'
 import { atTestEnd } from '../../../support/at-test-end.ts'
 import { eventually } from '../../../support/poll.ts'
 import type { MeshCase } from '../suite.ts'
+import { askByHttp2 } from './ask-by-http2.ts'
 import { route, service } from './shop-documents.ts'
 
 /** Says what it hears, and ends when it has said it. */
@@ -42,18 +42,6 @@ async function echoed(port: number, chunk: Buffer, chunks: number): Promise<stri
   socket.end()
   await once(socket, 'end')
   return hash.digest('hex')
-}
-
-/** The app that answers a request of HTTP/2 in clear text. */
-async function askByHttp2(port: number, path: string): Promise<unknown> {
-  const session = connectHttp2(`http://127.0.0.1:${port}`)
-  atTestEnd(() => session.destroy())
-  const stream = session.request({ ':path': path })
-  const [headers] = (await once(stream, 'response')) as [Readonly<Record<string, unknown>>]
-  stream.resume()
-  await once(stream, 'end')
-  session.destroy()
-  return headers['x-app']
 }
 
 const twoListeners = (more: string): string => `kind: Gateway
