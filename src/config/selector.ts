@@ -11,7 +11,7 @@ export interface ParsedSelectors {
   readonly problems: readonly TreeProblem[]
 }
 
-/** Reads `nodes:`, one selector or a list of them (MODEL.md). Absent, it selects every node. */
+/** Reads `nodes:`, one selector or a list of which any may match. Absent, it selects every node. */
 export function parseSelectors(api: EnvoyApi, entry: MapEntry | undefined): ParsedSelectors {
   if (entry === undefined) return { selectors: [], problems: [] }
   const problems: TreeProblem[] = []

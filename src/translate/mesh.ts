@@ -270,7 +270,7 @@ class IncrementalMesh implements Mesh {
     return []
   }
 
-  /** Both are told, and both fall back if both are new (MODEL.md). */
+  /** Two documents that become one resource are both told, and fall back both if both are new: neither has the older right. */
   #chargeOfClash(unitKey: string, { resource, rivalKey, rival }: GeneratedClash): Charge {
     const owner = this.#ownerOf(unitKey)
     const label = `${wordOf(resource.typeUrl)} "${resource.name}"`

@@ -1,4 +1,4 @@
-/** What MODEL.md says of a request, read off the documents with no regard to how they are translated. */
+/** What documents say of a request, read off them with no regard to how they are translated. */
 import type { MatchSpec, RouteTable, RuleSpec, TableRequest, TextSpec, ValueSpec } from './route-table.ts'
 
 /** What may become of it: the first that is not left to chance is the last. */

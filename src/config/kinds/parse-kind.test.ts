@@ -38,7 +38,7 @@ const gateway = (rest: string): string => `kind: Gateway\nname: edge\nnodes: {cl
 const sidecar = (rest: string): string => `kind: Sidecar\nname: cart\nnodes: {cluster: cart}\n${rest}`
 const patch = (rest: string): string => `kind: Patch\nname: p\ntarget: {type: cluster, name: cart}\n${rest}`
 
-describe('the examples of MODEL.md', () => {
+describe('the examples of the model of kinds', () => {
   const model = readFileSync(new URL('model-kinds.yaml.txt', import.meta.url), 'utf8')
   const parsed = parse(model)
 

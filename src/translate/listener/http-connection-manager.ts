@@ -12,7 +12,7 @@ const extensionPrefix = 'type.googleapis.com/envoy.extensions.'
 
 type Fields = Readonly<Record<string, EnvoyJson>>
 
-/** The network filter for HTTP, with what MODEL.md asks of every edge. */
+/** The network filter for HTTP; at an edge, with paths and headers made safe before anything goes by them. */
 export function httpConnectionManager(options: HcmOptions): EnvoyJson {
   const { statPrefix, side, routes, accessLog, tracing, listener, from } = options
   const { requestHeadersTimeout, idleTimeout, maxHeaderSize } = listener

@@ -1,6 +1,6 @@
 import type { AccessLog, Tracing } from '../../config/kinds/common-form.ts'
 
-/** What is said in several places: of each field, what the place nearest to the listener says (MODEL.md). Nearest last. */
+/** What is said in several places: of each field, what the place nearest to the listener says counts. Nearest last. */
 
 export function accessLogOf(...layers: readonly (AccessLog | undefined)[]): AccessLog | undefined {
   return merged(layers, ({ off, ...below }, above) => ({

@@ -10,8 +10,8 @@ export interface PlacedRule {
 }
 
 /**
- * The rules of all Routes of one host in the order in which they are asked (MODEL.md): each Route's as it wrote them, and
- * of the first rules that are left of each Route, the most specific goes next. So the order of files never matters.
+ * The rules of all Routes of one host in the order in which they are asked: each Route's as it wrote them, and of
+ * the first rules that are left of each Route, the most specific goes next. So the order of files never matters.
  */
 export function mergeRules(routes: readonly KindDocument<RouteForm>[]): readonly PlacedRule[] {
   const queues = routes

@@ -110,7 +110,7 @@ function actionOf(rule: Rule, context: RouteContext, from: SourcePlace): Action 
     }
   }
   const { action: forward, fallbacks } = forwardJson(rule, context, from)
-  // Envoy refuses weights whose sum is 0; MODEL.md says what all zero means.
+  // Envoy refuses weights whose sum is 0: where nobody has a share, nobody takes the request.
   if (forward === undefined) return always({ direct_response: at(within(from, 'backends'), { status: 503 }) })
   const own = action.backends.map(({ service }) => context.services.get(service)?.hash)
   const hash = rule.hash ?? own.find((one) => one !== undefined)

@@ -110,7 +110,7 @@ export type ProxyCount =
   | 'listeners changed'
 
 export interface MeshCase {
-  /** Of SCOPE.md. */
+  /** Of the project's map of functions. */
   readonly rows: readonly string[]
   /** A sentence. */
   readonly name: string
