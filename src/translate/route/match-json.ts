@@ -11,11 +11,13 @@ export interface MatchPart {
   readonly from: SourcePlace
   /** The path that it matches below; '' is every path. Undefined where it matches otherwise. */
   readonly prefix: string | undefined
-  /** It asks for nothing but the path. */
+  /** It asks for nothing but the path, and perhaps a share of the requests. */
   readonly isPathOnly: boolean
   readonly exact: string | undefined
-  /** Equal for two that match the same; undefined for a share of what matches, which leaves the rest to others. */
-  readonly key: string | undefined
+  /** Equal for two that match the same, or shares of it. */
+  readonly key: string
+  /** The share of what matches otherwise, in percent; what is left goes to others. */
+  readonly chance: number
   readonly headers: readonly EnvoyJson[]
   /** Of Envoy's RouteMatch, but for `headers`. */
   readonly fields: Fields
@@ -67,9 +69,10 @@ function partOf({ index, match, path, from, at: place }: Alternative, name: stri
     match: index,
     from: place,
     prefix,
-    isPathOnly: conditions.length === 0 && parameters.length === 0 && grpc === undefined && percent === undefined,
+    isPathOnly: conditions.length === 0 && parameters.length === 0 && grpc === undefined,
     exact: path !== undefined && 'exact' in path ? path.exact : undefined,
-    key: percent === undefined ? JSON.stringify(what) : undefined,
+    key: JSON.stringify(what),
+    chance: percent ?? 100,
     headers: conditions.map(placed),
     fields: {
       ...paths,

@@ -23,7 +23,7 @@ export function ruleConflicts(tables: readonly (readonly RankedRule[])[]): reado
     const first = new Map<string, RankedRule>()
     const byRoute = new Map<string, RankedRule[]>()
     for (const rule of table) {
-      const keys = rule.parts.flatMap(({ key }) => key ?? [])
+      const keys = rule.parts.flatMap(({ key, chance }) => (chance === 100 ? [key] : []))
       const rival = keys.map((key) => first.get(key)).find((other) => other !== undefined && other.route !== rule.route)
       for (const key of keys) if (!first.has(key)) first.set(key, rule)
       const own = byRoute.get(rule.route) ?? []
@@ -45,13 +45,19 @@ function shadowOf(rule: RankedRule, earlier: readonly RankedRule[]): RankedRule 
 
 /** As far as paths tell: what is asked of headers may overlap in ways that nobody sees. */
 function takesAll(earlier: MatchPart, part: MatchPart): boolean {
-  if (earlier.key !== undefined && earlier.key === part.key) return true
+  if (!hasItsChance(earlier, part.chance)) return false
+  if (earlier.key === part.key) return true
   if (!earlier.isPathOnly) return false
   if (earlier.prefix === '') return true
   const path = part.prefix ?? part.exact
   if (path === undefined) return false
   if (earlier.prefix !== undefined) return path === earlier.prefix || path.startsWith(`${earlier.prefix}/`)
   return earlier.exact !== undefined && part.exact === earlier.exact
+}
+
+/** Chance is drawn once for a request: a later share gets only what it has more. One of 0 is to get nothing. */
+function hasItsChance({ chance }: MatchPart, later: number): boolean {
+  return chance === 100 || (chance >= later && later > 0)
 }
 
 function conflict(rule: RankedRule, rival: RankedRule): PlacedProblem {
@@ -65,11 +71,13 @@ function conflict(rule: RankedRule, rival: RankedRule): PlacedProblem {
 }
 
 function unreached(rule: RankedRule, before: RankedRule): PlacedProblem {
-  return {
-    severity: 'warning',
-    code: 'unreachable',
-    at: placeOf(rule.from),
-    message: `No request reaches the rule ${rule.name}: ${before.name}, which comes first, takes them all.`,
-    fix: 'Put it before that rule, or remove it.',
-  }
+  const isShare = before.parts.some(({ chance }) => chance < 100)
+  const [why, fix] = isShare
+    ? [
+        'takes as large a share of them, and chance is drawn once for a request',
+        'Give it the sum of both shares, or give one rule several `backends` with weights.',
+      ]
+    : ['takes them all', 'Put it before that rule, or remove it.']
+  const message = `No request reaches the rule ${rule.name}: ${before.name}, which comes first, ${why}.`
+  return { severity: 'warning', code: 'unreachable', at: placeOf(rule.from), message, fix }
 }
