@@ -16,7 +16,7 @@ export interface HeaderChanges {
   readonly remove: readonly string[]
 }
 
-interface Addition extends HeaderOption {
+export interface Addition extends HeaderOption {
   readonly value: Formatter
 }
 
@@ -26,10 +26,7 @@ export function readHeaderChanges(
   direction: 'request' | 'response',
   compile: CompileFormat,
 ): HeaderChanges | undefined {
-  const add = fields.list(`${direction}_headers_to_add`, (option) => {
-    const read = readHeaderOption(option)
-    return { ...read, value: compiled(option, read.format, compile) }
-  })
+  const add = fields.list(`${direction}_headers_to_add`, (option) => readAddition(option, compile))
   const remove = fields.strings(`${direction}_headers_to_remove`).map((name) => name.toLowerCase())
   return add.length + remove.length === 0 ? undefined : { add, remove }
 }
@@ -45,6 +42,12 @@ export function applyHeaderChanges(headers: Headers, { add, remove }: HeaderChan
     else if (action === 'APPEND_IF_EXISTS_OR_ADD' || (action === 'ADD_IF_ABSENT' && !isThere))
       headers.append(name, text)
   }
+}
+
+/** `envoy.config.core.v3.HeaderValueOption`, its template compiled. */
+export function readAddition(fields: FieldReader, compile: CompileFormat): Addition {
+  const option = readHeaderOption(fields)
+  return { ...option, value: compiled(fields, option.format, compile) }
 }
 
 function compiled(fields: FieldReader, template: string, compile: CompileFormat): Formatter {
