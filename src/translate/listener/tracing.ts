@@ -31,7 +31,8 @@ export function tracingJson({ collector, cluster, host, service, sample }: Trace
           name: 'envoy.tracers.opentelemetry',
           typed_config: {
             '@type': 'type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig',
-            grpc_service: { envoy_grpc: { cluster_name: cluster }, timeout: '1s' },
+            // A cluster's name, which Envoy would say otherwise, has a slash: some servers end such requests.
+            grpc_service: { envoy_grpc: { cluster_name: cluster, authority: authorityOf(host) }, timeout: '1s' },
             service_name: service,
           },
         }
@@ -49,6 +50,10 @@ export function tracingJson({ collector, cluster, host, service, sample }: Trace
     random_sampling: { value: sample ?? listenerDefaults.traceSamplePercent.value },
     provider,
   }
+}
+
+function authorityOf(host: string): string {
+  return isIP(host) === 6 ? `[${host}]` : host
 }
 
 /** The cluster of a collector. */
