@@ -35,6 +35,8 @@ import type { DataPlane, MeshSource, ProxyNode, RunningProxy } from './suite.ts'
 
 /** Where a case plays: documents, apps, proxies and requests. All of it ends with the test. */
 export interface MeshBed {
+  /** A directory of files that documents may name. */
+  readonly files: string
   /**
    * Writes documents in one step; of a file that is undefined now, all are gone. `${cart}` is the port of the app of that
    * name, or else a free port, the same each time.
@@ -139,6 +141,7 @@ export interface Answer {
 
 export async function createBed(plane: DataPlane, source: MeshSource, protocol: Protocol): Promise<MeshBed> {
   const { store, etcd } = await storeOf(source)
+  const files = tempDir()
   const logFile = join(tempDir(), 'access.log')
   let nameServer: NameServer | undefined
   const ports = new Map<string, number>()
@@ -148,6 +151,7 @@ export async function createBed(plane: DataPlane, source: MeshSource, protocol: 
     listen: `127.0.0.1:${xdsPort}`,
     admin: `127.0.0.1:${adminPort}`,
     snapshots: tempDir(),
+    allowFile: [files],
   }
   let server: Promise<TestControlPlane> | undefined
   const running = (): Promise<TestControlPlane> => (server ??= startControlPlane(flags))
@@ -163,6 +167,7 @@ export async function createBed(plane: DataPlane, source: MeshSource, protocol: 
   atTestEnd(() => agent.destroy())
 
   return {
+    files,
     async write(files) {
       const changes: Record<string, Json | undefined> = {}
       for (const [file, text] of Object.entries(files)) {

@@ -24,6 +24,9 @@ const features: readonly Feature[] = [
   'sidecar',
   'egress',
   'access log',
+  'tls',
+  'metrics',
+  'tracing',
   'filters',
 ]
 
@@ -43,6 +46,7 @@ export const stockEnvoy: DataPlane = {
         const counters = await envoy.stats(patternOf(what))
         return [...counters.values()].reduce((sum, value) => sum + value, 0)
       },
+      metrics: () => envoy.adminGet('/stats/prometheus'),
       knows: async (text) => (await envoy.adminGet('/config_dump?include_eds')).includes(text),
       versions: async () => versionsIn(await envoy.configDump()),
       close: () => envoy.close(),

@@ -20,6 +20,7 @@ import { releaseCases } from './cases/release.ts'
 import { retryCases } from './cases/retry.ts'
 import { routingCases } from './cases/routing.ts'
 import { sidecarCases } from './cases/sidecar.ts'
+import { wholeCases } from './cases/whole.ts'
 
 /** What a case needs and a data plane may lack; a case whose needs are not met is skipped, and says so in its name. */
 export type Feature =
@@ -44,6 +45,12 @@ export type Feature =
   /** Hosts that it looks up when they are asked for. */
   | 'egress'
   | 'access log'
+  /** Certificates of both sides. */
+  | 'tls'
+  /** Counters that Prometheus reads. */
+  | 'metrics'
+  /** Spans by OTLP. */
+  | 'tracing'
   /** Filters of Envoy's own API. */
   | 'filters'
 
@@ -77,6 +84,8 @@ export interface RunningProxy {
   port(listener: string): Promise<number>
   /** 0 while there is nothing to count. */
   count(what: ProxyCount): Promise<number>
+  /** What Prometheus is told, as text. */
+  metrics(): Promise<string>
   /** Whether this text is anywhere in what it was sent. */
   knows(text: string): Promise<boolean>
   /** The version of each cluster, listener and route configuration that it goes by: `cluster cart`. */
@@ -137,6 +146,7 @@ export const meshCases: readonly MeshCase[] = [
   ...sidecarCases,
   ...defaultsCases,
   ...convergenceCases,
+  ...wholeCases,
 ]
 
 export type MeshSource = 'files' | 'etcd'
