@@ -551,6 +551,21 @@ describe('the peers of a proxy', () => {
     ])
   })
 
+  it('are told to be nobody where they may be some again: a change of an endpoint takes no assignment away', () => {
+    expect(peers({ endpoints: [] })).toEqual(['cart/local "all": '])
+    expect(peers({ endpoints: [{ address: '10.0.0.1', port: 1 }], registry: { name: 'cart' } })).toEqual([
+      'cart/local "all": ',
+    ])
+    expect(peers({ endpoints: [zoned('a')], registry: { name: 'cart' } })).toEqual(['cart/local "all": 0 a 1'])
+    const unzoned = { address: '10.0.0.2', port: 1, region: 'eu' }
+    const regions = { endpoints: [unzoned, { ...unzoned, region: 'us' }], registry: { name: 'cart' } }
+    expect(peers(regions)).toEqual([
+      'cart/local {"region":"eu"}: ',
+      'cart/local {"region":"us"}: ',
+      'cart/local {"notRegions":["eu","us"]}: ',
+    ])
+  })
+
   it('are nobody where there are no zones, or names to resolve', () => {
     expect(peers({})).toEqual([])
     expect(peers({ endpoints: [zoned('a', { address: 'cart.example' })] })).toEqual([])

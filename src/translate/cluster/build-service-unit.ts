@@ -56,7 +56,7 @@ export function buildServiceUnit(input: ServiceInput): ServiceOutput {
   const unready = needed.filter((name) => isUnready(secrets.get(name)))
   const resources = [
     ...parts.flatMap((part) => resourcesOf(part, { document, form, isDns, callers, isFallbackMember })),
-    ...(isDns || endpoints.every(({ zone }) => zone === undefined) ? [] : peers(form, endpoints, whole, callers)),
+    ...(isDns || !mayHaveZones(form, endpoints) ? [] : peers(form, endpoints, whole, callers)),
   ]
   return {
     secrets: needed,
@@ -116,6 +116,13 @@ interface Part {
 const failoverOf = ({ layers, failover }: Part): readonly string[] | undefined =>
   said(layers, 'loadBalancing', 'failover')?.value ?? failover
 
+/** Who registers comes and goes, and the last one in a zone takes nothing away from the proxies that are told of their peers. */
+function mayHaveZones({ registry }: ServiceForm, endpoints: readonly Endpoint[]): boolean {
+  return registry !== undefined || endpoints.length === 0 || endpoints.some(isZoned)
+}
+
+const isZoned = ({ zone }: Endpoint): boolean => zone !== undefined
+
 /** What holds for all parts of a Service. */
 interface Whole {
   readonly document: SourcePlace
@@ -162,7 +169,8 @@ function resourcesOf(part: Part, whole: Whole): readonly GeneratedJson[] {
 
 /**
  * By these a proxy in front of the Service knows what share of its peers is in its own zone, and so how much of what it
- * sends elsewhere may stay there. Peers of other regions would only make that less; Envoy takes no priorities here.
+ * sends elsewhere may stay there. Peers of other regions would only make that less; Envoy takes no priorities here. Without
+ * zones there is nothing to compare, and nobody is told of.
  */
 function peers(
   form: ServiceForm,
@@ -174,7 +182,8 @@ function peers(
   // As in the others: an endpoint is encoded once.
   const port = healthPort(form, layers)
   return (callers ?? [undefined]).map((caller): GeneratedJson => {
-    const near = caller && 'region' in caller ? endpoints.filter(({ region }) => region === caller.region) : endpoints
+    const all = endpoints.some(isZoned) ? endpoints : []
+    const near = caller && 'region' in caller ? all.filter(({ region }) => region === caller.region) : all
     const assignment: Assignment = { name, localities: placesOf(near), ...(port !== undefined && { healthPort: port }) }
     return {
       type: 'endpoint',

@@ -130,6 +130,17 @@ export const failoverCases: readonly MeshCase[] = [
         },
         { timeoutMs: 20_000 },
       )
+      // Without peers there is nothing to compare: its zone has its share, and no more.
+      await bed.write({ peers: 'kind: Service\nname: edge\nendpoints: []\n' })
+      await eventually(
+        async () => {
+          const [near = 0, far = 0] = await byZone(1_000)
+          expect(near + far).toBe(1_000)
+          // Five standard deviations are 68.
+          expect(Math.abs(near - 250)).toBeLessThan(69)
+        },
+        { timeoutMs: 20_000 },
+      )
     },
   },
   {
