@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
+import { createInterner } from '../resource/interner.ts'
 import type { Resource } from '../resource/resource.ts'
 import type { TypeUrl } from '../resource/type-url.ts'
-import { createInterner } from './interner.ts'
 
 /** All resources of one type that somebody should have. Immutable; equal content has an equal version. */
 export interface ResourceSet {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
+import { createInterner } from '../resource/interner.ts'
 import type { Resource } from '../resource/resource.ts'
 import type { TypeUrl } from '../resource/type-url.ts'
-import { createInterner } from './interner.ts'
 import { emptySet, internSet, type ResourceSet } from './resource-set.ts'
 
 /** Everything that the nodes of one group should have. Immutable. */

@@ -4,7 +4,16 @@ import { parseResource } from '../resource/parse-resource.ts'
 import { buildResource, type Resource } from '../resource/resource.ts'
 import type { DocumentPlace, MapTree, Tree } from '../resource/tree.ts'
 import { type ResourceWord, resourceTypes } from '../resource/type-url.ts'
-import { documentsOf, type EnvoyJson, placeOf, type SourcePlace, treeOf } from './envoy-json.ts'
+import {
+  anyone,
+  documentsOf,
+  type EnvoyJson,
+  pathFor,
+  placeFor,
+  placeOf,
+  type SourcePlace,
+  treeOf,
+} from './envoy-json.ts'
 
 /** A problem at a place of a document of a kind: which line that is now is known to who tells it. */
 export interface PlacedProblem {
@@ -53,6 +62,22 @@ export function buildFromBytes(type: ResourceWord, name: string, bytes: Uint8Arr
   const { key, origin } = from.document
   const resource = buildResource({ typeUrl, name, bytes, origin: { name: origin.name } })
   return { resource, documents: new Set([key]), problems: [] }
+}
+
+/** What was made of the places of `anyone`, for one who has it. */
+export function generatedFor({ resource, documents, problems }: Generated, from: SourcePlace): Generated {
+  const { key, origin } = from.document
+  return {
+    ...(resource !== undefined && {
+      resource: {
+        ...resource,
+        origin: { name: origin.name },
+        references: resource.references.map((one) => ({ ...one, path: pathFor(one.path, from.path) })),
+      },
+    }),
+    documents: new Set([...documents].map((document) => (document === anyone.document.key ? key : document))),
+    problems: problems.map((problem) => ({ ...problem, at: placeFor(problem.at, from) })),
+  }
 }
 
 function typed(type: ResourceWord, tree: Tree): Tree {

@@ -1,61 +1,81 @@
 import type { EnvoyApi } from '../resource/envoy-api.ts'
 import { buildResource } from '../resource/resource.ts'
-import { buildGenerated, type Generated } from './build-generated.ts'
-import type { EnvoyJson, SourcePlace } from './envoy-json.ts'
+import { varint } from '../resource/stencil.ts'
+import { buildGenerated, type Generated, generatedFor } from './build-generated.ts'
+import { anyone, type EnvoyJson, type SourcePlace, textOf } from './envoy-json.ts'
 
 type Fields = Readonly<Record<string, EnvoyJson | undefined>>
 
-interface BuiltHost {
-  readonly api: EnvoyApi
-  /** Of whom it was made. */
-  readonly key: string
-  readonly generated: Generated
+/** What was made for `anyone`, by each API. */
+interface Shared {
+  readonly hosts: WeakMap<object, Generated>
+  /** By its text: all but the name and the virtual hosts of a route configuration. */
+  readonly frames: Map<string, Generated>
 }
 
-const built = new WeakMap<object, BuiltHost>()
+const sharedBy = new WeakMap<EnvoyApi, Shared>()
+
+/** More ways than there are for route configurations to differ beside their virtual hosts, but for the longest body. */
+const framesAtMost = 64
+
+/** Of what several route configurations have; the name of each is put in its place. */
+const nobody = 'shared'
 
 /**
  * Makes a route configuration of its virtual hosts, each of which is checked and encoded by itself and kept as long as its
- * JSON is the same object: of ten thousand only those that changed cost anything. The bytes are those of the whole.
+ * JSON is the same object, whichever route configurations have it: of ten thousand only those that changed cost anything,
+ * and thousands of sidecars that have the same cost one. The bytes are those of the whole.
  */
 export function buildRoutes(api: EnvoyApi, json: EnvoyJson, from: SourcePlace): Generated {
-  const { virtual_hosts: hosts, ...rest } = json as Fields & { readonly virtual_hosts?: readonly EnvoyJson[] }
-  const { name } = rest
+  const { name, virtual_hosts: hosts, ...rest } = json as Fields & { readonly virtual_hosts?: readonly EnvoyJson[] }
   if (hosts === undefined || typeof name !== 'string') return buildGenerated(api, 'route', json, from)
-  const frame = buildGenerated(api, 'route', rest, from)
-  const parts = hosts.map((host) => hostOf(api, name, host, from))
-  const documents = new Set(frame.documents)
-  for (const part of parts) for (const key of part.documents) documents.add(key)
-  const problems = [...frame.problems, ...parts.flatMap((part) => part.problems)]
-  const resources = [frame, ...parts].flatMap(({ resource }) => resource ?? [])
-  const [head, ...others] = resources
-  if (head === undefined || others.length < parts.length) return { documents, problems }
-  const nameEnd = endOfFirstField(head.bytes)
+  const shared = sharedBy.get(api) ?? { hosts: new WeakMap<object, Generated>(), frames: new Map<string, Generated>() }
+  sharedBy.set(api, shared)
+  const frame = frameOf(api, shared, rest)
+  const parts = hosts.map((host) => hostOf(api, shared, host))
+  const all = [frame, ...parts]
+  const documents = new Set(all.flatMap((one) => [...one.documents]))
+  const problems = all.flatMap((one) => one.problems)
+  const [head, ...others] = all.flatMap(({ resource }) => resource ?? [])
+  if (head === undefined || others.length < parts.length) return generatedFor({ documents, problems }, from)
   const joined = Buffer.concat([
-    head.bytes.subarray(0, nameEnd),
-    ...others.map((one) => one.bytes.subarray(endOfFirstField(one.bytes))),
-    head.bytes.subarray(nameEnd),
+    firstField(name),
+    ...others.map(({ bytes }) => bytes.subarray(endOfFirstField(bytes))),
+    head.bytes.subarray(endOfFirstField(head.bytes)),
   ])
-  const bytes = new Uint8Array(joined.buffer, joined.byteOffset, joined.byteLength)
-  const { typeUrl, origin } = head
   const resource = buildResource({
-    typeUrl,
+    typeUrl: head.typeUrl,
     name,
-    bytes,
-    origin,
-    references: resources.flatMap(({ references }) => references),
-    isSensitive: resources.some(({ isSensitive }) => isSensitive),
+    bytes: new Uint8Array(joined.buffer, joined.byteOffset, joined.byteLength),
+    origin: head.origin,
+    references: [head, ...others].flatMap(({ references }) => references),
+    isSensitive: [head, ...others].some(({ isSensitive }) => isSensitive),
   })
-  return { resource, documents, problems }
+  return generatedFor({ resource, documents, problems }, from)
 }
 
-function hostOf(api: EnvoyApi, name: string, host: EnvoyJson, from: SourcePlace): Generated {
-  const key = `${name} ${from.document.key} ${from.path}`
-  const known = host !== null && typeof host === 'object' ? built.get(host) : undefined
-  if (known?.api === api && known.key === key) return known.generated
-  const generated = buildGenerated(api, 'route', { name, virtual_hosts: [host] }, from)
-  if (host !== null && typeof host === 'object') built.set(host, { api, key, generated })
+function hostOf(api: EnvoyApi, { hosts }: Shared, host: EnvoyJson): Generated {
+  const known = host !== null && typeof host === 'object' ? hosts.get(host) : undefined
+  if (known !== undefined) return known
+  const generated = buildGenerated(api, 'route', { name: nobody, virtual_hosts: [host] }, anyone)
+  if (host !== null && typeof host === 'object') hosts.set(host, generated)
   return generated
+}
+
+function frameOf(api: EnvoyApi, { frames }: Shared, rest: Fields): Generated {
+  const key = textOf(rest)
+  const known = frames.get(key)
+  if (known !== undefined) return known
+  if (frames.size >= framesAtMost) frames.clear()
+  const frame = buildGenerated(api, 'route', { name: nobody, ...rest }, anyone)
+  frames.set(key, frame)
+  return frame
+}
+
+/** The name, encoded. */
+function firstField(name: string): Uint8Array {
+  const text = Buffer.from(name)
+  return Buffer.concat([Buffer.of(0x0a), varint(text.length), text])
 }
 
 /** Behind the name, which is the first field of a route configuration, as its virtual hosts are the second. */

@@ -33,6 +33,15 @@ export interface GeneratedJson {
   readonly unready?: readonly string[]
   /** What the JSON is encoded, where that is known without it: taken where nothing changes or shows the JSON. */
   readonly encode?: () => Uint8Array
+  readonly alike?: AlikeJson
+}
+
+/** The same with blanks for the names of whoever it is for: those that differ by nothing else are checked and encoded once. */
+export interface AlikeJson {
+  /** Made of places of `anyone`. */
+  readonly json: EnvoyJson
+  /** For the blanks; none is empty. */
+  readonly names: readonly [name: string, service: string]
 }
 
 /** Callers by the region that they are in: of one, or of none of some. */

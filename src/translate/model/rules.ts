@@ -14,6 +14,7 @@ import { areDisjoint, type NodeSelector } from '../../resource/node-selector.ts'
 import type { Resource } from '../../resource/resource.ts'
 import type { Tree } from '../../resource/tree.ts'
 import { resourceTypes } from '../../resource/type-url.ts'
+import { buildAlike } from '../build-alike.ts'
 import { buildFromBytes, buildFromTree, type Generated, type PlacedProblem } from '../build-generated.ts'
 import { buildRoutes } from '../build-routes.ts'
 import type { Reads, Rule } from '../cells.ts'
@@ -41,7 +42,7 @@ import { buildFallbackCluster, membersOfFallbacks } from '../route/fallback.ts'
 import { servedHosts } from '../route/host-pattern.ts'
 import { buildSecret, secretFacetOf } from '../secret/build-secret.ts'
 import { closeUnready } from '../secret/close-unready.ts'
-import { buildSidecar } from '../sidecar/build-sidecar.ts'
+import { buildAlikeSidecar } from '../sidecar/alike-sidecars.ts'
 import { ownPortProblems } from '../sidecar/own-ports.ts'
 import { type AddressRules, addressRules } from './address-rules.ts'
 import { audienceOf, joinAudience, peersOf, regionalAudience, selectorsOfNodes } from './audience.ts'
@@ -308,7 +309,7 @@ export function meshRules(
       const services: ServiceFacets = { get: (wanted) => read.get(facet, wanted) }
       const { own, ...outbound } = outboundRule.outboundOf(read, document)
       const layer = read.get(meshLayer, '')
-      const listeners = buildSidecar({ sidecar: document, outbound, services, mesh: layer })
+      const listeners = buildAlikeSidecar({ sidecar: document, outbound, services, mesh: layer })
       const needs: Needs = {
         clusters: own?.clusters ?? [],
         secrets: [],
@@ -544,6 +545,14 @@ export function meshRules(
       a.every((one, index) => one.resource.version === b[index]?.resource.version && one.rival === b[index]?.rival),
   }
 
+  /** What is encoded already, or made of what is; undefined where it has to be made of its JSON. */
+  function builtOfOthers(one: GeneratedJson): Generated | undefined {
+    const { type, name, from, encode, alike } = one
+    if (encode !== undefined) return buildFromBytes(type, name, encode(), from)
+    if (alike !== undefined) return buildAlike(api, { type, name, from, alike })
+    return type === 'route' ? buildRoutes(api, one.json, from) : undefined
+  }
+
   function build(
     read: Reads,
     jsons: readonly GeneratedJson[],
@@ -556,10 +565,8 @@ export function meshRules(
       const patches = read
         .members('patches of', `${type} ${name}`)
         .flatMap((patch) => documentIn(read, 'Patch', patch) ?? [])
-      if (one.encode !== undefined && patches.length === 0 && onBuilt === undefined) {
-        return buildFromBytes(type, name, one.encode(), from)
-      }
-      if (type === 'route' && patches.length === 0 && onBuilt === undefined) return buildRoutes(api, one.json, from)
+      const known = patches.length > 0 || onBuilt !== undefined ? undefined : builtOfOthers(one)
+      if (known !== undefined) return known
       const patched = applyPatches({ api, type, tree: treeOf(one.json, from), patches })
       onBuilt?.({ type, name, tree: patched.tree })
       const generated = buildFromTree(api, type, patched.tree, from)

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import { readNames } from '../../resource/discovery-envelope.ts'
+import { createInterner } from '../../resource/interner.ts'
 import { normalizeResourceName } from '../../resource/resource-name.ts'
-import { createInterner } from '../../snapshot/interner.ts'
 
 /** Some resource names. Sets of equal names are one object, however many streams ask for them. */
 export interface NameSet {

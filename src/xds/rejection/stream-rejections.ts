@@ -1,6 +1,6 @@
+import { createInterner } from '../../resource/interner.ts'
 import { buildUnreadyResource, type Resource } from '../../resource/resource.ts'
 import type { TypeUrl } from '../../resource/type-url.ts'
-import { createInterner } from '../../snapshot/interner.ts'
 import { diffSets, internSet, type ResourceSet } from '../../snapshot/resource-set.ts'
 import { nameSetOf, withoutNames } from '../protocol/names.ts'
 import { maxAgeMs } from '../protocol/reply.ts'
