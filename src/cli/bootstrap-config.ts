@@ -28,7 +28,7 @@ export interface BootstrapOptions {
 }
 
 /** The cluster of the proxies that are in front of the same Service. */
-const peersCluster = 'fairlead-local'
+export const peersCluster = 'fairlead-local'
 
 /** Its endpoints are no reason to wait long: without them all but the preference for the own zone works. */
 const peersTimeout = '2s'

@@ -51,6 +51,7 @@ interface Bootstrap {
   readonly node: unknown
   readonly admin: unknown
   readonly dynamic_resources?: unknown
+  readonly cluster_manager?: unknown
   readonly static_resources: {
     readonly clusters: readonly Record<string, unknown>[]
     readonly listeners: readonly Record<string, unknown>[]
@@ -87,6 +88,29 @@ describe('fairlead render --static', () => {
     expect(resources.clusters).toMatchObject([
       { load_assignment: { endpoints: [{ locality: { region: 'eu' } }, { locality: { region: 'us' }, priority: 1 }] } },
     ])
+  })
+
+  test('prints the peers of an Envoy that says which Service it is in front of, so that it prefers its zone', async () => {
+    const flags = ['--metadata', 'env=prod', '--service', 'edge', '--zone', 'a', '--sub-zone', 'a1']
+    const peers = '---\nkind: Service\nname: edge\nendpoints: [{zone: a, address: 10.0.0.1, port: 80}]\n'
+    const config = await rendered(file(shop + peers), ...flags)
+    expect(config.node).toMatchObject({
+      metadata: { env: 'prod', fairlead: { service: 'edge' } },
+      locality: { zone: 'a', sub_zone: 'a1' },
+    })
+    expect(config.cluster_manager).toEqual({ local_cluster_name: 'fairlead-local' })
+    expect(config.static_resources.clusters).toMatchObject([
+      { name: 'cart' },
+      {
+        name: 'fairlead-local',
+        type: 'STATIC',
+        load_assignment: { cluster_name: 'fairlead-local', endpoints: [{ locality: { zone: 'a' } }] },
+      },
+    ])
+    // Of a Service that nobody has heard of there are no peers.
+    const { static_resources: alone } = await rendered(file(shop), ...flags)
+    expect(alone.clusters[1]).toMatchObject({ load_assignment: { cluster_name: 'fairlead-local' } })
+    expect(await rendered(file(shop), '--metadata', 'env=prod')).not.toHaveProperty('cluster_manager')
   })
 
   test('has nothing for an Envoy that no document is for', async () => {

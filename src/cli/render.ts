@@ -8,6 +8,8 @@ import { nodeOfJson } from '../resource/node.ts'
 import { resourceTypes, wordOf } from '../resource/type-url.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import { pathOf } from '../source/read-attached.ts'
+import { peersName } from '../translate/names.ts'
+import { peersCluster } from './bootstrap-config.ts'
 import { fieldsOf, groupResources } from './group-resources.ts'
 import { counted, exitCodes, type Io, printJson } from './io.ts'
 import { allowFileOption, envoyApiOption, option, type Pair, repeatable, repeatablePair } from './option.ts'
@@ -20,7 +22,10 @@ interface Flags {
   readonly node: string
   readonly id?: string
   readonly metadata?: readonly Pair[]
+  readonly service?: string
   readonly region?: string
+  readonly zone?: string
+  readonly subZone?: string
   readonly allowFile?: readonly string[]
   readonly inlineSecrets?: true
   readonly adminPort: string
@@ -34,8 +39,10 @@ The output is JSON, which Envoy reads as it is, and needs no server:
   envoy --mode validate -c envoy.json
 
 It does what the same Envoy does with \`fairlead bootstrap\`, until something
-changes: endpoints, routes and certificates are those of now. Secrets are read
-by Envoy from the files that they name.
+changes: endpoints, peers, routes and certificates are those of now. Secrets are
+read by Envoy from the files that they name. Its own zone is preferred where it
+knows its peers, as there:
+  fairlead render --static --node edge --service edge --zone a --config ./config
 Exit code 1: a document has errors, or no document is for such an Envoy.
 `
 
@@ -46,7 +53,12 @@ export function renderCommand(io: Io, finish: (exitCode: number) => void): Comma
     .addOption(new Option('--node <CLUSTER>', 'the proxy, by its `node.cluster`').makeOptionMandatory())
     .addOption(new Option('--id <ID>', 'its `node.id`; that of the cluster unless given'))
     .addOption(repeatablePair('--metadata <KEY=VALUE>', 'of its `node.metadata`'))
+    .addOption(
+      new Option('--service <NAME>', 'the Service that it is itself in front of: with it, zones are preferred'),
+    )
     .addOption(new Option('--region <NAME>', 'the region that it is in'))
+    .addOption(new Option('--zone <NAME>', 'and the zone'))
+    .addOption(new Option('--sub-zone <NAME>', 'and the part of that'))
     .addOption(repeatable('--config <PATH>', 'a directory or file of configuration').makeOptionMandatory())
     .addOption(allowFileOption())
     .addOption(
@@ -87,14 +99,8 @@ function check({ adminPort, adminAddress, node }: Flags): void {
 
 /** @throws ControlPlaneError `config` when there is nothing for the node, or what only a control plane can give. */
 function render(api: EnvoyApi, world: ReadWorld, flags: Flags): JsonObject {
-  const { node: cluster, id = cluster, metadata: pairs = [], region, adminAddress, adminPort } = flags
-  const metadata = Object.fromEntries(pairs)
-  const node = {
-    id,
-    cluster,
-    ...(pairs.length > 0 && { metadata }),
-    ...(region !== undefined && { locality: { region } }),
-  }
+  const { node: cluster, id = cluster, service, adminAddress, adminPort } = flags
+  const node = nodeOf({ ...flags, id })
   const snapshot = world.snapshotFor(nodeOfJson(node))
   const group = snapshot && groupOf(api, snapshot, world, flags)
   if (group === undefined || (group.listener.length === 0 && group.cluster.length === 0)) {
@@ -103,6 +109,7 @@ function render(api: EnvoyApi, world: ReadWorld, flags: Flags): JsonObject {
   const { config, remaining } = buildSelfContained(group, {
     node,
     admin: { address: { socket_address: { address: adminAddress, port_value: Number(adminPort) } } },
+    ...(service !== undefined && { peers: { cluster: peersCluster, assignment: peersName(service) } }),
   })
   const [first] = remaining
   if (first === undefined) return config
@@ -111,6 +118,31 @@ function render(api: EnvoyApi, world: ReadWorld, flags: Flags): JsonObject {
     'config',
     `a static configuration cannot hold what is asked of a control plane at ${first}${more}`,
   )
+}
+
+/** As `fairlead bootstrap` has it. */
+function nodeOf({
+  id,
+  node: cluster,
+  metadata: pairs = [],
+  service,
+  region,
+  zone,
+  subZone,
+}: Flags & { id: string }): JsonObject {
+  const metadata: JsonObject = Object.fromEntries(pairs)
+  const own = service !== undefined && { fairlead: { service } }
+  const locality = {
+    ...(region !== undefined && { region }),
+    ...(zone !== undefined && { zone }),
+    ...(subZone !== undefined && { sub_zone: subZone }),
+  }
+  return {
+    id,
+    cluster,
+    ...((pairs.length > 0 || own) && { metadata: { ...metadata, ...own } }),
+    ...(Object.keys(locality).length > 0 && { locality }),
+  }
 }
 
 function groupOf(api: EnvoyApi, snapshot: Snapshot, world: ReadWorld, { inlineSecrets }: Flags): GroupResources {

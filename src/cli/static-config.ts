@@ -49,6 +49,8 @@ export function buildStaticConfig(resources: GroupResources, staticClusters: rea
 export interface OwnSettings {
   readonly node: JsonObject
   readonly admin: JsonObject
+  /** Whom the proxy stands beside: the cluster of its peers, and the assignment that says who they are. */
+  readonly peers?: { readonly cluster: string; readonly assignment: string }
 }
 
 export interface SelfContained {
@@ -61,7 +63,7 @@ export interface SelfContained {
  * One group's resources as a bootstrap that needs nothing else and does what the same resources do over ADS: assignments,
  * route configurations with their virtual hosts, extension configurations and secrets stand where they are used.
  */
-export function buildSelfContained(resources: GroupResources, { node, admin }: OwnSettings): SelfContained {
+export function buildSelfContained(resources: GroupResources, { node, admin, peers }: OwnSettings): SelfContained {
   const { clusters, listeners } = inlined(resources, isAds)
   const secretNames = new Set(resources.secret.map(({ name }) => name ?? null))
   const hosts = new Map((resources.virtualHost ?? []).map((host) => [nameOf(host), host]))
@@ -69,12 +71,32 @@ export function buildSelfContained(resources: GroupResources, { node, admin }: O
   const detached = (list: readonly JsonObject[]): readonly JsonObject[] =>
     list.map((one) => detach(one, { secretNames, hosts, extensions }) as JsonObject)
   const own = { clusters: detached(clusters), listeners: detached(listeners) }
+  const beside = peers === undefined ? [] : [peersJson(peers, resources)]
   return {
-    config: { node, admin, static_resources: { ...own, secrets: resources.secret } },
+    config: {
+      node,
+      admin,
+      ...(peers !== undefined && { cluster_manager: { local_cluster_name: peers.cluster } }),
+      static_resources: { ...own, clusters: [...own.clusters, ...beside], secrets: resources.secret },
+    },
     remaining: [
       ...own.clusters.flatMap((one) => adsIn(one, `cluster ${nameOf(one)}:`)),
       ...own.listeners.flatMap((one) => adsIn(one, `listener ${nameOf(one)}:`)),
     ],
+  }
+}
+
+/** By it an Envoy knows what share of its peers is in its zone, and so how much of what it sends may stay there. */
+function peersJson(
+  { cluster, assignment }: NonNullable<OwnSettings['peers']>,
+  { endpoint }: Pick<GroupResources, 'endpoint'>,
+): JsonObject {
+  const found = endpoint.find((one) => one['cluster_name'] === assignment)
+  return {
+    name: cluster,
+    type: 'STATIC',
+    connect_timeout: '1s',
+    load_assignment: { ...found, cluster_name: cluster },
   }
 }
 

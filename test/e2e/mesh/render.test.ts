@@ -131,4 +131,53 @@ describeWithEnvoy('what `fairlead render --static` prints', () => {
         .sort()
     expect(await clusters(self)).toEqual(await clusters(dynamic))
   })
+
+  test('prefers the zone of an Envoy that knows its peers, as with a control plane', async () => {
+    const names = ['a1', 'a2', 'b1', 'b2'] as const
+    const backends = await Promise.all(names.map((name) => startBackend({ name })))
+    const endpoints = backends.map(
+      ({ host, port }, index) => `- {address: ${host}, port: ${port}, zone: ${names[index]?.slice(0, 1)}}`,
+    )
+    const [port = 0] = await freePorts(1)
+    const directory = tempDir()
+    writeFileSync(
+      join(directory, 'shop.yaml'),
+      `
+kind: Service
+name: cart
+endpoints:
+${endpoints.join('\n')}
+---
+kind: Service
+name: edge
+endpoints: [{address: 10.0.0.1, port: 80, zone: a}, {address: 10.0.0.2, port: 80, zone: b}]
+---
+kind: Gateway
+name: edge
+nodes: {cluster: edge}
+listeners: [{name: http, address: 127.0.0.1, port: ${port}}]
+---
+kind: Route
+name: cart
+gateways: edge
+rules: {backends: cart}
+`,
+    )
+    const answering = async (...flags: readonly string[]): Promise<ReadonlySet<unknown>> => {
+      const { out, err } = await runCommand(['render', '--static', '--node', 'edge', '--config', directory, ...flags])
+      expect(err).toBe('')
+      const bootstrap = JSON.parse(out) as object
+      expect(validateWithEnvoy(findEnvoy() as string, bootstrap)).toBe('')
+      const envoy = await startEnvoy({ bootstrap })
+      await envoy.waitLive()
+      const listener = await envoy.listenerPort('edge/http')
+      const found = new Set<unknown>()
+      for (let count = 0; count < 60; count++)
+        found.add((await ask(listener, ['GET', 'shop', '/'])).headers['x-backend'])
+      await envoy.close()
+      return found
+    }
+    expect(await answering('--zone', 'a', '--service', 'edge')).toEqual(new Set(['a1', 'a2']))
+    expect(await answering('--zone', 'a')).toEqual(new Set(names))
+  })
 })
