@@ -50,18 +50,17 @@ export const corsFilter: HttpFilterKind<undefined> = {
           const isAllowed = own.origins.some((test) => test(asked))
           ;(isAllowed ? valid : invalid).add()
           const isPreflight = isPreflightRequest(stream.request)
-          if (!isAllowed && !(isPreflight && !own.forwardsOthers)) return true
-          if (isPreflight) {
-            stream.reply({
-              status: 200,
-              headers: isAllowed ? preflightHeaders(own, asked) : new Headers(),
-              details: 'cors_response',
-            })
-            return false
+          if (isAllowed) {
+            policy = own
+            origin = asked
           }
-          policy = own
-          origin = asked
-          return true
+          if (!isPreflight || (!isAllowed && own.forwardsOthers)) return true
+          stream.reply({
+            status: 200,
+            headers: isAllowed ? preflightHeaders(own) : new Headers(),
+            details: 'cors_response',
+          })
+          return false
         },
         onResponse(_stream, { headers }) {
           if (policy === undefined) return
@@ -83,9 +82,9 @@ function policyOf(stream: HttpStream, name: string): CorsPolicy | undefined {
 const isPreflightRequest = (request: Headers): boolean =>
   request.get(':method') === 'OPTIONS' && (request.get('access-control-request-method') ?? '') !== ''
 
-function preflightHeaders(policy: CorsPolicy, origin: string): Headers {
-  const headers = Headers.of({ 'access-control-allow-origin': origin })
-  if (policy.allowsCredentials) headers.set('access-control-allow-credentials', 'true')
+/** What a browser may send; that it may read the answer is said as of any other response. */
+function preflightHeaders(policy: CorsPolicy): Headers {
+  const headers = new Headers()
   if (policy.methods !== '') headers.set('access-control-allow-methods', policy.methods)
   if (policy.headers !== '') headers.set('access-control-allow-headers', policy.headers)
   if (policy.maxAge !== '') headers.set('access-control-max-age', policy.maxAge)

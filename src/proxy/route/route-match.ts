@@ -82,7 +82,7 @@ export function isGrpc(headers: Headers): boolean {
   return type !== undefined && /^application\/grpc(?:$|[+;])/.test(type)
 }
 
-/** The first parameter of that name counts; names and values are percent-decoded. */
+/** The first parameter of that name counts; names and values are compared as they were sent. */
 function readQueryMatcher(fields: FieldReader): TextTest {
   const name = fields.string('name')
   const test = fields.message('string_match', readStringMatcher)
@@ -94,20 +94,14 @@ function readQueryMatcher(fields: FieldReader): TextTest {
   }
 }
 
-/** Of `a=1&b=2`. Percent escapes are decoded, a `+` stays one, as Envoy has it. */
+/** Of `a=1&b=2`; percent escapes stay what they are (measured). */
 export function firstParameter(query: string, name: string): string | undefined {
   if (query === '') return undefined
   for (const pair of query.split('&')) {
     const at = pair.indexOf('=')
-    if (decoded(at < 0 ? pair : pair.slice(0, at)) === name) return at < 0 ? '' : decoded(pair.slice(at + 1))
+    if ((at < 0 ? pair : pair.slice(0, at)) === name) return at < 0 ? '' : pair.slice(at + 1)
   }
   return undefined
-}
-
-function decoded(text: string): string {
-  if (!text.includes('%')) return text
-  const bytes = text.replaceAll(/%([\da-f]{2})/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-  return bytes
 }
 
 function readCookieMatcher(fields: FieldReader): (headers: Headers) => boolean {

@@ -137,7 +137,8 @@ describe('the route of a request', () => {
 
   test.each<[JsonObject, string, boolean]>([
     [{ name: 'a', string_match: { exact: 'b' } }, '/?a=b', true],
-    [{ name: 'a', string_match: { exact: 'b c' } }, '/?x&a=b%20c', true],
+    [{ name: 'a', string_match: { exact: 'b c' } }, '/?x&a=b%20c', false],
+    [{ name: 'a', string_match: { exact: 'b%20c' } }, '/?x&a=b%20c', true],
     [{ name: 'a', string_match: { exact: 'b' } }, '/?a=c&a=b', false],
     [{ name: 'a', present_match: true }, '/?a', true],
     [{ name: 'a', present_match: true }, '/?b', false],
