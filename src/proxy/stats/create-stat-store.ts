@@ -139,7 +139,7 @@ class Scope implements StatScope {
   }
 
   close(): void {
-    for (const inner of [...this.#inner]) inner.close()
+    for (const inner of this.#inner) inner.close()
     for (const holding of [this.#counters, this.#gauges, this.#histograms, this.#texts]) holding.close()
     this.#onClosed()
   }
