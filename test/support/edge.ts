@@ -36,15 +36,24 @@ export async function startEdge({
   const store = createFileStore()
   await store.write(documents)
   const controlPlane = await startControlPlane({ ...store.flags, ...flags })
-  const printed = buildBootstrap({
-    id: 'edge-1',
-    cluster: 'edge',
-    server: controlPlane.server,
-    delta: protocol === 'delta',
-  })
-  const envoy = await startEnvoy({ bootstrap: { ...printed, ...bootstrap } })
+  const envoy = await startEdgeEnvoy(controlPlane, { protocol, ...(bootstrap && { bootstrap }) })
   await envoy.waitLive(liveMs)
   return { store, controlPlane, envoy }
+}
+
+/** An Envoy `edge-1` of the cluster `edge` that asks this server. */
+export async function startEdgeEnvoy(
+  { server }: Pick<TestControlPlane, 'server'>,
+  {
+    protocol = 'delta',
+    bootstrap,
+    args = [],
+  }: Pick<EdgeOptions, 'protocol' | 'bootstrap'> & {
+    readonly args?: readonly string[]
+  } = {},
+): Promise<EnvoyProcess> {
+  const printed = buildBootstrap({ id: 'edge-1', cluster: 'edge', server, delta: protocol === 'delta' })
+  return await startEnvoy({ bootstrap: { ...printed, ...bootstrap }, args })
 }
 
 /** One request on a connection of its own. `host` is the Host header. @throws Error when no answer comes in time */

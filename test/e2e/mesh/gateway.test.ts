@@ -1,17 +1,17 @@
 import { once } from 'node:events'
-import { readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpServer, request as httpRequest, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { expect, test } from 'vitest'
-import { buildBootstrap } from '../../../src/cli/bootstrap-config.ts'
 import { problems, readiness, settledNode, waitForProblems } from '../../support/admin-client.ts'
 import { atTestEnd } from '../../support/at-test-end.ts'
 import { type Backend, startBackend } from '../../support/backend.ts'
 import { createAuthority, writeCertificate } from '../../support/certificates.ts'
+import { startOnDirectory, writeConfig } from '../../support/config-directory.ts'
 import { rejections, startControlPlane } from '../../support/control-plane.ts'
-import { startEnvoy } from '../../support/envoy.ts'
+import { startEdgeEnvoy } from '../../support/edge.ts'
 import { freePorts } from '../../support/free-ports.ts'
 import { startLoad } from '../../support/load.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
@@ -48,24 +48,6 @@ accessLog: off
 listeners:
 ${listeners.map((listener) => `- {address: 127.0.0.1, ${listener}}`).join('\n')}
 `
-
-function write(directory: string, file: string, ...documents: readonly string[]): void {
-  writeFileSync(join(directory, `.${file}`), documents.join('---'))
-  renameSync(join(directory, `.${file}`), join(directory, file))
-}
-
-async function start(config: string, protocol: 'sotw' | 'delta' = 'delta') {
-  const server = await startControlPlane({ config: [config] })
-  const bootstrap = buildBootstrap({
-    id: 'edge-1',
-    cluster: 'edge',
-    server: server.server,
-    delta: protocol === 'delta',
-  })
-  const envoy = await startEnvoy({ bootstrap, args: ['--file-flush-interval-msec', '100'] })
-  await envoy.waitLive()
-  return { server, envoy }
-}
 
 async function listening(server: Server): Promise<number> {
   server.listen(0, '127.0.0.1')
@@ -123,11 +105,11 @@ describeWithEnvoy('a Gateway', () => {
       await issue('pay')
       const [shop, pay] = [await startBackend({ name: 'shop' }), await startBackend({ name: 'pay' })]
       const [port] = (await freePorts(1)) as [number]
-      write(config, 'edge.yaml', gateway(`name: https, port: ${port}, protocol: https, tls: [shop, pay]`))
-      write(config, 'secrets.yaml', secret('shop'), secret('pay'))
-      write(config, 'services.yaml', service('shop', shop.port), service('pay', pay.port))
-      write(config, 'routes.yaml', route('shop', 'shop.example'), route('pay', 'pay.example'))
-      const { server, envoy } = await start(config, protocol)
+      writeConfig(config, 'edge.yaml', gateway(`name: https, port: ${port}, protocol: https, tls: [shop, pay]`))
+      writeConfig(config, 'secrets.yaml', secret('shop'), secret('pay'))
+      writeConfig(config, 'services.yaml', service('shop', shop.port), service('pay', pay.port))
+      writeConfig(config, 'routes.yaml', route('shop', 'shop.example'), route('pay', 'pay.example'))
+      const { server, envoy } = await startOnDirectory(config, protocol)
       const listener = await envoy.listenerPort('edge/https')
       await eventually(async () => expect(await serverNameOf(listener, 'pay.example')).toBe('pay'))
       expect(await problems(server.adminUrl)).toEqual([])
@@ -201,12 +183,10 @@ describeWithEnvoy('a Gateway', () => {
         void writeCertificate(config, name, await authority.issue({ name, sans: ['shop.example'], validForMs }))
       const validForMs = 90 * 86_400_000
       await issue('other')
-      write(config, 'edge.yaml', gateway(...listeners))
-      write(config, 'shop.yaml', secret('shop'), secret('other'), service('shop', shop.port), route('shop', '*'))
+      writeConfig(config, 'edge.yaml', gateway(...listeners))
+      writeConfig(config, 'shop.yaml', secret('shop'), secret('other'), service('shop', shop.port), route('shop', '*'))
       const server = await startControlPlane({ config: [config] })
-      const delta = protocol === 'delta'
-      const bootstrap = buildBootstrap({ id: 'edge-1', cluster: 'edge', server: server.server, delta })
-      const envoy = await startEnvoy({ bootstrap })
+      const envoy = await startEdgeEnvoy(server, { protocol })
       // Envoy waits 15 s for a certificate that does not come.
       await envoy.waitLive(14_000)
       expect(await status(plain, '/', 'shop.example')).toBe(200)
@@ -249,7 +229,7 @@ describeWithEnvoy('a Gateway', () => {
       const [shop, pay] = [await startBackend({ name: 'shop' }), await startBackend({ name: 'pay' })]
       const [port] = (await freePorts(1)) as [number]
       const https = `port: ${port}, protocol: https`
-      write(
+      writeConfig(
         config,
         'edge.yaml',
         gateway(
@@ -257,10 +237,10 @@ describeWithEnvoy('a Gateway', () => {
           `name: b, ${https}, tls: shop, hosts: "*.shop.example"`,
         ),
       )
-      write(config, 'secrets.yaml', secret('shop'), secret('pay'))
-      write(config, 'services.yaml', service('shop', shop.port), service('pay', pay.port))
-      write(config, 'routes.yaml', route('shop', 'www.shop.example'), route('pay', 'pay.shop.example'))
-      const { server, envoy } = await start(config, protocol)
+      writeConfig(config, 'secrets.yaml', secret('shop'), secret('pay'))
+      writeConfig(config, 'services.yaml', service('shop', shop.port), service('pay', pay.port))
+      writeConfig(config, 'routes.yaml', route('shop', 'www.shop.example'), route('pay', 'pay.shop.example'))
+      const { server, envoy } = await startOnDirectory(config, protocol)
       const listener = await envoy.listenerPort('edge/a')
       await waitForProblems(server.adminUrl, ['file', 'withheld'])
       expect(await serverNameOf(listener, 'www.shop.example')).toBe('shop')
@@ -299,12 +279,11 @@ describeWithEnvoy('a Gateway', () => {
     const key = await issue('first')
     const shop = await startBackend({ name: 'shop' })
     const [port, listen] = (await freePorts(2)) as [number, number]
-    write(config, 'shop.yaml', secret('shop'), service('shop', shop.port), route('shop', 'shop.example'))
-    write(config, 'edge.yaml', gateway(`name: https, port: ${port}, protocol: https, tls: shop`))
+    writeConfig(config, 'shop.yaml', secret('shop'), service('shop', shop.port), route('shop', 'shop.example'))
+    writeConfig(config, 'edge.yaml', gateway(`name: https, port: ${port}, protocol: https, tls: shop`))
     const options = { config: [config], snapshots, listen: `127.0.0.1:${listen}` }
     const first = await startControlPlane(options)
-    const bootstrap = buildBootstrap({ id: 'edge-1', cluster: 'edge', server: first.server, delta: true })
-    const envoy = await startEnvoy({ bootstrap })
+    const envoy = await startEdgeEnvoy(first)
     await envoy.waitLive()
     await envoy.listenerPort('edge/https')
     await eventually(async () => expect(await serverNameOf(port, 'shop.example')).toBe('first'))
@@ -338,9 +317,13 @@ describeWithEnvoy('a Gateway', () => {
     const behind = createTlsServer({ cert: own.certificate, key: own.key }, (socket) => socket.end('hello from behind'))
     const target = await listening(behind)
     const [port] = (await freePorts(1)) as [number]
-    write(config, 'edge.yaml', gateway(`name: tls, port: ${port}, protocol: tls, hosts: raw.example, service: raw`))
-    write(config, 'raw.yaml', service('raw', target, 'protocol: tls'))
-    const { envoy } = await start(config)
+    writeConfig(
+      config,
+      'edge.yaml',
+      gateway(`name: tls, port: ${port}, protocol: tls, hosts: raw.example, service: raw`),
+    )
+    writeConfig(config, 'raw.yaml', service('raw', target, 'protocol: tls'))
+    const { envoy } = await startOnDirectory(config)
     const through = await envoy.listenerPort('edge/tls')
     const socket = connectTls({
       host: '127.0.0.1',
@@ -362,7 +345,7 @@ describeWithEnvoy('a Gateway', () => {
     })
     const target = await listening(app)
     const [port] = (await freePorts(1)) as [number]
-    write(
+    writeConfig(
       config,
       'edge.yaml',
       gateway(`name: http, port: ${port}, maxRequestSize: 1KiB`).replace(
@@ -370,8 +353,8 @@ describeWithEnvoy('a Gateway', () => {
         'defaults: {timeout: 300ms}',
       ),
     )
-    write(config, 'app.yaml', service('app', target), route('app', 'app.example'))
-    const { envoy } = await start(config)
+    writeConfig(config, 'app.yaml', service('app', target), route('app', 'app.example'))
+    const { envoy } = await startOnDirectory(config)
     const headers = { host: 'app.example', connection: 'upgrade', upgrade: 'websocket' }
     const listener = await envoy.listenerPort('edge/http')
     const sent = httpRequest({ host: '127.0.0.1', port: listener, headers }).end()
@@ -394,9 +377,9 @@ describeWithEnvoy('a Gateway', () => {
     })
     const target = await listening(app)
     const [port] = (await freePorts(1)) as [number]
-    write(config, 'edge.yaml', gateway(`name: http, port: ${port}, proxyProtocol: required`))
-    write(config, 'app.yaml', service('app', target), route('app', '*'))
-    const { envoy } = await start(config)
+    writeConfig(config, 'edge.yaml', gateway(`name: http, port: ${port}, proxyProtocol: required`))
+    writeConfig(config, 'app.yaml', service('app', target), route('app', '*'))
+    const { envoy } = await startOnDirectory(config)
     const listener = await envoy.listenerPort('edge/http')
     const ask = async (text: string): Promise<string> => {
       const socket = connect(listener, '127.0.0.1')
@@ -415,9 +398,9 @@ describeWithEnvoy('a Gateway', () => {
     const backend = await startBackend({ name: 'one' })
     const [port] = (await freePorts(1)) as [number]
     const limits = 'maxRequestSize: 1KiB, maxHeaderSize: 2KiB, requestHeadersTimeout: 300ms, compression: true'
-    write(config, 'edge.yaml', gateway(`name: http, port: ${port}, ${limits}`))
-    write(config, 'app.yaml', service('one', backend.port), route('one', '*'))
-    const { envoy } = await start(config)
+    writeConfig(config, 'edge.yaml', gateway(`name: http, port: ${port}, ${limits}`))
+    writeConfig(config, 'app.yaml', service('one', backend.port), route('one', '*'))
+    const { envoy } = await startOnDirectory(config)
     await envoy.listenerPort('edge/http')
     const url = `http://127.0.0.1:${port}/`
     const ok = await fetch(url, { method: 'POST', body: 'x'.repeat(1000) })
@@ -447,7 +430,7 @@ describeWithEnvoy('a Gateway', () => {
     const backend = await startBackend({ name: 'one' })
     const [port] = (await freePorts(1)) as [number]
     const log = join(config, 'access.log')
-    write(
+    writeConfig(
       config,
       'mesh.yaml',
       `kind: Mesh
@@ -458,9 +441,9 @@ tracing: {zipkin: "127.0.0.1:${zipkin}", sample: 100%}
     )
     const fields = '{path: "%REQ(:PATH)%", status: "%RESPONSE_CODE%"}'
     const edge = gateway(`name: http, port: ${port}`).replace('accessLog: off', `accessLog: {fields: ${fields}}`)
-    write(config, 'edge.yaml', edge)
-    write(config, 'app.yaml', service('one', backend.port), route('one', 'shop.example'))
-    const { server, envoy } = await start(config)
+    writeConfig(config, 'edge.yaml', edge)
+    writeConfig(config, 'app.yaml', service('one', backend.port), route('one', 'shop.example'))
+    const { server, envoy } = await startOnDirectory(config)
     await envoy.listenerPort('edge/http')
     for (let count = 0; count < 10; count++) expect(await status(port, '/fine', 'shop.example')).toBe(200)
     expect(await status(port, '/lost', 'other.example')).toBe(404)
@@ -482,60 +465,20 @@ tracing: {zipkin: "127.0.0.1:${zipkin}", sample: 100%}
     const [first, second] = (await freePorts(2)) as [number, number]
     const edge = (limit: string): string =>
       gateway(`name: first, port: ${first}`, `name: second, port: ${second}${limit}`)
-    write(config, 'edge.yaml', edge(''))
-    write(config, 'app.yaml', service('one', backend.port), route('one', '*'))
-    const { server, envoy } = await start(config)
+    writeConfig(config, 'edge.yaml', edge(''))
+    writeConfig(config, 'app.yaml', service('one', backend.port), route('one', '*'))
+    const { server, envoy } = await startOnDirectory(config)
     const load = startLoad({ port: await envoy.listenerPort('edge/first') })
     await load.next(50)
-    write(config, 'edge.yaml', edge(', maxConnections: 100, idleTimeout: 1m'))
+    writeConfig(config, 'edge.yaml', edge(', maxConnections: 100, idleTimeout: 1m'))
     await envoy.waitForStat('listener_manager.listener_modified', (count) => count === 1)
     await load.next(200)
     expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
     expect(await envoy.stat('listener_manager.listener_modified')).toBe(1)
     // Both at once are told, each where it is wrong; nothing changes.
-    write(config, 'edge.yaml', gateway(`name: first, port: ${first}`, `name: second, port: ${first}`))
+    writeConfig(config, 'edge.yaml', gateway(`name: first, port: ${first}`, `name: second, port: ${first}`))
     await waitForProblems(server.adminUrl, ['conflict'])
     expect((await problems(server.adminUrl))[0]).toMatchObject({ path: 'listeners[1].port' })
     expect(await status(await envoy.listenerPort('edge/second'), '/', 'x')).toBe(200)
-  })
-
-  test('lets requests through to the hosts outside that are allowed, and to no other', async () => {
-    const config = tempDir()
-    const outside = await startBackend({ name: 'outside' })
-    const authority = await createAuthority()
-    const secure = await startBackend({ name: 'secure', tls: await authority.issue({ name: 'secure' }) })
-    const [port, tunnel] = (await freePorts(2)) as [number, number]
-    const egress = (to: number): string => `egress: {hosts: [localhost], ports: [${to}]}`
-    write(
-      config,
-      'edge.yaml',
-      gateway(
-        `name: out, port: ${port}, ${egress(outside.port)}`,
-        `name: tls, port: ${tunnel}, protocol: tls, ${egress(secure.port)}`,
-      ),
-    )
-    const { server, envoy } = await start(config)
-    const listener = await envoy.listenerPort('edge/out')
-    await eventually(async () => expect(await status(listener, '/', `localhost:${outside.port}`)).toBe(200))
-    expect(outside.requests).toBeGreaterThan(0)
-    const before = outside.requests
-    expect(await status(listener, '/', `127.0.0.1:${outside.port}`)).toBe(403)
-    expect(await status(listener, '/', 'evil.example')).toBe(403)
-    expect(await status(listener, '/', 'localhost')).toBe(403)
-    expect(await status(listener, '/', 'localhost:1')).toBe(403)
-    expect(outside.requests).toBe(before)
-    const tunnelTo = async (authority: string): Promise<number | undefined> => {
-      const sent = httpRequest({ host: '127.0.0.1', port: listener, method: 'CONNECT', path: authority }).end()
-      const [response, socket] = (await once(sent, 'connect')) as [IncomingMessage, Socket]
-      socket.destroy()
-      return response.statusCode
-    }
-    expect(await tunnelTo(`localhost:${outside.port}`)).toBe(200)
-    expect(await tunnelTo('localhost:1')).toBe(403)
-    expect(await tunnelTo('evil.example:443')).toBe(403)
-    expect(await serverNameOf(tunnel, 'localhost')).toBe('secure')
-    await expect(serverNameOf(tunnel, 'evil.example')).rejects.toThrow()
-    expect(await problems(server.adminUrl)).toEqual([])
-    expect(await rejections(server)).toBe(0)
   })
 })

@@ -1,16 +1,17 @@
-import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { buildBootstrap } from '../../../src/cli/bootstrap-config.ts'
 import { problems, settledNode, waitForProblems } from '../../support/admin-client.ts'
 import { type Backend, startBackend } from '../../support/backend.ts'
+import { startOnDirectory, writeConfig } from '../../support/config-directory.ts'
 import { rejections, startControlPlane } from '../../support/control-plane.ts'
-import { startEnvoy } from '../../support/envoy.ts'
+import { startEdgeEnvoy } from '../../support/edge.ts'
 import { freePorts } from '../../support/free-ports.ts'
 import { startLoad } from '../../support/load.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
 import { testBothProtocols } from '../../support/side-by-side.ts'
 import { tempDir } from '../../support/temp.ts'
+import type { Protocol } from '../../support/wire-client.ts'
 
 const types = ['cluster', 'endpoint', 'listener', 'route']
 
@@ -41,27 +42,12 @@ rules:
   backends: ${backends}
 `
 
-/** Whole or not at all, as an editor or a deployment does it. */
-function write(directory: string, file: string, text: string): void {
-  writeFileSync(join(directory, `.${file}`), text)
-  renameSync(join(directory, `.${file}`), join(directory, file))
-}
-
 const freePort = async (): Promise<number> => (await freePorts(1))[0] as number
 
-async function start(protocol: 'sotw' | 'delta', ...files: readonly (readonly [string, string])[]) {
+async function start(protocol: Protocol, ...files: readonly (readonly [string, string])[]) {
   const config = tempDir()
-  for (const [file, text] of files) write(config, file, text)
-  const server = await startControlPlane({ config: [config] })
-  const bootstrap = buildBootstrap({
-    id: 'edge-1',
-    cluster: 'edge',
-    server: server.server,
-    delta: protocol === 'delta',
-  })
-  const envoy = await startEnvoy({ bootstrap })
-  await envoy.waitLive()
-  return { config, server, envoy }
+  for (const [file, text] of files) writeConfig(config, file, text)
+  return { config, ...(await startOnDirectory(config, protocol)) }
 }
 
 describeWithEnvoy('documents of kinds', () => {
@@ -90,12 +76,12 @@ describeWithEnvoy('documents of kinds', () => {
       )
     const before = await modified()
 
-    write(config, 'cart.yaml', service('cart', two))
+    writeConfig(config, 'cart.yaml', service('cart', two))
     await load.next(200, { from: 'two' })
     expect(await modified()).toEqual(before)
 
     // A rule that names what is not there: the document stays as it was, and says where it is wrong.
-    write(config, 'shop.yaml', `\n${route('{service: crat}')}`)
+    writeConfig(config, 'shop.yaml', `\n${route('{service: crat}')}`)
     await waitForProblems(server.adminUrl, ['dangling-reference', 'no-endpoints'])
     expect((await problems(server.adminUrl)).find(({ code }) => code === 'dangling-reference')).toMatchObject({
       place: `${join(config, 'shop.yaml')}:9:23`,
@@ -107,8 +93,8 @@ describeWithEnvoy('documents of kinds', () => {
     expect(await modified()).toEqual(before)
 
     // Mended, to one version: nothing but the routes changes.
-    write(config, 'cart.yaml', service('cart', one, two))
-    write(config, 'shop.yaml', route('[{service: cart, version: one}]'))
+    writeConfig(config, 'cart.yaml', service('cart', one, two))
+    writeConfig(config, 'shop.yaml', route('[{service: cart, version: one}]'))
     await waitForProblems(server.adminUrl, [])
     await load.next(200, { from: 'one' })
     expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
@@ -120,7 +106,7 @@ describeWithEnvoy('documents of kinds', () => {
     const port = await freePort()
     const snapshots = tempDir()
     const config = tempDir()
-    write(config, 'shop.yaml', [service('cart', one), gateway(port), route('cart')].join('---'))
+    writeConfig(config, 'shop.yaml', [service('cart', one), gateway(port), route('cart')].join('---'))
     const first = await startControlPlane({ config: [config], snapshots })
     await first.pipeline.ready
     expect(first.pipeline.revision).toBe(1)
@@ -129,8 +115,7 @@ describeWithEnvoy('documents of kinds', () => {
     rmSync(join(config, 'shop.yaml'))
     rmSync(config, { recursive: true })
     const second = await startControlPlane({ config: [config], snapshots })
-    const bootstrap = buildBootstrap({ id: 'edge-1', cluster: 'edge', server: second.server, delta: true })
-    const envoy = await startEnvoy({ bootstrap })
+    const envoy = await startEdgeEnvoy(second)
     await envoy.waitLive()
     const load = startLoad({ port: await envoy.listenerPort('edge/http'), host: 'shop.example', path: '/api' })
     await load.next(50, { from: 'one' })

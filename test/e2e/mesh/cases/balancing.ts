@@ -1,7 +1,8 @@
 import { expect } from 'vitest'
 import { eventually } from '../../../support/poll.ts'
 import type { MeshCase } from '../suite.ts'
-import { calm, gateway, routeByPath } from './shop-documents.ts'
+import { openEdge } from './open-shop.ts'
+import { calm, routeByPath } from './shop-documents.ts'
 
 /** A Service whose endpoints are these apps: `a`, or `a, weight: 3` for one of whom more is said. */
 function balanced(name: string, apps: readonly string[], more = ''): string {
@@ -44,14 +45,11 @@ export const balancingCases: readonly MeshCase[] = [
         firm: balanced('firm', sick, inTurns(', panic: 0')),
         slow: balanced('slow', ['a'], inTurns(', slowStart: 2s')),
       }
-      await bed.write({
+      const { proxy, port } = await openEdge(bed, {
         ...Object.fromEntries(Object.entries(equal).map(([name, policy]) => [name, balanced(name, apps, policy)])),
         ...others,
-        edge: gateway,
         shop: routeByPath(...Object.keys(equal), ...Object.keys(others)),
       })
-      const proxy = await bed.proxy('edge')
-      const port = await proxy.port('edge/http')
       const share = (name: string, requests: number) => bed.send(port, requests, { path: `/${name}` })
       await share('slow', 1)
       const knownSince = performance.now()
@@ -92,14 +90,11 @@ export const balancingCases: readonly MeshCase[] = [
       const apps = ['a', 'b', 'c']
       for (const app of apps) await bed.app(app)
       const byHeader = 'hash: {header: x-user}'
-      await bed.write({
+      const { port } = await openEdge(bed, {
         ring: balanced('ring', apps, `loadBalancing: {policy: ring-hash, ${byHeader}}\n`),
         maglev: balanced('maglev', apps, `loadBalancing: {${byHeader}}\n`),
-        edge: gateway,
         shop: routeByPath('ring', 'maglev'),
       })
-      const proxy = await bed.proxy('edge')
-      const port = await proxy.port('edge/http')
       for (const name of ['ring', 'maglev']) {
         const seen = new Set<string>()
         for (let user = 0; user < 30; user++) {
@@ -119,14 +114,11 @@ export const balancingCases: readonly MeshCase[] = [
     async run(bed) {
       await bed.app('fast')
       await bed.app('slow', () => ({ delayMs: 100 }))
-      await bed.write({
+      const { port } = await openEdge(bed, {
         turns: balanced('turns', ['fast', 'slow'], inTurns()),
         least: balanced('least', ['fast', 'slow']),
-        edge: gateway,
         shop: routeByPath('turns', 'least'),
       })
-      const proxy = await bed.proxy('edge')
-      const port = await proxy.port('edge/http')
       const turns = await bed.send(port, 100, { path: '/turns' })
       expect(Math.abs(percentOf(turns, 'slow') - 50)).toBeLessThan(5)
       const least = await bed.send(port, 300, { path: '/least' }, 20)
@@ -141,14 +133,11 @@ export const balancingCases: readonly MeshCase[] = [
     async run(bed) {
       const few = await bed.app('few', () => ({ delayMs: 20 }))
       const short = await bed.app('short')
-      await bed.write({
+      const { proxy, port } = await openEdge(bed, {
         few: balanced('few', ['few'], 'circuitBreaker: {maxConnections: 2}\n'),
         short: balanced('short', ['short'], 'connectionPool: {maxRequestsPerConnection: 5}\n'),
-        edge: gateway,
         shop: routeByPath('few', 'short'),
       })
-      const proxy = await bed.proxy('edge')
-      const port = await proxy.port('edge/http')
       expect(await bed.send(port, 100, { path: '/few' }, 20)).toEqual({ few: 100 })
       expect(few.mostConnections).toBe(2)
       expect(await proxy.count({ connectionsTo: 'few' })).toBe(2)

@@ -1,8 +1,8 @@
 import { expect } from 'vitest'
 import { eventually } from '../../../support/poll.ts'
 import type { MeshCase } from '../suite.ts'
-import { openShop } from './open-shop.ts'
-import { gateway, route, routeByPath, service } from './shop-documents.ts'
+import { openEdge, openShop } from './open-shop.ts'
+import { route, routeByPath, service } from './shop-documents.ts'
 
 export const discoveryCases: readonly MeshCase[] = [
   {
@@ -62,9 +62,10 @@ export const discoveryCases: readonly MeshCase[] = [
     needs: ['http'],
     async run(bed) {
       await bed.app('one')
-      await bed.write({ cart: 'kind: Service\nname: cart\n', edge: gateway, shop: route('shop', '- {backends: cart}') })
-      const proxy = await bed.proxy('edge')
-      const port = await proxy.port('edge/http')
+      const { port } = await openEdge(bed, {
+        cart: 'kind: Service\nname: cart\n',
+        shop: route('shop', '- {backends: cart}'),
+      })
       await bed.waitForProblems(['no-endpoints'])
       expect(await bed.ask(port)).toMatchObject({ status: 503, app: undefined })
       const load = bed.load({ port, rate: 50 })
@@ -82,9 +83,8 @@ export const discoveryCases: readonly MeshCase[] = [
       await bed.app('one')
       const two = await bed.app('two')
       const cart = 'kind: Service\nname: cart\nregistry: {}\nendpoints: {address: 127.0.0.1, port: ${one}}\n'
-      await bed.write({ cart, edge: gateway, shop: route('shop', '- {backends: cart}') })
-      const proxy = await bed.proxy('edge')
-      const load = bed.load({ port: await proxy.port('edge/http') })
+      const { proxy, port } = await openEdge(bed, { cart, shop: route('shop', '- {backends: cart}') })
+      const load = bed.load({ port })
       await load.next(20, { from: 'one' })
       const leaseS = 2
       const instance = await bed.register('cart', two, leaseS)
@@ -109,16 +109,13 @@ export const discoveryCases: readonly MeshCase[] = [
       await bed.app('two', undefined, { host: '127.0.0.2', port: one.port })
       const names = await bed.names()
       names.set('cart.test', '127.0.0.1')
-      await bed.write({
+      const { proxy, port } = await openEdge(bed, {
         strict: 'kind: Service\nname: strict\ndns: {hostname: cart.test, port: ${one}}\n',
         logical: 'kind: Service\nname: logical\ndns: {hostname: cart.test, port: ${one}, mode: logical}\n',
         // It is looked up every 5 s otherwise.
         soon: 'kind: Patch\nname: soon\ntarget: {type: cluster, name: strict}\nmerge: {dns_refresh_rate: 0.2s}\n',
-        edge: gateway,
         shop: routeByPath('strict', 'logical'),
       })
-      const proxy = await bed.proxy('edge')
-      const port = await proxy.port('edge/http')
       const load = bed.load({ port, path: '/strict' })
       await load.next(20, { from: 'one' })
       expect((await bed.ask(port, { path: '/logical' })).app).toBe('one')
@@ -146,9 +143,10 @@ export const discoveryCases: readonly MeshCase[] = [
       const rules = ['vm', 'container']
         .map((name) => `- {match: {headers: {x-platform: ${name}}}, backends: {service: cart, version: ${name}}}\n`)
         .join('')
-      await bed.write({ cart: cart('vm'), edge: gateway, shop: route('shop', `${rules}- {backends: cart}`) })
-      const proxy = await bed.proxy('edge')
-      const port = await proxy.port('edge/http')
+      const { port } = await openEdge(bed, {
+        cart: cart('vm'),
+        shop: route('shop', `${rules}- {backends: cart}`),
+      })
       const reached = async (platform?: string): Promise<readonly string[]> => {
         const headers = platform === undefined ? {} : { 'x-platform': platform }
         return Object.keys(await bed.send(port, 60, { headers })).sort()

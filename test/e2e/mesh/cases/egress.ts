@@ -3,6 +3,7 @@ import { eventually } from '../../../support/poll.ts'
 import type { App, MeshBed } from '../bed.ts'
 import type { MeshCase } from '../suite.ts'
 import { askByHttp2 } from './ask-by-http2.ts'
+import { openProxy } from './open-shop.ts'
 
 const host = 'api.partner.example'
 const patience = { timeoutMs: 20_000 }
@@ -63,10 +64,12 @@ listeners:
 - {name: out, address: 127.0.0.1, port: \${out}, egress: {hosts: [localhost], ports: [\${outside}]}}
 - {name: tls, address: 127.0.0.1, port: \${tls}, protocol: tls, egress: {hosts: [localhost], ports: [\${secure}]}}
 `
-      await bed.write({ edge })
-      const proxy = await bed.proxy('edge')
-      await expectOnlyHost(bed, await proxy.port('edge/out'), 'localhost', outside)
+      const { proxy, port } = await openProxy(bed, { edge }, 'edge', 'edge/out')
+      await expectOnlyHost(bed, port, 'localhost', outside)
+      // Nor by the address of a host that is listed.
+      expect((await bed.ask(port, { host: `127.0.0.1:${outside.port}` })).status).toBe(403)
       await expectOnlyServerName(bed, await proxy.port('edge/tls'), 'localhost', secure)
+      expect(await bed.problems()).toEqual([])
       expect(await proxy.count('rejections')).toBe(0)
     },
   },
@@ -91,9 +94,7 @@ name: web
 nodes: {cluster: web}
 accessLog: {off: true}
 `
-      await bed.write({ mesh: mesh('') })
-      const proxy = await bed.proxy('web')
-      const port = await proxy.port(`web/outbound/${outside.port}`)
+      const { proxy, port } = await openProxy(bed, { mesh: mesh('') }, 'web', `web/outbound/${outside.port}`)
       const load = bed.load({ port, host: 'cart' })
       await load.next(20)
       await expectOnlyHost(bed, port, host, outside)
@@ -124,9 +125,7 @@ capture: iptables
 outbound: {port: \${secure}${egress}}
 accessLog: {off: true}
 `
-      await bed.write({ web: sidecar('') })
-      const proxy = await bed.proxy('web')
-      const port = await proxy.port('web/outbound')
+      const { proxy, port } = await openProxy(bed, { web: sidecar('') }, 'web', 'web/outbound')
       expect(await statusOf(bed, port, `${host}:${outside.port}`)).toBe(403)
       expect(await bed.appByServerName(port, host)).toBe(undefined)
       await bed.write({ web: sidecar(`, egress: {hosts: ["*.partner.example"], ports: [\${outside}, \${secure}]}`) })
@@ -207,9 +206,8 @@ name: partner
 hosts: ["${hosts}"]
 rules: {backends: cart}
 `
-      await bed.write({ web: documents('*.partner.example', host) })
-      const proxy = await bed.proxy('web')
-      const port = await proxy.port(`web/outbound/${outside.port}`)
+      const first = { web: documents('*.partner.example', host) }
+      const { proxy, port } = await openProxy(bed, first, 'web', `web/outbound/${outside.port}`)
       const appOf = async (name: string): Promise<string | undefined> =>
         (await bed.ask(port, { host: `${name}:${outside.port}` })).app
       await eventually(async () => expect(await appOf(host)).toBe('outside'), patience)

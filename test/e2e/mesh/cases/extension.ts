@@ -4,7 +4,8 @@ import { expect } from 'vitest'
 import { eventually } from '../../../support/poll.ts'
 import type { MeshCase } from '../suite.ts'
 import { startEchoServer } from './grpc.ts'
-import { gateway, route, service } from './shop-documents.ts'
+import { openEdge } from './open-shop.ts'
+import { route, service } from './shop-documents.ts'
 
 const said = { name: 'text', number: 1, type: FieldDescriptorProto_Type.STRING, jsonName: 'text' }
 
@@ -52,10 +53,9 @@ export const extensionCases: readonly MeshCase[] = [
     async run(bed) {
       const app = await bed.app('one')
       const echo = await startEchoServer()
-      await bed.write({
+      const { proxy, port } = await openEdge(bed, {
         cart: service('cart', ['one']),
         echo: `kind: Service\nname: echo\nprotocol: grpc\nendpoints: {address: 127.0.0.1, port: ${echo.port}}\n`,
-        edge: gateway,
         shop: route('shop', '- {match: {path: {prefix: /shop.Echo}}, backends: echo}\n- {backends: cart}'),
         // They apply in the order of their names, wherever they are written.
         third: filter('c-third', 'b-first', lua('third')),
@@ -71,8 +71,6 @@ export const extensionCases: readonly MeshCase[] = [
     auto_mapping: true`,
         ),
       })
-      const proxy = await bed.proxy('edge')
-      const port = await proxy.port('edge/http')
       await bed.ask(port)
       expect(app.requests[0]?.headers['x-order']).toBe('first, second, third')
       const body = Buffer.from('{"text": "hello"}')

@@ -14,7 +14,8 @@ import {
 import { expect } from 'vitest'
 import { atTestEnd } from '../../../support/at-test-end.ts'
 import type { MeshCase } from '../suite.ts'
-import { calm, gateway, route } from './shop-documents.ts'
+import { openEdge } from './open-shop.ts'
+import { calm, route } from './shop-documents.ts'
 
 const pass = (message: Buffer): Buffer => message
 
@@ -143,14 +144,12 @@ export const grpcCases: readonly MeshCase[] = [
       const rules = `
 - {match: {grpc: {service: shop.Echo, method: One}}, backends: both, retry: {attempts: 2, retryOn: [unavailable]}}
 - {match: {grpc: shop.Echo}, backends: good}`
-      await bed.write({
+      const { proxy, port } = await openEdge(bed, {
         good: service('good', good.port),
         both: service('both', good.port, bad.port),
-        edge: gateway,
         shop: route('shop', rules),
       })
-      const proxy = await bed.proxy('edge')
-      const caller = callerOf(await proxy.port('edge/http'))
+      const caller = callerOf(port)
       expect(await caller.gather('a', 'b', 'c')).toBe('abc')
       expect(await caller.spread('abc')).toEqual(['a', 'b', 'c'])
       expect(await caller.chat('a', 'b', 'c')).toEqual(['a', 'b', 'c'])

@@ -28,9 +28,28 @@ export async function openShop<Name extends string>(
     await bed.app(name, answer && ((request) => answer(name, request))),
   ]
   const apps = Object.fromEntries(await Promise.all(names.map(start))) as Record<Name, App>
-  await bed.write({ cart: service('cart', names, policy), edge, shop: route('shop', rules) })
-  const proxy = await bed.proxy('edge')
-  return { proxy, port: await proxy.port('edge/http'), apps }
+  const documents = { cart: service('cart', names, policy), edge, shop: route('shop', rules) }
+  return { ...(await openEdge(bed, documents)), apps }
+}
+
+type Documents = Readonly<Record<string, string>>
+
+interface Opened {
+  readonly proxy: RunningProxy
+  /** Of the listener. */
+  readonly port: number
+}
+
+/** A proxy that serves these documents by the Gateway of most cases. */
+export async function openEdge(bed: MeshBed, documents: Documents): Promise<Opened> {
+  return await openProxy(bed, { edge: gateway, ...documents }, 'edge', 'edge/http')
+}
+
+/** A proxy of that name that serves these documents. */
+export async function openProxy(bed: MeshBed, documents: Documents, name: string, listener: string): Promise<Opened> {
+  await bed.write(documents)
+  const proxy = await bed.proxy(name)
+  return { proxy, port: await proxy.port(listener) }
 }
 
 const toCart = '- {backends: cart}'

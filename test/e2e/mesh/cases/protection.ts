@@ -1,8 +1,8 @@
 import { expect } from 'vitest'
 import { eventually } from '../../../support/poll.ts'
 import type { MeshCase } from '../suite.ts'
-import { openShop } from './open-shop.ts'
-import { gateway, loggingGateway, routeByPath, service } from './shop-documents.ts'
+import { openEdge, openShop } from './open-shop.ts'
+import { loggingGateway, routeByPath, service } from './shop-documents.ts'
 
 export const protectionCases: readonly MeshCase[] = [
   {
@@ -40,14 +40,11 @@ export const protectionCases: readonly MeshCase[] = [
       for (const app of apps) await bed.app(app, () => ({ status: failing.has(app) ? 503 : 200 }))
       const detection = 'consecutive5xx: 3, interval: 100ms'
       const turns = 'loadBalancing: {policy: round-robin}\n'
-      await bed.write({
+      const { proxy, port } = await openEdge(bed, {
         pair: service('pair', ['a', 'b'], `${turns}outlierDetection: {${detection}, ejectionTime: 2s}\n`),
         most: service('most', apps, `${turns}outlierDetection: {${detection}, maxEjected: 50%}\n`),
-        edge: gateway,
         shop: routeByPath('pair', 'most'),
       })
-      const proxy = await bed.proxy('edge')
-      const port = await proxy.port('edge/http')
       failing.add('b')
       const ejected = (name: string): Promise<number> => proxy.count({ ejectedOf: name })
       const send = (name: string, requests: number) => bed.send(port, requests, { path: `/${name}` }, 1)

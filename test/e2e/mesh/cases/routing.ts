@@ -2,8 +2,8 @@ import { expect } from 'vitest'
 import { eventually } from '../../../support/poll.ts'
 import type { Question } from '../bed.ts'
 import type { MeshCase } from '../suite.ts'
-import { openShop } from './open-shop.ts'
-import { gateway, route, service } from './shop-documents.ts'
+import { openEdge, openShop } from './open-shop.ts'
+import { route, service } from './shop-documents.ts'
 
 const rules = `
 - {match: {path: /exact}, backends: {service: cart, version: exact}}
@@ -77,9 +77,7 @@ export const routingCases: readonly MeshCase[] = [
       const wide = route('a-wide', '- {match: {path: {prefix: /}}, backends: {service: cart, version: wide}}')
       const narrow = route('b-narrow', '- {match: {path: {prefix: /api}}, backends: {service: cart, version: narrow}}')
       const host = `${route('host', '- {backends: {service: cart, version: host}}')}hosts: [shop.example]\n`
-      await bed.write({ cart, edge: gateway, wide, narrow, host })
-      const proxy = await bed.proxy('edge')
-      const port = await proxy.port('edge/http')
+      const { port } = await openEdge(bed, { cart, wide, narrow, host })
       expect((await bed.ask(port, { path: '/api/x' })).app).toBe('narrow')
       expect((await bed.ask(port, { path: '/x' })).app).toBe('wide')
       expect((await bed.ask(port, { path: '/api/x', host: 'SHOP.example:8080' })).app).toBe('host')
