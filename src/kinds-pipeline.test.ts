@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setImmediate as nextTick } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { atTestEnd } from '../test/support/at-test-end.ts'
@@ -11,7 +13,7 @@ import { createPipeline, type Pipeline } from './pipeline.ts'
 import { loadEnvoyApi } from './resource/envoy-api.ts'
 import { nodeOfJson } from './resource/node.ts'
 import { buildResource } from './resource/resource.ts'
-import { wordOf } from './resource/type-url.ts'
+import { resourceTypes, wordOf } from './resource/type-url.ts'
 import { restoreUnits } from './restored-units.ts'
 import { createHistory, type History } from './snapshot/store.ts'
 import { createWorld } from './snapshot/world.ts'
@@ -152,6 +154,51 @@ describe('documents of kinds', () => {
     expect(served()).toEqual(['listener edge/http', 'route edge/http'])
     const view = await history.show(2)
     expect(view?.units.map(({ key }) => key).sort()).toEqual(['+Gateway/edge', 'edge'])
+  })
+})
+
+describe('a Patch with a key in it', () => {
+  const key = '-----BEGIN PRIVATE KEY-----c2VjcmV0'
+  const patch = `kind: Patch
+name: tls
+target: {type: cluster, name: cart}
+merge:
+  transport_socket:
+    name: tls
+    typed_config:
+      '@type': type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+      common_tls_context:
+        tls_certificates: [{certificate_chain: {inline_string: abc}, private_key: {inline_string: "${key}"}}]
+`
+  const onDisk = (directory: string): string =>
+    readdirSync(directory)
+      .map((name) => readFileSync(join(directory, name), 'latin1'))
+      .join('')
+
+  it('is not written down, and nobody is answered after a restart before it is read again', async () => {
+    const directory = tempDir()
+    const first = await start(directory, { cart, edge, shop, patch })
+    const node = nodeOfJson({ id: 'n', cluster: 'edge', metadata: {} })
+    const versionOf = (bed: Bed): string | undefined =>
+      bed.cache.snapshotFor(node).snapshot?.sets.get(resourceTypes.cluster.typeUrl)?.get('cart')?.version
+    const version = versionOf(first)
+    expect(version).toBeDefined()
+    await first.close()
+    expect(onDisk(directory)).not.toContain('PRIVATE KEY')
+    expect(onDisk(directory)).toContain('Patch')
+
+    const second = await start(directory, { cart, edge, shop, patch })
+    expect([versionOf(second), second.history.revision, second.told()]).toEqual([version, 1, []])
+    await second.close()
+
+    const broken = await start(directory, { cart, edge, shop, patch: `${patch}wrong: 1\n` })
+    expect(broken.served()).toBeUndefined()
+    broken.source.put('patch', patch)
+    await settled(broken.pipeline)
+    expect(versionOf(broken)).toBe(version)
+    broken.source.apply({ remove: ['patch'] })
+    await settled(broken.pipeline)
+    expect(versionOf(broken)).not.toBe(version)
   })
 })
 

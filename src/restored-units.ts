@@ -11,7 +11,10 @@ export interface RestoredUnits {
   readonly generated: readonly Unit[]
 }
 
-/** A document of a kind that this version cannot read is not in force until its source tells it. */
+/**
+ * A document of a kind that this version cannot read is not in force until its source tells it. One that the history could not
+ * keep is, unread: nobody is answered before it is read again.
+ */
 export function restoreUnits(api: EnvoyApi, units: Iterable<Unit>, log: Pick<Log, 'warn'>): RestoredUnits {
   const documents: Unit[] = []
   const generated: Unit[] = []
@@ -26,6 +29,7 @@ export function restoreUnits(api: EnvoyApi, units: Iterable<Unit>, log: Pick<Log
 function restoreKind(api: EnvoyApi, unit: Unit, log: Pick<Log, 'warn'>): readonly Unit[] {
   try {
     const [resource] = unit.resources
+    if (resource?.isReady === false) return [unit]
     const form = resource && formOfResource(api, resource)
     return form === undefined ? [] : [{ ...unit, declares: declarationsOf(form) }]
   } catch (error) {

@@ -4,6 +4,7 @@ import type { Log } from '../log.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
 import type { Resource } from '../resource/resource.ts'
 import { redactBytes } from '../resource/secrecy/redact-bytes.ts'
+import { isOwnType } from '../resource/type-url.ts'
 import { countChanges } from './history/diff.ts'
 import { HistoryDirectory } from './history/directory.ts'
 import type { HistoryFs } from './history/fs.ts'
@@ -525,6 +526,8 @@ class SnapshotHistory implements History {
   #contentOf(resource: Resource): Uint8Array | undefined {
     if (!resource.isReady) return this.#redacted.get(resource.version)
     if (!resource.isSensitive) return resource.bytes
+    // What is sensitive in the free form of a Patch has no marks to go by.
+    if (isOwnType(resource.typeUrl)) return undefined
     try {
       return redactBytes(this.#api, resource.typeUrl, resource.bytes)
     } catch {

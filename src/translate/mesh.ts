@@ -203,7 +203,13 @@ class IncrementalMesh implements Mesh {
   /** Returns the keys of the units whose documents are gone. */
   #noteKinds({ changes, moved }: MeshChange): readonly string[] {
     const before = changes.flatMap(({ old }) => this.#held(old) ?? [])
-    const after = changes.flatMap(({ next }) => this.#held(next) ?? [])
+    const readAgain = moved.flatMap((unit) => this.#held(unit) ?? [])
+    const isKnown = ({ document: { key } }: Held): boolean => this.#documents.has(key)
+    // One that the history could not keep is new when it is at hand, though it was in force.
+    const after = [
+      ...changes.flatMap(({ next }) => this.#held(next) ?? []),
+      ...readAgain.filter((held) => !isKnown(held)),
+    ]
     const kept = new Set(after.map(idOf))
     for (const held of before) {
       this.#journal.delete(this.#documents, held.document.key)
@@ -221,7 +227,7 @@ class IncrementalMesh implements Mesh {
       this.#cells.set(held.kind, held.name, held.document)
       if (held.kind === 'Secret') this.#cells.set(secretContent, held.name, held.content)
     }
-    for (const held of moved.flatMap((unit) => this.#held(unit) ?? [])) {
+    for (const held of readAgain.filter((one) => !after.includes(one))) {
       this.#journal.set(this.#documents, held.document.key, held)
       this.#cells.replace(held.kind, held.name, held.document)
       // Read again, it is at hand, which it may not have been.
@@ -233,7 +239,7 @@ class IncrementalMesh implements Mesh {
   /** The document that a unit of a kind is; undefined for a raw one. */
   #held(unit: WorldUnit | undefined): Held | undefined {
     const [resource] = unit?.resources ?? []
-    if (unit === undefined || resource === undefined || !isKind(unit)) return undefined
+    if (unit === undefined || resource === undefined || !isKind(unit) || !resource.isReady) return undefined
     const { key, origin } = unit
     const read = kindOf(resource)
     // One that the history restored was not read in this run.

@@ -16,6 +16,7 @@ import { kindTypeUrl } from './kind-name.ts'
 import { referencesOf } from './kind-references.ts'
 import { type Normalized, normalize } from './normalize.ts'
 import type { NotYet } from './not-yet.ts'
+import { holdsSecret } from './patch-secrets.ts'
 import type { Places } from './places.ts'
 import { plainMessage } from './plain-message.ts'
 
@@ -56,6 +57,7 @@ export function parseKind(api: EnvoyApi, kind: Kind, tree: MapTree, origin: Orig
     bytes,
     origin: { ...origin, line: tree.line, column: tree.column },
     references: placedReferences(form, normal.places),
+    isSensitive: form.kind === 'Patch' && holdsSecret(api, form),
   })
   return { read: { resource, form, places: normal.places, declares: declarationsOf(form) }, touches, problems }
 }

@@ -1,5 +1,6 @@
 import { keyOf } from '../../resource/named.ts'
 import type { Resource } from '../../resource/resource.ts'
+import { looksLikePrivateKey } from '../../resource/secrecy/private-key.ts'
 import { haveSameSelectors, type Unit } from '../unit.ts'
 import type { HistoryRecord, RevisionRecord, StoredResource, UnitRecord } from './record.ts'
 import { blobKey, historyFormat, textKey } from './record.ts'
@@ -49,13 +50,10 @@ export function isRewritten(unit: Unit, before: Unit | undefined): boolean {
   return unit.text?.version !== before?.text?.version || unit.origin.line !== before?.origin.line
 }
 
-/** PEM, and the base64 of PEM that holds no certificate: a person may have left a key in a comment. */
-const privateKey = /PRIVATE KEY|LS0tLS1CRUdJTi(?!BDRVJU)/
-
-/** Never the text of a unit with anything sensitive: that could stand in it. */
+/** Never the text of a unit with anything sensitive, for that could stand in it, nor one with a key in a comment. */
 function* textRecords({ text, resources }: Unit, blobs: BlobStore): Generator<HistoryRecord> {
   if (text?.content === undefined || resources.some(({ isSensitive }) => isSensitive)) return
-  if (privateKey.test(text.content)) return
+  if (looksLikePrivateKey(text.content)) return
   const key = textKey(text.version)
   if (blobs.keys.has(key)) return
   blobs.keys.add(key)
