@@ -140,6 +140,36 @@ describe('fairlead rollback, from files,', () => {
     await expect(target?.write(outside, () => {})).rejects.toMatchObject({ code: 'usage' })
   })
 
+  test('brings everything back when somebody emptied the directory', async () => {
+    write({ 'a.yaml': undefined, 'c.yaml': undefined })
+    expect(await rollback('latest')).toMatchObject({ code: 0, err: '' })
+    expect([read('a.yaml'), read('c.yaml')]).toEqual([service('a', 81), service('c')])
+  })
+
+  test('knows which of several places is meant, says what is left of the others, and takes a file for a place', async () => {
+    const other = join(tempDir(), 'other.yaml')
+    writeFileSync(other, service('other'))
+    server = await startControlPlane({ config: [config, other] })
+    await reached(server, 1)
+    writeFileSync(other, service('other', 81))
+    write({ 'a.yaml': a })
+    await server.pipeline.settled()
+    await eventually(async () =>
+      expect((await rollback('1', '--dry-run')).out).toMatch(/~ {2}Service\/a .*\n\n.*1 document of other places/s),
+    )
+    const args = ['rollback', '1', '--config', other, '--server', server.adminUrl]
+    expect(await runCommand(args)).toMatchObject({ code: 0, err: '' })
+    expect([readFileSync(other, 'utf8'), read('a.yaml')]).toEqual([service('other'), a])
+  })
+
+  test('said twice, --previous comes back to where it began', async () => {
+    await rollback('--previous')
+    await reached(server, 3)
+    expect(read('a.yaml')).toBe(`# mine\n${a}`)
+    await rollback('--previous')
+    expect([read('a.yaml'), read('more/b.yaml'), read('c.yaml')]).toEqual([service('a', 81), undefined, service('c')])
+  })
+
   test('prints JSON', async () => {
     const { out } = await rollback('1', '--dry-run', '--json')
     expect(JSON.parse(out)).toMatchObject({
