@@ -85,6 +85,9 @@ export const releaseCases: readonly MeshCase[] = [
       const beta = `${route('beta', split(0, 1))}hosts: beta.example\n`
       await bed.write({ shop: route('shop', split(0, 1)), beta })
       await load.next(20, { from: 'green' })
+      // As a person would: to look changes nothing.
+      await bed.rollback('--previous', '--dry-run')
+      expect((await bed.ask(port)).app).toBe('green')
       const since = performance.now()
       await bed.rollback('--previous')
       let app: string | undefined
