@@ -238,7 +238,10 @@ function readPolicies(fields: FieldReader): BalanceConfig {
   )
 }
 
-const typeOf = (any: JsonObject | undefined): string => String(any?.['@type'] ?? '').replace(/^.*\//, '')
+function typeOf(any: JsonObject | undefined): string {
+  const url = any?.['@type']
+  return typeof url === 'string' ? url.replace(/^.*\//, '') : ''
+}
 
 const policyTypes: Readonly<Record<string, Read<BalanceConfig>>> = {
   [`${extensions}.round_robin.v3.RoundRobin`]: (fields) => ({

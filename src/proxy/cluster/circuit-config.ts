@@ -1,6 +1,6 @@
 import type { FieldReader } from '../config/field-reader.ts'
 import { readPercent } from '../config/fraction.ts'
-import type { RoutingPriority } from './cluster.ts'
+import type { RoutingPriority } from './routing-priority.ts'
 
 /** How much may be under way in a cluster at a time, for one routing priority. */
 export interface CircuitConfig {

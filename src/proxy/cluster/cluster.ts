@@ -2,6 +2,9 @@ import type { Headers } from '../http/headers.ts'
 import type { StatScope } from '../stats/stat-store.ts'
 import type { ClusterConfig } from './cluster-config.ts'
 import type { Host } from './host.ts'
+import type { RoutingPriority } from './routing-priority.ts'
+
+export type { RoutingPriority }
 
 /** The clusters that take requests now: those that are warm. */
 export interface Clusters {
@@ -19,11 +22,11 @@ export interface Cluster {
   /** Undefined where no host may take it: `UH`, no healthy upstream. */
   chooseHost(question: BalanceQuestion): Host | undefined | Promise<Host | undefined>
   circuit(priority: RoutingPriority): Circuit
+  /** Whether this request is one of those that the control plane wants dropped, before any host is asked. */
+  dropsOverload?(): boolean
   /** Called when it is removed or replaced. */
   onClosed(act: () => void): void
 }
-
-export type RoutingPriority = 'default' | 'high'
 
 /** What a balancer may go by. */
 export interface BalanceQuestion {

@@ -1,0 +1,21 @@
+import type { BalanceConfig } from './balance-config.ts'
+import type { Balancer, BalancerOwner } from './balancer.ts'
+import { ListBalancer } from './list-balancer.ts'
+import { leastRequest, random, roundRobin } from './list-policies.ts'
+
+/** The balancer that a cluster's configuration asks for. */
+export function createBalancer(config: BalanceConfig, owner: BalancerOwner): Balancer {
+  switch (config.policy) {
+    case 'least request':
+      return new ListBalancer(owner, leastRequest(owner, config), config.locality)
+    case 'random':
+      return new ListBalancer(owner, random(owner), config.locality)
+    case 'round robin':
+      return new ListBalancer(owner, roundRobin(owner, config), config.locality)
+    case 'ring hash':
+    case 'maglev':
+    case 'subset':
+    case 'cluster provided':
+      throw new Error(`${config.policy} has no balancer of its own`)
+  }
+}

@@ -1,0 +1,111 @@
+import type { Metadata } from '../config/metadata.ts'
+import type { Locality } from '../proxy-context.ts'
+import type { Endpoint, EndpointHealth, EndpointHealthCheck } from './assignment.ts'
+import type { Host, HostHealth, HostStats, TryOutcome } from './host.ts'
+
+/** An endpoint as its cluster sees it: what several sources say of its health, and who wants to hear of it. */
+export class ClusterHost implements Host {
+  address: string
+  ip: string
+  port: number
+  readonly hostname: string
+  readonly locality: Locality
+  readonly healthCheck: EndpointHealthCheck
+  readonly stats: HostStats = {
+    cxActive: 0,
+    cxConnectFail: 0,
+    cxTotal: 0,
+    rqActive: 0,
+    rqError: 0,
+    rqSuccess: 0,
+    rqTimeout: 0,
+    rqTotal: 0,
+  }
+  priority: number
+  weight: number
+  metadata: Metadata
+  /** What the control plane says of it. */
+  said: EndpointHealth
+  /** Active checks fail, or the first has not passed yet. */
+  isFailing = false
+  /** It is left out of the reckoning of a priority's health until its first check. */
+  isUnchecked = false
+  /** A check that it passed says that it is degraded. */
+  isDegradedByCheck = false
+  /** Outlier detection has let it out. */
+  isEjected = false
+  /** The control plane has it no longer, but checks say that it is well: it stays until they fail. */
+  isLeaving = false
+  /** When it became healthy, by the clock: slow start counts from there. */
+  healthySinceMs: number | undefined
+  /** How outlier detection counts what becomes of tries. */
+  judge: ((outcome: TryOutcome) => void) | undefined
+  #onRemoved: (() => void)[] | undefined
+  #onUnhealthy: Set<() => void> | undefined
+
+  constructor(place: HostPlace, endpoint: Omit<Endpoint, 'address'>, priority: number) {
+    this.ip = place.ip
+    this.port = place.port
+    this.address = addressOf(place.ip, place.port)
+    this.hostname = endpoint.hostname
+    this.locality = place.locality
+    this.healthCheck = endpoint.healthCheck
+    this.priority = priority
+    this.weight = endpoint.weight
+    this.metadata = endpoint.metadata
+    this.said = endpoint.health
+  }
+
+  get health(): HostHealth {
+    if (this.isFailing || this.isEjected) return 'unhealthy'
+    if (isSaidUnhealthy(this.said)) return 'unhealthy'
+    return this.said === 'DEGRADED' || this.isDegradedByCheck ? 'degraded' : 'healthy'
+  }
+
+  /** Its name leads elsewhere now: new connections go there. */
+  moveTo({ ip, port }: Pick<HostPlace, 'ip' | 'port'>): void {
+    this.ip = ip
+    this.port = port
+    this.address = addressOf(ip, port)
+  }
+
+  report(outcome: TryOutcome): void {
+    this.judge?.(outcome)
+  }
+
+  onRemoved(act: () => void): void {
+    this.#onRemoved ??= []
+    this.#onRemoved.push(act)
+  }
+
+  onUnhealthy(act: () => void): void {
+    this.#onUnhealthy ??= new Set()
+    this.#onUnhealthy.add(act)
+  }
+
+  /** Tells those who wait for its end; once. */
+  remove(): void {
+    const acts = this.#onRemoved
+    this.#onRemoved = undefined
+    this.#onUnhealthy = undefined
+    for (const act of acts ?? []) act()
+  }
+
+  turnUnhealthy(): void {
+    for (const act of this.#onUnhealthy ?? []) act()
+  }
+}
+
+export interface HostPlace {
+  readonly ip: string
+  readonly port: number
+  readonly locality: Locality
+}
+
+export function isSaidUnhealthy(said: EndpointHealth): boolean {
+  return said === 'UNHEALTHY' || said === 'DRAINING' || said === 'TIMEOUT'
+}
+
+export function addressOf(ip: string, port: number): string {
+  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
+}

@@ -1,0 +1,208 @@
+import type { Timer } from '../../clock.ts'
+import type { Balancer, Peers } from '../balance/balancer.ts'
+import { createBalancer } from '../balance/create-balancer.ts'
+import type { HostSet } from '../balance/host-set.ts'
+import type { Discovery } from '../discovery/discovery.ts'
+import type { ProxyContext } from '../proxy-context.ts'
+import type { Counter, StatScope } from '../stats/stat-store.ts'
+import type { Connections } from '../upstream/upstream.ts'
+import type { Assignment, DropOverload } from './assignment.ts'
+import { createCircuit } from './circuits.ts'
+import type { BalanceQuestion, Circuit, Cluster, Clusters, RoutingPriority } from './cluster.ts'
+import type { ClusterConfig } from './cluster-config.ts'
+import type { ClusterHost } from './cluster-host.ts'
+import type { DnsResolverConfig } from './dns-config.ts'
+import { watchDns } from './dns-members.ts'
+import { watchEds } from './eds-members.ts'
+import type { MemberOwner, MemberSource } from './member-source.ts'
+import { Members } from './members.ts'
+
+export interface ClusterOwner {
+  readonly context: ProxyContext
+  readonly discovery: Discovery
+  readonly connections: Connections | undefined
+  readonly peers: Peers | undefined
+  /** Of the bootstrap. */
+  readonly dns: DnsResolverConfig | undefined
+  /** All there are: an aggregate cluster asks others. */
+  readonly clusters: Clusters
+}
+
+/** A cluster at work: it warms, has hosts, and chooses among them until it is closed. */
+export class RunningCluster implements Cluster {
+  readonly name: string
+  readonly config: ClusterConfig
+  readonly stats: StatScope
+  /** Its hosts are known, their secrets are there, and each was checked once where hosts are checked. */
+  readonly warm: Promise<void>
+  readonly #owner: ClusterOwner
+  readonly #members: Members
+  readonly #balancer: Balancer
+  readonly #noneHealthy: Counter
+  readonly #source: MemberSource | undefined
+  readonly #onClosed: (() => void)[] = []
+  readonly #onHostsChanged = new Set<() => void>()
+  #drops: readonly DropOverload[] = []
+  #sets: readonly HostSet[] = []
+  #circuits: Partial<Record<RoutingPriority, Circuit>> = {}
+  #publishedMs = Number.NEGATIVE_INFINITY
+  #merging: Timer | undefined
+  #settled: () => void = () => {}
+  #isClosed = false
+
+  /** @throws ConfigRejection where its own certificate is of no use */
+  constructor(config: ClusterConfig, owner: ClusterOwner) {
+    const secrets = owner.connections?.warm(config)
+    if (secrets !== undefined) this.onClosed(() => secrets.cancel())
+    this.name = config.name
+    this.config = config
+    this.stats = owner.context.stats.scope(`cluster.${config.statName}.`)
+    this.#owner = owner
+    this.#noneHealthy = this.stats.counter('upstream_cx_none_healthy')
+    this.#members = new Members({
+      ownLocality: owner.context.node.locality,
+      isChecked: config.healthChecks.length > 0,
+      ignoresHealthOnRemoval: config.ignoresHealthOnRemoval,
+      ignoresNewUntilChecked: config.common.ignoresNewHostsUntilFirstCheck,
+      isLogical: config.members.by === 'logical dns',
+    })
+    this.#balancer = createBalancer(config.balance, {
+      context: owner.context,
+      stats: this.stats,
+      panicThreshold: config.common.panicThreshold,
+      peers: owner.peers,
+    })
+    const settled = new Promise<void>((resolve) => {
+      this.#settled = resolve
+    })
+    this.#publish()
+    this.#source = this.#openSource()
+    this.warm = this.#warmUp(settled, secrets?.ready)
+  }
+
+  get hosts(): Iterable<ClusterHost> {
+    return this.#members.hosts
+  }
+
+  /** Of the first priority, for those to whom this cluster says who their peers are. */
+  get firstSet(): HostSet | undefined {
+    return this.#sets[0]
+  }
+
+  chooseHost(question: BalanceQuestion): ClusterHost | undefined {
+    const host = this.#balancer.choose(question)
+    if (host === undefined) this.#noneHealthy.add()
+    return host
+  }
+
+  circuit(priority: RoutingPriority): Circuit {
+    const { context } = this.#owner
+    this.#circuits[priority] ??= createCircuit(this.config.breakers.circuits[priority], priority, {
+      stats: this.stats,
+      runtime: context.runtime,
+      cluster: this.name,
+    })
+    return this.#circuits[priority]
+  }
+
+  dropsOverload(): boolean {
+    const { random } = this.#owner.context
+    const drop = this.#drops.find(({ share }) => random() * share.denominator < share.numerator)
+    return drop !== undefined
+  }
+
+  onClosed(act: () => void): void {
+    if (this.#isClosed) act()
+    else this.#onClosed.push(act)
+  }
+
+  onHostsChanged(act: () => void): { cancel(): void } {
+    this.#onHostsChanged.add(act)
+    return { cancel: () => void this.#onHostsChanged.delete(act) }
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#merging?.cancel()
+    this.#source?.close()
+    this.#balancer.close()
+    for (const host of this.#members.hosts) host.remove()
+    for (const act of this.#onClosed.splice(0)) act()
+    this.stats.close()
+  }
+
+  async #warmUp(settled: Promise<void>, secrets: Promise<void> | undefined): Promise<void> {
+    await settled
+    await secrets
+  }
+
+  #openSource(): MemberSource | undefined {
+    const { members } = this.config
+    const { context, discovery } = this.#owner
+    const owner: MemberOwner = {
+      name: this.name,
+      context,
+      discovery,
+      stats: this.stats,
+      sink: { assign: (assignment) => this.#assign(assignment), settle: () => this.#settled() },
+    }
+    switch (members.by) {
+      case 'static':
+        this.#assign(members.assignment)
+        this.#settled()
+        return undefined
+      case 'eds':
+        return watchEds(members, owner)
+      case 'strict dns':
+      case 'logical dns':
+        return watchDns(members, { ...owner, dns: this.#owner.dns })
+      case 'dynamic forward proxy':
+      case 'aggregate':
+        this.#settled()
+        return undefined
+    }
+  }
+
+  #assign(assignment: Assignment): boolean {
+    this.#drops = assignment.dropOverloads
+    const { added, removed, isChange } = this.#members.apply(assignment)
+    if (!isChange) return false
+    if (added.length > 0 || removed.length > 0) this.#publish()
+    else this.#publishSoon()
+    for (const host of removed) host.remove()
+    return true
+  }
+
+  /** What changes nothing but health, weight and metadata is taken in once in a while, for each time costs some work. */
+  #publishSoon(): void {
+    const { clock } = this.#owner.context
+    const windowMs = this.config.common.updateMergeWindowMs
+    this.#countMembers()
+    if (clock.now() - this.#publishedMs > windowMs) this.#publish()
+    else this.#merging ??= clock.after(windowMs, () => this.#publish())
+  }
+
+  #publish(): void {
+    this.#merging?.cancel()
+    this.#merging = undefined
+    this.#publishedMs = this.#owner.context.clock.now()
+    this.#sets = this.#members.sets()
+    this.#balancer.update(this.#sets)
+    this.#countMembers()
+    this.stats.counter('membership_change').add()
+    for (const act of this.#onHostsChanged) act()
+  }
+
+  #countMembers(): void {
+    const counts = { healthy: 0, degraded: 0, unhealthy: 0, excluded: 0 }
+    for (const host of this.#members.hosts) {
+      counts[host.health]++
+      if (host.isUnchecked) counts.excluded++
+    }
+    this.stats.gauge('membership_total').set(this.#members.hosts.length)
+    this.stats.gauge('membership_healthy').set(counts.healthy)
+    this.stats.gauge('membership_degraded').set(counts.degraded)
+    this.stats.gauge('membership_excluded').set(counts.excluded)
+  }
+}
