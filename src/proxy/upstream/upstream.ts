@@ -1,7 +1,9 @@
 import type { Duplex, Readable, Writable } from 'node:stream'
 import type { Cluster, RoutingPriority } from '../cluster/cluster.ts'
+import type { ClusterConfig } from '../cluster/cluster-config.ts'
 import type { Host } from '../cluster/host.ts'
 import type { Headers } from '../http/headers.ts'
+import type { SocketAddress } from '../network/network-filter.ts'
 
 /** Why a try got no whole response; the response flag of Envoy's that says so. */
 export type FailureFlag =
@@ -19,15 +21,24 @@ export type FailureFlag =
 export class UpstreamFailure extends Error {
   override readonly name = 'UpstreamFailure'
   readonly flag: FailureFlag
-  /** Behind `upstream connect error or disconnect/reset before headers. …`, in Envoy's words. */
-  readonly detail: string
+  /** `remote connection failure`: what Envoy calls this way of ending. */
+  readonly reason: string
+  /** Of TCP or TLS, where it has more to say: `delayed connect error: Connection refused`. */
+  readonly transportFailure: string
   /** Of a reset HTTP/2 stream: refused before anything was done. */
   readonly isRefused: boolean
-  constructor(flag: FailureFlag, detail: string, isRefused = false) {
-    super(detail)
+  constructor(flag: FailureFlag, reason: string, transportFailure = '', isRefused = false) {
+    super(transportFailure === '' ? reason : `${reason}: ${transportFailure}`)
     this.flag = flag
-    this.detail = detail
+    this.reason = reason
+    this.transportFailure = transportFailure
     this.isRefused = isRefused
+  }
+
+  /** Behind `upstream connect error or disconnect/reset before headers. `, in Envoy's words. */
+  get detail(): string {
+    const transport = this.transportFailure === '' ? '' : `, transport failure reason: ${this.transportFailure}`
+    return `reset reason: ${this.reason}${transport}`
   }
 }
 
@@ -72,6 +83,15 @@ export interface UpstreamRequest {
   readonly upgrade?: string
   /** Of a dynamic forward proxy: the name that TLS asks for and checks. */
   readonly serverName?: string
+  /** Whom a PROXY protocol header tells of. */
+  readonly client?: ClientAddresses
+  /** Asked when a connection is there at last: whether somebody still waits. */
+  readonly isWanted?: () => boolean
+}
+
+export interface ClientAddresses {
+  readonly remoteAddress: SocketAddress
+  readonly localAddress: SocketAddress
 }
 
 /** The connections of one proxy to all hosts; pools come and go with hosts. */
@@ -80,6 +100,11 @@ export interface Connections {
   openStream(cluster: Cluster, host: Host, request: UpstreamRequest): Promise<UpstreamStream>
   /** A raw connection, over TLS where the cluster says so. Rejects with an `UpstreamFailure`. */
   connect(cluster: Cluster, host: Host, options?: ConnectOptions): Promise<UpstreamConnection>
+  /**
+   * Asks for the secrets of a cluster's TLS: it is not warm before they have come, or are known not to.
+   * @throws ConfigRejection where a certificate that it holds itself is of no use.
+   */
+  warm(config: ClusterConfig): { readonly ready: Promise<void>; cancel(): void }
   /** Idle connections are closed at once, others when their requests are done. */
   close(): void
 }
@@ -87,7 +112,9 @@ export interface Connections {
 export interface ConnectOptions {
   readonly serverName?: string
   /** Whom a PROXY protocol header tells of. */
-  readonly client?: { readonly remoteAddress: string; readonly localAddress: string }
+  readonly client?: ClientAddresses
+  /** Of a health check: it goes there, counts nowhere, and is held back by nothing. */
+  readonly probe?: { readonly ip: string; readonly port: number; readonly alpn?: readonly string[] }
 }
 
 export interface UpstreamConnection {

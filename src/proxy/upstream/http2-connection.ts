@@ -1,0 +1,367 @@
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  constants,
+  type OutgoingHttpHeaders,
+} from 'node:http2'
+import type { Socket } from 'node:net'
+import type { Writable } from 'node:stream'
+import type { Clock, Timer } from '../../clock.ts'
+import type { Host } from '../cluster/host.ts'
+import { Headers } from '../http/headers.ts'
+import type { ClusterTraffic } from './cluster-traffic.ts'
+import type { HttpProtocolOptions } from './http-protocol-options.ts'
+import type { ConnectionKeeper, PooledConnection } from './pooled-connection.ts'
+import { UpstreamFailure, type UpstreamRequest, type UpstreamResponse, type UpstreamStream } from './upstream.ts'
+
+export interface Http2ConnectionOptions {
+  readonly socket: Socket
+  readonly host: Host
+  readonly localAddress: string
+  readonly http: HttpProtocolOptions
+  readonly traffic: ClusterTraffic
+  readonly keeper: ConnectionKeeper
+  readonly clock: Clock
+  readonly random: () => number
+}
+
+/** A connection that carries many HTTP/2 requests at a time. */
+export class Http2Connection implements PooledConnection {
+  readonly protocol = 'HTTP/2'
+  readonly host: Host
+  readonly localAddress: string
+  readonly #session: ClientHttp2Session
+  readonly #options: Http2ConnectionOptions
+  active = 0
+  #maxStreams: number
+  #requestsLeft: number
+  #isDraining = false
+  #isClosed = false
+  #isLocalClose = false
+  #keepalive: Timer | undefined
+
+  constructor(options: Http2ConnectionOptions) {
+    const { socket, host, localAddress, http } = options
+    this.#options = options
+    this.host = host
+    this.localAddress = localAddress
+    this.#maxStreams = http.http2.maxConcurrentStreams
+    this.#requestsLeft = http.maxRequestsPerConnection ?? Number.POSITIVE_INFINITY
+    this.#session = connect('http://upstream', {
+      createConnection: () => socket,
+      settings: {
+        enablePush: false,
+        initialWindowSize: http.http2.initialStreamWindow,
+        headerTableSize: http.http2.hpackTableSize,
+        maxHeaderListSize: maxHeaderListSize,
+      },
+      maxHeaderListPairs: http.maxHeadersCount + pseudoHeaders,
+      maxSessionMemory: sessionMegabytes,
+    })
+    const session = this.#session
+    // What is wrong with it shows in its closing.
+    session.on('error', () => undefined)
+    session.on('connect', () => session.setLocalWindowSize(http.http2.initialConnectionWindow))
+    session.on('remoteSettings', ({ maxConcurrentStreams = Number.POSITIVE_INFINITY }) => {
+      this.#maxStreams = Math.min(http.http2.maxConcurrentStreams, maxConcurrentStreams)
+      if (this.free > 0) options.keeper.onFree(this)
+    })
+    session.on('goaway', () => {
+      if (!this.#isDraining) options.traffic.cxCloseNotify.add()
+      this.#startDraining()
+      this.#closeIfDone()
+    })
+    session.on('close', () => this.#onClose())
+    this.#armKeepalive()
+  }
+
+  get free(): number {
+    if (this.#isDraining || this.#session.closed || this.#session.destroyed) return 0
+    return Math.max(0, Math.min(this.#maxStreams - this.active, this.#requestsLeft))
+  }
+
+  open(request: UpstreamRequest): UpstreamStream {
+    this.#requestsLeft--
+    if (this.#requestsLeft === 0) this.#options.traffic.cxMaxRequests.add()
+    this.active++
+    const stream = new Http2Stream(this, this.#session, request)
+    if (this.#requestsLeft === 0) this.#startDraining()
+    return stream
+  }
+
+  drain(): void {
+    this.#startDraining()
+    this.#closeIfDone()
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isLocalClose = true
+    this.#startDraining()
+    this.#session.destroy()
+  }
+
+  /** How a stream on it has failed. */
+  failureOf(stream: ClientHttp2Stream): UpstreamFailure {
+    const { traffic } = this.#options
+    const code = stream.rstCode
+    if (this.#isClosed || this.#session.destroyed || this.#options.socket.destroyed) {
+      return new UpstreamFailure('UC', 'connection termination')
+    }
+    traffic.rqRxReset.add()
+    if (code === constants.NGHTTP2_REFUSED_STREAM) {
+      return new UpstreamFailure('UR', 'remote refused stream reset', '', true)
+    }
+    return code === constants.NGHTTP2_PROTOCOL_ERROR
+      ? new UpstreamFailure('UPE', 'protocol error')
+      : new UpstreamFailure('UR', 'remote reset')
+  }
+
+  onStreamOver(): void {
+    this.active--
+    const { keeper } = this.#options
+    keeper.onStreamEnd(this)
+    if (this.free > 0) keeper.onFree(this)
+    else this.#closeIfDone()
+  }
+
+  countReset(): void {
+    this.#options.traffic.rqTxReset.add()
+  }
+
+  #startDraining(): void {
+    if (this.#isDraining) return
+    this.#isDraining = true
+    this.#options.keeper.onDraining(this)
+  }
+
+  #closeIfDone(): void {
+    if (!this.#isDraining || this.active > 0 || this.#isClosed) return
+    this.#isLocalClose = true
+    this.#session.close()
+    this.#session.destroy()
+  }
+
+  #onClose(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#keepalive?.cancel()
+    if (this.active > 0) {
+      const { traffic } = this.#options
+      traffic.cxDestroyWithActiveRq.add()
+      if (this.#isLocalClose) traffic.cxDestroyLocalWithActiveRq.add()
+      else traffic.cxDestroyRemoteWithActiveRq.add()
+    }
+    this.#startDraining()
+    this.#options.keeper.onClosed(this, this.#isLocalClose)
+  }
+
+  /** Pings now and then; a connection that does not answer in time is closed. */
+  #armKeepalive(): void {
+    const { http, clock, random } = this.#options
+    const { keepalive } = http.http2
+    if (keepalive?.intervalMs === undefined) return
+    const waitMs = keepalive.intervalMs * (1 + keepalive.jitter * random())
+    this.#keepalive = clock.after(waitMs, () => {
+      if (this.#session.destroyed) return
+      this.#keepalive = clock.after(keepalive.timeoutMs, () => {
+        this.#options.traffic.http2KeepaliveTimeout.add()
+        this.close()
+      })
+      this.#session.ping(() => {
+        this.#keepalive?.cancel()
+        if (!this.#isClosed) this.#armKeepalive()
+      })
+    })
+  }
+}
+
+const maxHeaderListSize = 60 * 1024
+const pseudoHeaders = 1
+/** Bounded by the windows of the streams instead. */
+const sessionMegabytes = 1000
+
+/** One request and its response on such a connection. */
+class Http2Stream implements UpstreamStream {
+  readonly protocol = 'HTTP/2'
+  readonly host: Host
+  readonly localAddress: string
+  readonly response: Promise<UpstreamResponse>
+  readonly #connection: Http2Connection
+  readonly #stream: ClientHttp2Stream
+  #trailers: Headers | undefined
+  #responseTrailers: Headers | undefined
+  #onInterim: ((headers: Headers) => void) | undefined
+  #isCancelled = false
+  #failure: UpstreamFailure | undefined
+
+  constructor(connection: Http2Connection, session: ClientHttp2Session, request: UpstreamRequest) {
+    this.#connection = connection
+    this.host = connection.host
+    this.localAddress = connection.localAddress
+    const endStream = request.isEnd && request.upgrade === undefined
+    const stream = requestOn(session, request, { endStream, waitForTrailers: !endStream })
+    this.#stream = stream
+    this.#mapFailures(stream)
+    if (!endStream) stream.once('wantTrailers', () => stream.sendTrailers(objectOf(this.#trailers?.flat ?? [])))
+    stream.on('headers', (_headers: unknown, _flags: unknown, raw: string[]) => this.#onInterim?.(Headers.fromRaw(raw)))
+    stream.once('trailers', (_headers: unknown, _flags: unknown, raw: string[]) => {
+      this.#responseTrailers = Headers.fromRaw(raw)
+    })
+    this.response = new Promise((accept, refuse) => {
+      let isAnswered = false
+      stream.once('response', (_headers: unknown, flags: number, raw: string[]) => {
+        isAnswered = true
+        const headers = Headers.fromRaw(raw)
+        if (request.upgrade !== undefined) grantUpgrade(headers, request.upgrade)
+        const isEnd = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
+        accept({ headers, isEnd, body: stream, trailers: () => this.#responseTrailers })
+      })
+      stream.once('close', () => {
+        if (!isAnswered) refuse(this.#failureOf(stream))
+        connection.onStreamOver()
+      })
+    })
+    // Whoever gives up early asks no more how it went.
+    this.response.catch(() => undefined)
+  }
+
+  get body(): Writable {
+    return this.#stream
+  }
+
+  endWith(trailers: Headers): void {
+    this.#trailers = trailers
+    this.#stream.end()
+  }
+
+  onInterim(listen: (headers: Headers) => void): void {
+    this.#onInterim = listen
+  }
+
+  cancel(): void {
+    if (this.#stream.closed || this.#isCancelled) return
+    this.#isCancelled = true
+    this.#connection.countReset()
+    this.#stream.close(constants.NGHTTP2_CANCEL)
+  }
+
+  /** Whatever breaks the stream off is told as what it means to a request. */
+  #mapFailures(stream: ClientHttp2Stream): void {
+    // It may break off while nobody listens yet.
+    stream.on('error', () => undefined)
+    // oxlint-disable-next-line no-underscore-dangle -- Node's name for where a stream learns its error
+    const destroy = stream._destroy.bind(stream)
+    // oxlint-disable-next-line no-underscore-dangle
+    stream._destroy = (error, done) => {
+      destroy(error, (cause) => {
+        const isWhole = stream.readableEnded || this.#isCancelled || (cause === null && isRead(stream))
+        done(isWhole ? null : this.#failureOf(stream))
+      })
+    }
+  }
+
+  #failureOf(stream: ClientHttp2Stream): UpstreamFailure {
+    this.#failure ??= this.#connection.failureOf(stream)
+    return this.#failure
+  }
+}
+
+/** Whether all of the response has come, though nobody may have read it yet. */
+function isRead(stream: ClientHttp2Stream): boolean {
+  return stream.rstCode === constants.NGHTTP2_NO_ERROR
+}
+
+function requestOn(
+  session: ClientHttp2Session,
+  request: UpstreamRequest,
+  options: { readonly endStream: boolean; readonly waitForTrailers: boolean },
+): ClientHttp2Stream {
+  const headers = objectOf(request.headers.flat)
+  if (request.upgrade !== undefined) {
+    headers[':method'] = 'CONNECT'
+    headers[':protocol'] = request.upgrade
+    delete headers['content-length']
+  }
+  return session.request(headers, options)
+}
+
+/** The answer to an extended CONNECT, as that to an upgrade is in HTTP/1.1. */
+function grantUpgrade(headers: Headers, upgrade: string): void {
+  if (headers.get(':status') !== '200') return
+  headers.set(':status', '101')
+  headers.set('connection', 'upgrade')
+  headers.set('upgrade', upgrade)
+}
+
+/** Names that Node refuses to write twice, though a request may bring them so. */
+const joined: ReadonlySet<string> = new Set([
+  'authorization',
+  'content-encoding',
+  'content-language',
+  'content-length',
+  'content-location',
+  'content-md5',
+  'content-range',
+  'content-type',
+  'date',
+  'dnt',
+  'etag',
+  'expires',
+  'from',
+  'host',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'last-modified',
+  'location',
+  'max-forwards',
+  'proxy-authorization',
+  'range',
+  'referer',
+  'retry-after',
+  'tk',
+  'upgrade-insecure-requests',
+  'user-agent',
+  'x-content-type-options',
+  'access-control-allow-credentials',
+  'access-control-max-age',
+  'access-control-request-method',
+  'age',
+])
+
+function objectOf(list: readonly string[]): OutgoingHttpHeaders {
+  const headers: OutgoingHttpHeaders = { __proto__: null } as unknown as OutgoingHttpHeaders
+  for (let at = 0; at < list.length; at += 2) {
+    const name = list[at] as string
+    const value = list[at + 1] as string
+    if (isHop(name, value)) continue
+    const before = headers[name]
+    if (before === undefined) headers[name] = value
+    else if (joined.has(name)) headers[name] = `${String(before)},${value}`
+    else if (Array.isArray(before)) before.push(value)
+    else headers[name] = [String(before), value]
+  }
+  return headers
+}
+
+/** What HTTP/2 has no place for. */
+function isHop(name: string, value: string): boolean {
+  switch (name) {
+    case 'connection':
+    case 'host':
+    case 'http2-settings':
+    case 'keep-alive':
+    case 'proxy-connection':
+    case 'transfer-encoding':
+    case 'upgrade':
+      return true
+    case 'te':
+      return value !== 'trailers'
+    default:
+      return false
+  }
+}
