@@ -11,6 +11,8 @@ import type { ProxyIdentity } from './proxy-context.ts'
 
 /** What a proxy is started with, in Envoy's format. */
 export interface Bootstrap {
+  /** All of it, as it was read. */
+  readonly content: JsonObject
   readonly identity: ProxyIdentity
   /** A `Node` message: what the control plane is told. */
   readonly node: object
@@ -54,7 +56,7 @@ export function parseBootstrap(api: EnvoyApi, source: string | object): Bootstra
   const { json, node } = readBootstrapMessage(api, source)
   try {
     const { resources, ...read } = FieldReader.read(json, (fields) => readBootstrap(fields, node ?? {}))
-    return { ...read, ...resources }
+    return { content: json, ...read, ...resources }
   } catch (error) {
     if (!(error instanceof ConfigRejection)) throw error
     refuse(messageOf(error).split('; '))
@@ -71,7 +73,7 @@ const noResources: Resources = { clusters: [], listeners: [], secrets: [] }
 function readBootstrap(
   fields: FieldReader,
   node: object,
-): Omit<Bootstrap, keyof Resources> & { readonly resources: Resources } {
+): Omit<Bootstrap, keyof Resources | 'content'> & { readonly resources: Resources } {
   fields.ignore('watchdog', 'there are no threads that could hang')
   fields.ignore('watchdogs', 'there are no threads that could hang')
   fields.ignore('stats_flush_interval', 'stats are always up to date')

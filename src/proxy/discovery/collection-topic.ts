@@ -41,6 +41,10 @@ export class CollectionTopic implements Topic {
     return this.#watcher !== undefined
   }
 
+  get held(): readonly DiscoveredResource[] {
+    return [...this.#held.values()]
+  }
+
   watch(watcher: CollectionWatcher): Watching {
     if (this.#watcher !== undefined) throw new Error(`all of ${this.#options.word} are watched already`)
     this.#watcher = watcher

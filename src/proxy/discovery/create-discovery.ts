@@ -7,7 +7,7 @@ import { BackOff } from './back-off.ts'
 import { CollectionTopic } from './collection-topic.ts'
 import { contentOf } from './content.ts'
 import { DeltaTalk } from './delta-talk.ts'
-import type { Discovery, NamedType, WildcardType } from './discovery.ts'
+import type { DiscoveredResource, Discovery, NamedType, WildcardType } from './discovery.ts'
 import { type Arrived, decodeDeltaResponse, decodeSotwResponse, type Response } from './envelopes.ts'
 import type { Misbehaviour, OutgoingRequest } from './misbehaviour.ts'
 import { NamedTopic } from './named-topic.ts'
@@ -41,6 +41,8 @@ export interface AdsDiscovery extends Discovery {
   resume(): void
   /** Breaks the stream; another one is opened. */
   disconnect(): void
+  /** What was taken of a type, and is wanted still. */
+  held(type: WildcardType | NamedType): readonly DiscoveredResource[]
   close(): void
 }
 
@@ -149,6 +151,10 @@ class AggregatedDiscovery implements AdsDiscovery, TopicOwner {
 
   resume(): void {
     this.#stream.resume()
+  }
+
+  held(type: AnyType): readonly DiscoveredResource[] {
+    return this.#subjects.get(resourceTypes[type].typeUrl)?.topic.held ?? []
   }
 
   disconnect(): void {

@@ -16,8 +16,10 @@ interface Watch {
 
 interface Subscription {
   readonly watches: Set<Watch>
-  /** What was taken last, unless the server has said that there is none. */
+  /** What was taken last. */
   held: DiscoveredResource | undefined
+  /** The server has said that there is none, since: what is in use stays, and newcomers get nothing. */
+  isGone: boolean
 }
 
 export interface NamedTopicOptions {
@@ -44,9 +46,13 @@ export class NamedTopic implements Topic {
     return this.#subscriptions.size > 0
   }
 
+  get held(): readonly DiscoveredResource[] {
+    return [...this.#subscriptions.values()].flatMap(({ held }) => (held === undefined ? [] : [held]))
+  }
+
   watch(name: string, watcher: ResourceWatcher, { initialFetchTimeoutMs, stats }: WatchOptions = {}): Watching {
     const known = this.#subscriptions.get(name)
-    const subscription: Subscription = known ?? { watches: new Set(), held: undefined }
+    const subscription: Subscription = known ?? { watches: new Set(), held: undefined, isGone: false }
     this.#subscriptions.set(name, subscription)
     const watch: Watch = {
       watcher,
@@ -107,7 +113,10 @@ export class NamedTopic implements Topic {
         refuse(watch)
       }
     }
-    if (refused === undefined) subscription.held = resource
+    if (refused === undefined) {
+      subscription.held = resource
+      subscription.isGone = false
+    }
     return refused
   }
 
@@ -125,22 +134,22 @@ export class NamedTopic implements Topic {
 
   /** To one that came late. */
   #giveHeld(subscription: Subscription, watch: Watch): void {
-    const { held } = subscription
-    if (held === undefined || watch.wait.isOver || !subscription.watches.has(watch)) return
+    const { held, isGone } = subscription
+    if (held === undefined || isGone || watch.wait.isOver || !subscription.watches.has(watch)) return
     if (this.#give(subscription, watch, held) !== undefined) watch.watcher.onMissing()
   }
 
   #onTimeout(subscription: Subscription, watch: Watch): void {
     watch.stats.timedOut()
-    const { held } = subscription
-    if (held === undefined || this.#give(subscription, watch, held) !== undefined) watch.watcher.onMissing()
+    const { held, isGone } = subscription
+    if (held === undefined || isGone || this.#give(subscription, watch, held) !== undefined) watch.watcher.onMissing()
   }
 
   #remove(name: string): void {
     const subscription = this.#subscriptions.get(name)
     if (subscription === undefined) return
     this.#lifetimes.set(name, undefined)
-    subscription.held = undefined
+    subscription.isGone = true
     for (const watch of subscription.watches) {
       watch.wait.end()
       watch.taken = undefined

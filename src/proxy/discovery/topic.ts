@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Log } from '../../log.ts'
 import type { JsonObject } from '../config/field-reader.ts'
+import type { DiscoveredResource } from './discovery.ts'
 import type { Talk } from './talk.ts'
 
 /** One resource of a response, read. */
@@ -26,6 +27,8 @@ export interface Delivery {
 export interface Topic {
   readonly talk: Talk
   readonly isWatched: boolean
+  /** What was taken, and is wanted still. */
+  readonly held: readonly DiscoveredResource[]
   /** @returns why the response is refused, in part at least; undefined where all of it was taken. */
   deliver(delivery: Delivery): string | undefined
   /** A response was refused before anybody was given anything of it. */

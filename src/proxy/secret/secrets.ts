@@ -12,7 +12,7 @@ export interface SecretReference {
 
 export interface SecretWatcher<Content> {
   /**
-   * It has come, or is another; called at once where it is known.
+   * It has come, or is another; soon after `watch…` has returned where it is known.
    * @throws ConfigRejection, and the secret is refused: what was there before stays in use.
    */
   onSecret(secret: Content): void

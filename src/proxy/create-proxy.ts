@@ -1,0 +1,175 @@
+import { type Clock, systemClock } from '../clock.ts'
+import { ControlPlaneError } from '../errors.ts'
+import { type Log, silentLog } from '../log.ts'
+import { type EnvoyApi, loadEnvoyApi } from '../resource/envoy-api.ts'
+import { type ConfigDump, dumpConfig } from './admin/config-dump.ts'
+import { type Bootstrap, parseBootstrap } from './bootstrap.ts'
+import { type ClusterManager, createClusterManager } from './cluster/cluster-manager.ts'
+import { ConfigRejection } from './config/config-rejection.ts'
+import { type AdsDiscovery, createDiscovery } from './discovery/create-discovery.ts'
+import type { Misbehaviour } from './discovery/misbehaviour.ts'
+import { createNoDiscovery } from './discovery/no-discovery.ts'
+import { readXdsServer } from './discovery/read-xds-server.ts'
+import { createListenerManager, type ListenerManager } from './listener/listener-manager.ts'
+import { networkFilterKinds } from './network-filter-kinds.ts'
+import type { ProxyContext } from './proxy-context.ts'
+import { createRuntime, type LayeredRuntime } from './runtime.ts'
+import { startRuntimeDiscovery } from './runtime-discovery.ts'
+import { createSecrets } from './secret/create-secrets.ts'
+import { createStatStore } from './stats/create-stat-store.ts'
+import type { StatStore } from './stats/stat-store.ts'
+import { createConnections } from './upstream/connections.ts'
+
+export interface ProxyOptions {
+  /** Envoy's, as YAML or JSON, or what either would be read as. */
+  readonly bootstrap: string | object
+  /** By default the one that this package carries, loaded once a process. */
+  readonly api?: EnvoyApi
+  readonly clock?: Clock
+  /** From 0 up to 1. */
+  readonly random?: () => number
+  readonly log?: Log
+  /** What it is to do wrong, for tests of a control plane. */
+  readonly misbehaviour?: Misbehaviour
+  /** How long a listener that goes waits for its connections to end; Envoy's is 600 s. */
+  readonly drainTimeMs?: number
+}
+
+/** A data plane: it carries traffic as its bootstrap and its control plane say. */
+export interface Proxy {
+  /** All that the bootstrap and the first answers of the control plane say is at work, or known not to come. */
+  readonly live: Promise<void>
+  readonly isLive: boolean
+  readonly bootstrap: Bootstrap
+  readonly context: ProxyContext
+  readonly stats: StatStore
+  readonly runtime: LayeredRuntime
+  readonly clusters: ClusterManager
+  readonly listeners: ListenerManager
+  /** The stream to the control plane: a test may stall or break it. */
+  readonly discovery: AdsDiscovery
+  /** Undefined while no such listener listens. */
+  listenerPort(name: string): number | undefined
+  /** As Envoy's `/config_dump?include_eds`. */
+  configDump(): ConfigDump
+  /** Ends everything that it has opened; open connections are broken. */
+  close(): Promise<void>
+}
+
+let loadedApi: EnvoyApi | undefined
+
+function builtInApi(): EnvoyApi {
+  loadedApi ??= loadEnvoyApi()
+  return loadedApi
+}
+
+/**
+ * Starts a proxy; it is not waited for until it is live.
+ * @throws ControlPlaneError `config` when the bootstrap is none that this proxy takes.
+ */
+export async function createProxy(options: ProxyOptions): Promise<Proxy> {
+  const { api = builtInApi(), clock = systemClock, random = Math.random, log = silentLog } = options
+  const bootstrap = parseBootstrap(api, options.bootstrap)
+  const stats = createStatStore()
+  const runtime = createRuntime(bootstrap.runtime)
+  const context: ProxyContext = { api, node: bootstrap.identity, clock, random, log, stats, runtime }
+  const discovery = discoveryOf(context, bootstrap, options.misbehaviour)
+  const opened: (() => void | Promise<void>)[] = [() => discovery.close()]
+  const close = async (): Promise<void> => {
+    for (const end of opened.splice(0).reverse()) await end()
+  }
+  try {
+    const secrets = taken('static_resources.secrets', () =>
+      createSecrets({ discovery, stats, secrets: bootstrap.secrets }),
+    )
+    const connections = createConnections(context, secrets)
+    opened.push(() => connections.close())
+    const clusters = createClusterManager({
+      context,
+      discovery,
+      connections,
+      ...(bootstrap.localCluster !== undefined && { localCluster: bootstrap.localCluster }),
+      ...(bootstrap.dns !== undefined && { dns: bootstrap.dns }),
+    })
+    opened.push(() => clusters.close())
+    const listeners = createListenerManager({
+      context,
+      clusters,
+      connections,
+      discovery,
+      secrets,
+      networkFilters: networkFilterKinds,
+      ...(options.drainTimeMs !== undefined && { drainTimeMs: options.drainTimeMs }),
+    })
+    opened.push(() => listeners.close())
+    taken('static_resources.clusters', () => clusters.applyStatic(bootstrap.clusters))
+    const proxy = { bootstrap, context, stats, runtime, clusters, listeners, discovery }
+    let isLive = false
+    const live = start(proxy).then(() => {
+      isLive = true
+    })
+    // Whoever waits for it hears of a failure.
+    live.catch(() => undefined)
+    return {
+      ...proxy,
+      live,
+      get isLive() {
+        return isLive
+      },
+      listenerPort: (name) => listeners.listeners.get(name)?.address.port,
+      configDump: () => dumpConfig(proxy),
+      close,
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+type Parts = Pick<Proxy, 'bootstrap' | 'context' | 'stats' | 'runtime' | 'clusters' | 'listeners' | 'discovery'>
+
+/** In Envoy's order: the runtime, then clusters, then listeners. */
+async function start({ bootstrap, stats, runtime, clusters, listeners, discovery }: Parts): Promise<void> {
+  const isServing = stats.gauge('server.live')
+  await startRuntimeDiscovery(bootstrap.runtime, runtime, discovery, stats)
+  if (bootstrap.cds !== undefined) clusters.startDynamic()
+  await clusters.initialized
+  taken('static_resources.listeners', () => listeners.applyStatic(bootstrap.listeners))
+  if (bootstrap.lds !== undefined) listeners.startDynamic()
+  await listeners.initialized
+  isServing.set(1)
+}
+
+function discoveryOf(
+  context: ProxyContext,
+  bootstrap: Bootstrap,
+  misbehaviour: Misbehaviour | undefined,
+): AdsDiscovery {
+  const { ads, cds, lds, node, clusters } = bootstrap
+  if (ads === undefined) return createNoDiscovery()
+  const cluster = clusters.find(({ name }) => name === ads.cluster)
+  if (cluster === undefined) {
+    throw new ControlPlaneError(
+      'config',
+      `dynamic_resources.ads_config: there is no static cluster ${JSON.stringify(ads.cluster)}`,
+    )
+  }
+  const server = taken(`static_resources.clusters ${ads.cluster}`, () => readXdsServer(cluster))
+  return createDiscovery({
+    context,
+    ads: { protocol: ads.protocol, server, node, saysNodeOnce: ads.saysNodeOnce },
+    clusterTimeoutMs: cds?.initialFetchTimeoutMs,
+    listenerTimeoutMs: lds?.initialFetchTimeoutMs,
+    misbehaviour,
+  })
+}
+
+/** @throws ControlPlaneError `config` for what `act` does not take */
+function taken<T>(where: string, act: () => T): T {
+  try {
+    return act()
+  } catch (error) {
+    if (!(error instanceof ConfigRejection)) throw error
+    throw new ControlPlaneError('config', `${where}: ${error.message}`, { cause: error })
+  }
+}
