@@ -25,6 +25,20 @@ capture: iptables
 kind: Sidecar
 name: web
 nodes: {cluster: web}
+---
+kind: Service
+name: cache
+protocol: tcp
+port: 6379
+address: "::1"
+---
+kind: Sidecar
+name: both
+nodes: {cluster: both}
+service: cart
+inbound: {port: 15006, app: "[::1]:8080"}
+capture: iptables
+ipv6: true
 `
 
 function config(): string {
@@ -63,6 +77,28 @@ describe('fairlead capture', () => {
     ])
   })
 
+  test('prints the rules of IPv6 apart, for a Sidecar that listens there', async () => {
+    const flags = ['--sidecar', 'both', '--uid', '1337', '--exclude-cidr', '10.1.0.0/16', '--exclude-cidr', 'fd00::/8']
+    const { code, out, err } = await capture(...flags, '--ipv6')
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toMatch(/, for ip6tables-restore --noflush\n/)
+    expect(rulesOf(out).slice(5)).toEqual([
+      '-A FAIRLEAD_IN -p tcp --dport 8080 -m comment --comment "cart" -j REDIRECT --to-ports 15006',
+      '-A FAIRLEAD_OUT -m owner --uid-owner 1337 -j RETURN',
+      '-A FAIRLEAD_OUT -d fd00::/8 -j RETURN',
+      '-A FAIRLEAD_OUT -d ::1/128 -p tcp --dport 6379 -m comment --comment "cache" -j REDIRECT --to-ports 15001',
+      '-A FAIRLEAD_OUT -o lo -j RETURN',
+      '-A FAIRLEAD_OUT -d ::1/128 -j RETURN',
+      '-A FAIRLEAD_OUT -p tcp -j REDIRECT --to-ports 15001',
+      'COMMIT',
+    ])
+    const { out: others } = await capture(...flags)
+    expect(rulesOf(others)).toContain('-A FAIRLEAD_OUT -d 10.1.0.0/16 -j RETURN')
+    expect(others).not.toContain('fd00')
+    expect(others).not.toContain('6379')
+    expect((await capture('--sidecar', 'cart', '--ipv6', '--remove')).code).toBe(0)
+  })
+
   test('replaces rules that are in place, without a second way to them', async () => {
     const { out } = await capture('--sidecar', 'cart', '--gid', '7', '--refresh')
     expect(rulesOf(out).filter((line) => line.includes('-j FAIRLEAD'))).toEqual([])
@@ -91,6 +127,8 @@ describe('fairlead capture', () => {
     [['--sidecar', 'web', '--uid', '1'], 1, /shop\.yaml:19:1: the Sidecar web has no `capture: iptables`/],
     [['--sidecar', 'cart', '--uid', 'envoy'], 2, /Write the number: `id -u envoy` prints it/],
     [['--sidecar', 'cart', '--uid', '1', '--exclude-port', '0'], 2, /Write a port: 1 to 65535/],
+    [['--sidecar', 'cart', '--uid', '1', '--ipv6'], 1, /shop\.yaml:12:1: the Sidecar cart has no `ipv6: true`/],
+    [['--sidecar', 'cart', '--uid', '1', '--exclude-cidr', 'fd00::/129'], 2, /one of IPv6: fd00::\/8/],
     [['--sidecar', 'cart', '--uid', '1', '--exclude-cidr', '10.0.0.0/33'], 2, /Write an IPv4 network: 10\.0\.0\.0\/8/],
     [['--sidecar', 'cart', '--uid', '1', '--refresh', '--remove'], 2, /cannot be used with option '--remove'/],
   ])('%j exits %i', async (args, exitCode, words) => {

@@ -19,6 +19,7 @@ interface Flags {
   readonly gid?: number
   readonly excludePort?: readonly number[]
   readonly excludeCidr?: readonly string[]
+  readonly ipv6?: true
   readonly refresh?: true
   readonly remove?: true
 }
@@ -31,7 +32,10 @@ the workload, Envoy running as a user of its own:
 
 What the workload calls goes to the Sidecar's outbound port, what comes in for
 the ports of its \`inbound\` to those it has there. All else stays as it was:
-other ports, UDP, loopback, IPv6, and whatever Envoy itself sends.
+other ports, UDP, loopback, and whatever Envoy itself sends. IPv6 is captured by
+rules of its own, for a Sidecar with \`ipv6: true\`:
+  fairlead capture --ipv6 --sidecar cart --config ./config --uid 1337 |
+    ip6tables-restore --noflush
 
 Rules that are in place are replaced with --refresh, and taken out with
 --remove; both are \`iptables-restore\` input as well.
@@ -54,6 +58,7 @@ export function captureCommand(io: Io): Command {
         (text: string, before: readonly string[] | undefined) => append(networkOf(text), before),
       ),
     )
+    .addOption(new Option('--ipv6', 'the rules of IPv6, for ip6tables-restore'))
     .addOption(new Option('--refresh', 'of chains that are in place, the rules alone').conflicts('remove'))
     .addOption(new Option('--remove', 'take the chains out'))
     .addHelpText('after', help)
@@ -64,6 +69,10 @@ export function captureCommand(io: Io): Command {
         throw new ControlPlaneError('usage', message)
       }
       const { sidecar, place, services } = await readSidecar(flags, io)
+      if (flags.ipv6 === true && flags.remove !== true && sidecar.ipv6 !== true) {
+        const message = `${place}: the Sidecar ${sidecar.name} has no \`ipv6: true\`, so it does not listen for what is captured`
+        throw new ControlPlaneError('config', message)
+      }
       const rules = captureRules({
         sidecar,
         place,
@@ -72,6 +81,7 @@ export function captureCommand(io: Io): Command {
         ...(gid !== undefined && { gid }),
         excludedPorts: flags.excludePort ?? [],
         excludedNetworks: flags.excludeCidr ?? [],
+        family: flags.ipv6 === true ? 6 : 4,
         mode: flags.remove ? 'remove' : flags.refresh ? 'refresh' : 'apply',
       })
       print(io, rules)
@@ -123,7 +133,9 @@ function portOf(text: string): number {
 
 function networkOf(text: string): string {
   const [address = '', bits, ...rest] = text.split('/')
-  const isNetwork = isIP(address) === 4 && rest.length === 0 && (bits === undefined || /^([12]?\d|3[0-2])$/.test(bits))
-  if (!isNetwork) throw new InvalidArgumentError('Write an IPv4 network: 10.0.0.0/8.')
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address)] ?? -1
+  const isNetwork =
+    rest.length === 0 && most > 0 && (bits === undefined || (/^(0|[1-9]\d{0,2})$/.test(bits) && Number(bits) <= most))
+  if (!isNetwork) throw new InvalidArgumentError('Write an IPv4 network: 10.0.0.0/8, or one of IPv6: fd00::/8.')
   return text
 }

@@ -92,6 +92,7 @@ export const listenerDefaults = {
 export const sidecarDefaults = {
   outboundPort: { value: 15_001, why: 'a port that workloads do not use' },
   outboundAddress: { value: '127.0.0.1', why: 'nobody but the workload itself is to call by its proxy' },
+  outboundIpv6Address: { value: '::1', why: 'the same, where a Sidecar says `ipv6`' },
   appConnectTimeoutMs: { value: 1000, why: 'the workload is on the same host' },
   appIdleTimeoutMs: {
     value: 4000,

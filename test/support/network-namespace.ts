@@ -22,16 +22,21 @@ export interface Namespace {
   /** This side's address, and the other side's. */
   readonly here: string
   readonly there: string
+  /** By IPv6. */
+  readonly here6: string
+  readonly there6: string
   /** A program that runs another within. */
   wrap(program: string): string
   /** Runs to its end, as somebody who is not root, and resolves to what it printed. @throws Error where it fails */
   run(script: string, ...args: readonly string[]): Promise<string>
   /** Runs until the test's end; resolves with its first line. */
   start(script: string, ...args: readonly string[]): Promise<string>
-  /** @throws Error where `iptables-restore` refuses it */
-  restore(rules: string): void
-  rules(): string
+  /** @throws Error where `iptables-restore`, or `ip6tables-restore`, refuses it */
+  restore(rules: string, family?: 4 | 6): void
+  rules(family?: 4 | 6): string
 }
+
+const tablesOf = (family: 4 | 6): string => (family === 4 ? 'iptables' : 'ip6tables')
 
 let made = 0
 
@@ -50,13 +55,21 @@ export function createNamespace(): Namespace {
   ip('link', 'set', link, 'up')
   ip('-n', name, 'addr', 'add', `${there}/30`, 'dev', 'eth0')
   ip('-n', name, 'link', 'set', 'eth0', 'up')
+  const net6 = `fd00:213:${(process.pid % 65_536).toString(16)}:${made.toString(16)}`
+  const [here6, there6] = [`${net6}::1`, `${net6}::2`]
+  // An address is there at once where nobody is asked whether it is taken.
+  ip('addr', 'add', `${here6}/64`, 'dev', link, 'nodad')
+  ip('-n', name, 'addr', 'add', `${there6}/64`, 'dev', 'eth0', 'nodad')
   ip('-n', name, 'link', 'set', 'lo', 'up')
   ip('-n', name, 'route', 'add', 'default', 'via', here)
+  ip('-n', name, '-6', 'route', 'add', 'default', 'via', here6)
   const within = ['netns', 'exec', name]
   const asNobody = [...within, 'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, '-e']
   return {
     here,
     there,
+    here6,
+    there6,
     wrap(program) {
       const path = join(tempDir(), 'within')
       writeFileSync(path, `#!/bin/sh\nexec ip netns exec ${name} ${program} "$@"\n`)
@@ -75,7 +88,10 @@ export function createNamespace(): Namespace {
       const [line] = (await once(child.stdout, 'data')) as [Buffer]
       return line.toString().trim()
     },
-    restore: (rules) => void execFileSync('ip', [...within, 'iptables-restore', '--noflush'], { input: rules }),
-    rules: () => execFileSync('ip', [...within, 'iptables-save', '-t', 'nat'], { encoding: 'utf8' }),
+    restore(rules, family = 4) {
+      execFileSync('ip', [...within, `${tablesOf(family)}-restore`, '--noflush'], { input: rules })
+    },
+    rules: (family = 4) =>
+      execFileSync('ip', [...within, `${tablesOf(family)}-save`, '-t', 'nat'], { encoding: 'utf8' }),
   }
 }

@@ -747,6 +747,12 @@ describe('what is refused, with its place', () => {
       '4:21 rule-violation outbound.unknown',
       /nobody knows where a host of no Service is.*add `capture: iptables`/,
     ],
+    [
+      'IPv6 for what does not come in',
+      sidecar('ipv6: true'),
+      '4:7 rule-violation ipv6',
+      /nothing does.*`capture: iptables`/,
+    ],
     ['requests for nobody', sidecar('inbound: {port: 1, app: "a:1"}'), '4:10 rule-violation inbound', /Add `service`/],
     [
       'one port in and out',

@@ -10,6 +10,8 @@ export interface SidecarForm extends NamedForm<'Sidecar'> {
   readonly capture?: 'iptables' | 'ports'
   readonly accessLog?: AccessLog
   readonly defaults?: RouteDefaults
+  /** Beside IPv4. */
+  readonly ipv6?: boolean
 }
 
 export interface Inbound {

@@ -10,6 +10,7 @@ import { httpConnectionManager } from '../listener/http-connection-manager.ts'
 import { accessLogOf } from '../listener/layers.ts'
 import { tracerOf } from '../listener/tracing.ts'
 import { appName, inboundName } from '../names.ts'
+import { alsoOnIpv6 } from './ipv6.ts'
 import { tcpProxy } from './tcp-proxy.ts'
 
 type Protocol = ServiceFacet['protocol']
@@ -57,6 +58,7 @@ function listenerJson(
     address: {
       socket_address: { address: listenerDefaults.address.value, port_value: at(within(from, 'port'), port) },
     },
+    additional_addresses: alsoOnIpv6(sidecar, '::', at(within(from, 'port'), port)),
     per_connection_buffer_limit_bytes: listenerDefaults.bufferBytes.value,
     filter_chains: [{ filters: [filter] }],
   }

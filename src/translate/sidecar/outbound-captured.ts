@@ -4,6 +4,7 @@ import { sidecarDefaults as defaults, listenerDefaults } from '../defaults.ts'
 import { at, type EnvoyJson, type SourcePlace, within } from '../envoy-json.ts'
 import { clusterName, outboundName } from '../names.ts'
 import { egressChains, egressPortsOf, tlsNamesOf } from './egress-chains.ts'
+import { alsoOnIpv6 } from './ipv6.ts'
 import { listenerFilter } from './listener-filter.ts'
 import { outboundHttp, outboundTcp } from './outbound-filters.ts'
 
@@ -19,15 +20,17 @@ export function capturedOutbound(input: SidecarInput): readonly GeneratedJson[] 
   // Envoy does not go back from a port of its own to what is for every port.
   const ports = [undefined, ...new Set([...addressed.map(({ port }) => port), ...egressPortsOf(outbound.egress)])]
   const taken = tlsNamesOf(outbound.ports)
+  const port = at(within(from, 'port'), sidecar.form.outbound?.port ?? defaults.outboundPort.value)
   const json = {
     name,
     traffic_direction: 'OUTBOUND',
     address: {
       socket_address: {
         address: defaults.outboundAddress.value,
-        port_value: at(within(from, 'port'), sidecar.form.outbound?.port ?? defaults.outboundPort.value),
+        port_value: port,
       },
     },
+    additional_addresses: alsoOnIpv6(sidecar, defaults.outboundIpv6Address.value, port),
     per_connection_buffer_limit_bytes: listenerDefaults.bufferBytes.value,
     listener_filters: [
       listenerFilter('original_dst', 'original_dst.v3.OriginalDst'),

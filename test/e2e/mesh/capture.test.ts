@@ -20,7 +20,7 @@ const workload = `
 const server = require('node:http').createServer((request, response) => {
   response.end(request.headers['x-forwarded-proto'] === undefined ? 'direct' : 'by the proxy')
 })
-server.listen(8080, '0.0.0.0', () => console.log('listening'))
+server.listen(8080, process.argv[1] ?? '0.0.0.0', () => console.log('listening'))
 `
 
 /** A host outside, and one that speaks TLS: on the loopback of the network, under the only name that it knows. */
@@ -64,6 +64,8 @@ socket.on('close', () => console.log(heard === '' ? 'closed' : heard))
 
 /** A network that is nowhere: what is sent there arrives only where it is captured. */
 const [cartAddress, dbAddress, strange] = ['198.51.100.1', '198.51.100.7', '198.51.100.9']
+
+const [cartAddress6, dbAddress6, strange6] = ['2001:db8::1', '2001:db8::7', '2001:db8::9']
 
 describeWithEnvoy('a captured workload', (binary) => {
   describeWithNamespaces('in a network of its own', () => {
@@ -143,6 +145,80 @@ accessLog: {off: true}
       net.restore((await runCommand([...capture, '--remove'])).out)
       expect(net.rules()).not.toContain('FAIRLEAD')
       expect(await asked(net.there, 8080)).toBe('direct')
+      expect(await rejections(server)).toBe(0)
+    })
+
+    test('calls and is called through it by IPv6 as well, where the Sidecar says that there is IPv6', async () => {
+      const net = createNamespace()
+      const cart = await startBackend({ name: 'cart', host: net.here })
+      const echo = createServer((socket) => socket.pipe(socket))
+      await new Promise<void>((resolve) => void echo.listen(0, net.here6, resolve))
+      atTestEnd(() => void echo.close())
+      const config = tempDir()
+      writeFileSync(
+        join(config, 'mesh.yaml'),
+        `
+kind: Service
+name: cart
+port: 80
+endpoints: {address: ${net.here}, port: ${cart.port}}
+---
+kind: Service
+name: orders-db
+protocol: tcp
+port: 5432
+address: ${dbAddress6}
+endpoints: {address: "${net.here6}", port: ${(echo.address() as { port: number }).port}}
+---
+kind: Service
+name: web
+port: 80
+endpoints: {address: "${net.there6}", port: 8080}
+---
+kind: Sidecar
+name: web
+nodes: {cluster: web}
+service: web
+inbound: {port: 15006, app: "127.0.0.1:8080"}
+outbound: {services: [cart, orders-db]}
+capture: iptables
+ipv6: true
+accessLog: {off: true}
+`,
+      )
+      const server = await startControlPlane({ config: [config], listen: `${net.here}:0` })
+      await startEnvoy({
+        bootstrap: buildBootstrap({
+          id: 'web-1',
+          cluster: 'web',
+          server: `${net.here}:${server.xdsPort}`,
+          delta: true,
+        }),
+        binary: net.wrap(binary),
+      })
+      expect(await net.start(workload, '::')).toBe('listening')
+      const capture = ['capture', '--sidecar', 'web', '--config', config, '--uid', '0']
+      net.restore((await runCommand([...capture, '--ipv6'])).out, 6)
+      expect(await asked(net.there, 8080)).toBe('direct')
+      await eventually(async () => (await asked(net.there6, 8080)) === 'by the proxy', { timeoutMs: 15_000 })
+      await eventually(
+        async () => (await net.run(ask, cartAddress6, '80', 'cart')).startsWith('200 {"backend":"cart"'),
+        { timeoutMs: 15_000 },
+      )
+      expect(await net.run(ask, cartAddress6, '80', 'nowhere.example')).toBe('403 This host is not in the mesh.')
+      expect(await net.run(say, dbAddress6, '5432', 'hello')).toBe('hello')
+      expect(await net.run(say, strange6, '9999', 'hello')).toMatch(/^(closed|ECONNRESET)$/)
+      // Itself it reaches as if there were no proxy.
+      expect(await net.run(ask, '::1', '8080', 'localhost')).toBe('200 direct')
+
+      net.restore((await runCommand(capture)).out)
+      await eventually(async () => (await asked(net.there, 8080)) === 'by the proxy', { timeoutMs: 15_000 })
+      const before = net.rules(6)
+      net.restore((await runCommand([...capture, '--ipv6', '--refresh'])).out, 6)
+      expect(withoutCounts(net.rules(6))).toBe(withoutCounts(before))
+      net.restore((await runCommand([...capture, '--ipv6', '--remove'])).out, 6)
+      expect(net.rules(6)).not.toContain('FAIRLEAD')
+      expect(await asked(net.there6, 8080)).toBe('direct')
       expect(await rejections(server)).toBe(0)
     })
   })

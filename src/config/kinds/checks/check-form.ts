@@ -82,13 +82,16 @@ function checkSidecar(check: Check, form: SidecarForm): void {
 }
 
 /** Where a connection was going is known only of one that was captured. */
-function checkByPorts(check: Check, { outbound }: SidecarForm): void {
+function checkByPorts(check: Check, { outbound, inbound, ipv6 }: SidecarForm): void {
   const fix = 'Remove it, or add `capture: iptables`.'
   if (outbound?.port !== undefined) {
     check.error('outbound.port', 'With `capture: ports` each Service has its own port, and this one no effect.', fix)
   }
   if (outbound?.unknown === 'allow') {
     check.error('outbound.unknown', 'With `capture: ports` nobody knows where a host of no Service is.', fix)
+  }
+  if (ipv6 === true && inbound.length === 0) {
+    check.error('ipv6', 'With `capture: ports` it is for what comes in, and nothing does.', fix)
   }
 }
 
