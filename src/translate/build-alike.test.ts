@@ -5,7 +5,7 @@ import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { blanks, buildAlike } from './build-alike.ts'
 import { buildGenerated, type Generated } from './build-generated.ts'
 import type { AlikeJson } from './contract.ts'
-import { anyone, at, type EnvoyJson, type SourcePlace } from './envoy-json.ts'
+import { anyone, at, type EnvoyJson, type SourcePlace, textOf } from './envoy-json.ts'
 
 const api = loadEnvoyApi()
 
@@ -30,7 +30,12 @@ const [name, service] = blanks
 
 function alike(owner: string, names: AlikeJson['names'], timeout: string): Generated | undefined {
   const json = cluster(name, service, timeout, anyone)
-  return buildAlike(api, { type: 'cluster', name: names[0], from: placeIn(owner), alike: { json, names } })
+  return buildAlike(api, {
+    type: 'cluster',
+    name: names[0],
+    from: placeIn(owner),
+    alike: { json, text: textOf(json), names },
+  })
 }
 
 test('of resources that are alike but for names all after the first are made of that one', () => {

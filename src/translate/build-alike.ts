@@ -5,7 +5,7 @@ import { cutStencil, fillStencil, type Stencil } from '../resource/stencil.ts'
 import { messageNameOf, resourceTypes } from '../resource/type-url.ts'
 import { buildFromTree, type Generated } from './build-generated.ts'
 import type { AlikeJson, GeneratedJson } from './contract.ts'
-import { anyone, type SourcePlace, textOf, treeOf } from './envoy-json.ts'
+import { anyone, type SourcePlace, treeOf } from './envoy-json.ts'
 
 /** What stands in JSON for the names of whoever it is for: texts that nobody has written anywhere. */
 export const blanks: readonly [name: string, service: string] = [`name-${randomUUID()}`, `service-${randomUUID()}`]
@@ -60,12 +60,12 @@ export function buildAlike(
     type,
     name,
     from,
-    alike: { json, names },
+    alike: { json, text, names },
   }: Pick<GeneratedJson, 'type' | 'name' | 'from'> & { readonly alike: AlikeJson },
 ): Generated | undefined {
   const moulds = mouldsBy.get(api) ?? new Moulds()
   mouldsBy.set(api, moulds)
-  const mould = moulds.get(`${type} ${from.path} ${textOf(json)}`, () => mouldOf(api, type, json, from.path))
+  const mould = moulds.get(text, () => mouldOf(api, type, json, from.path))
   if (mould === undefined) return undefined
   const { stencil, resource, documents } = mould
   const { key, origin } = from.document

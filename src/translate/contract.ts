@@ -40,6 +40,8 @@ export interface GeneratedJson {
 export interface AlikeJson {
   /** Made of places of `anyone`. */
   readonly json: EnvoyJson
+  /** Equal for what has equal JSON of one type, made of the same place. */
+  readonly text: string
   /** For the blanks; none is empty. */
   readonly names: readonly [name: string, service: string]
 }
@@ -258,7 +260,8 @@ export interface SecretOutput {
 export interface SidecarInput {
   readonly sidecar: KindDocument<SidecarForm>
   readonly outbound: SidecarOutbound
-  readonly services: ServiceFacets
+  /** Those of its workloads. */
+  readonly services: { get(name: string): Pick<ServiceFacet, 'protocol'> | undefined }
   readonly mesh: MeshLayer
 }
 

@@ -1,7 +1,16 @@
 import { blanks, fillBlanks } from '../build-alike.ts'
 import type { GeneratedJson, SidecarInput } from '../contract.ts'
-import { anyone } from '../envoy-json.ts'
+import { anyone, textOf } from '../envoy-json.ts'
 import { buildSidecar } from './build-sidecar.ts'
+
+/** What some sidecars become, with blanks for their names, and the text of it. */
+type Blank = Pick<GeneratedJson, 'type' | 'name' | 'json' | 'from'> & { readonly text: string }
+
+/** By the text of all that they are made of. */
+const known = new Map<string, readonly Blank[]>()
+
+/** Ways for the Sidecars of a mesh to differ beside their names; of more than that the oldest are forgotten. */
+const knownAtMost = 256
 
 /**
  * What a Sidecar becomes, each resource also with blanks for its name and its Service's: thousands of sidecars differ by
@@ -11,12 +20,12 @@ export function buildAlikeSidecar(input: SidecarInput): readonly GeneratedJson[]
   const { sidecar } = input
   const { name, service = name } = sidecar.form
   let own: readonly GeneratedJson[] | undefined
-  return buildSidecar(withBlanks(input)).map((one, index): GeneratedJson => {
+  return blankOf(input).map(({ type, name: blank, json, text, from }, index): GeneratedJson => {
     return {
-      type: one.type,
-      name: fillBlanks(one.name, [name, service]),
-      from: { document: sidecar, path: one.from.path },
-      alike: { json: one.json, names: [name, service] },
+      type,
+      name: fillBlanks(blank, [name, service]),
+      from: { document: sidecar, path: from.path },
+      alike: { json, text, names: [name, service] },
       get json() {
         own ??= buildSidecar(input)
         return own[index]?.json ?? null
@@ -25,25 +34,42 @@ export function buildAlikeSidecar(input: SidecarInput): readonly GeneratedJson[]
   })
 }
 
+function blankOf(input: SidecarInput): readonly Blank[] {
+  const blank = withBlanks(input)
+  const key = textOfInput(blank)
+  const before = known.get(key)
+  if (before !== undefined) return before
+  const made = buildSidecar(blank).map(({ type, name, json, from }): Blank => {
+    return { type, name, json, from, text: `${type} ${from.path} ${textOf(json)}` }
+  })
+  const [oldest] = known.keys()
+  if (known.size >= knownAtMost && oldest !== undefined) known.delete(oldest)
+  known.set(key, made)
+  return made
+}
+
 function withBlanks({ sidecar, outbound, services, mesh }: SidecarInput): SidecarInput {
   const { form } = sidecar
   const [name, service] = blanks
-  const ownService = form.service
+  const blanked = (own: string): string => (own === form.service ? service : own)
   const named = (text: string): string =>
     text.startsWith(`${form.name}/`) ? name + text.slice(form.name.length) : text
   const { egress, passthrough, routes } = outbound
+  const facets = new Map(form.inbound.map((one) => [blanked(one.service), services.get(one.service)]))
   return {
     mesh,
     sidecar: {
-      ...sidecar,
       key: anyone.document.key,
+      origin: anyone.document.origin,
+      places: anyone.document.places,
       form: {
         ...form,
         name,
-        ...(ownService !== undefined && {
-          service,
-          inbound: form.inbound.map((one) => (one.service === ownService ? { ...one, service } : one)),
-        }),
+        nodes: [],
+        ...(form.service !== undefined && { service }),
+        inbound: form.inbound.map((one) => ({ ...one, service: blanked(one.service) })),
+        // What they are is in `outbound` below.
+        ...(form.outbound?.services !== undefined && { outbound: { ...form.outbound, services: [] } }),
       },
     },
     outbound: {
@@ -52,6 +78,30 @@ function withBlanks({ sidecar, outbound, services, mesh }: SidecarInput): Sideca
       passthrough: passthrough && named(passthrough),
       egress: egress && { ...egress, cluster: named(egress.cluster) },
     },
-    services: { get: (wanted) => services.get(wanted === service && ownService !== undefined ? ownService : wanted) },
+    services: { get: (wanted) => facets.get(wanted) },
   }
+}
+
+/** Of what thousands have. */
+const texts = new WeakMap<object, string>()
+
+function textOnce(value: object): string {
+  const text = texts.get(value) ?? JSON.stringify(value, withKeys)
+  texts.set(value, text)
+  return text
+}
+
+/** Of a document its key. */
+const withKeys = (field: string, value: unknown): unknown =>
+  field === 'document' ? (value as { readonly key: string }).key : value
+
+function textOfInput({ sidecar, outbound, services, mesh }: SidecarInput): string {
+  const { filters, ports, egress, ...rest } = outbound
+  return [
+    JSON.stringify([sidecar.form, rest, [...filters].sort()]),
+    JSON.stringify(sidecar.form.inbound.map(({ service }) => services.get(service)?.protocol)),
+    textOnce(ports),
+    JSON.stringify(egress, withKeys) ?? '',
+    textOnce(mesh),
+  ].join('\n')
 }
