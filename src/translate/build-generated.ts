@@ -29,6 +29,8 @@ export interface Generated {
   readonly resource?: Resource
   /** Keys of the documents that it is made of. */
   readonly documents: ReadonlySet<string>
+  /** What of it is closed for want of a Secret: the names of filter chains, or '' where it is all. */
+  readonly closed?: readonly string[]
   readonly problems: readonly PlacedProblem[]
 }
 

@@ -115,6 +115,8 @@ class IncrementalMesh implements Mesh {
   readonly #last: ReadonlyMap<string, readonly GeneratedUnit[]>
   /** What stands, by the rule and key of the cell that it was found in. */
   readonly #standing = new Map<string, readonly Told[]>()
+  /** What was closed for want of a Secret, by the rule and key of the cell. */
+  readonly #closed = new Map<string, Built['closed']>()
   #problems: ReadonlyMap<string, readonly Problem[]> = new Map()
   #index: WorldIndex = emptyIndex
   #isOpen = false
@@ -217,6 +219,7 @@ class IncrementalMesh implements Mesh {
       for (const [rule, key] of cellsOf(this.#rules, held)) {
         this.#cells.drop(rule, key)
         this.#journal.delete(this.#standing, cellId(rule, key))
+        this.#journal.delete(this.#closed, cellId(rule, key))
       }
       this.#cells.set(held.kind, held.name, undefined)
       if (held.kind === 'Secret') this.#cells.set(secretContent, held.name, undefined)
@@ -251,16 +254,35 @@ class IncrementalMesh implements Mesh {
   }
 
   /** What is wrong in a cell is told to the changes that brought it, which fall back; or else it stands. */
-  #judge({ rule, key }: Changed, blame: Blame): void {
-    const told = this.#toldBy(rule, key)
-    const standing = told.flatMap((charge) => {
-      const { told: all } = charge
-      const isBlamed = all.some(isToldError) && blame.put({ rule, key }, charge)
-      return isBlamed ? [] : all
-    })
+  #judge(cell: Changed, blame: Blame): void {
+    const { rule, key } = cell
     const id = cellId(rule, key)
+    const told = this.#toldBy(rule, key)
+    const losses = this.#closesWhatIsServed(cell) ? lossesAmong(told, this.#standing.get(id) ?? []) : []
+    const standing = told.flatMap((charge) => {
+      const brought = losses.includes(charge) ? asLoss(charge) : charge
+      const isBlamed = brought.told.some(isToldError) && blame.put(cell, brought)
+      return isBlamed ? [] : charge.told
+    })
     if (standing.length > 0) this.#journal.set(this.#standing, id, standing)
     else this.#journal.delete(this.#standing, id)
+  }
+
+  /** For want of a Secret: what nobody was served by may wait for it, and what somebody is served by may not be lost. */
+  #closesWhatIsServed(cell: Changed): boolean {
+    const { service, proxy } = this.#rules
+    const { rule, key } = cell
+    if (rule !== service && rule !== proxy) return false
+    const id = cellId(rule, key)
+    const closed = this.#cells.value(rule as Rule<Built>, key)?.closed ?? nothingClosed
+    const before = this.#closed.get(id) ?? nothingClosed
+    if (closed.size > 0) this.#journal.set(this.#closed, id, closed)
+    else this.#journal.delete(this.#closed, id)
+    const [unitKey = ''] = unitKeysOf(cell)
+    return [...closed].some(([resource, parts]) => {
+      const known = before.get(resource) ?? []
+      return this.#holders.get(resource) === unitKey && parts.some((part) => !known.includes(part))
+    })
   }
 
   #toldBy(rule: Rule<unknown>, key: string): readonly Charge[] {
@@ -464,6 +486,26 @@ function chargeOf(problem: PlacedProblem): Charge {
 /** What others do cannot make it their fault: a Patch does not keep its target alive. */
 function chargeOfOwn(problem: PlacedProblem): Charge {
   return { ...chargeOf(problem), isOwn: true }
+}
+
+const nothingClosed: Built['closed'] = new Map()
+
+/** What is told of Secrets that are waited for, and was not before; all of it, where that does not tell them apart. */
+function lossesAmong(charges: readonly Charge[], before: readonly Told[]): readonly Charge[] {
+  const known = new Set(before.map(({ problem }) => problem.message))
+  const waits = charges.filter(({ told }) => told.some(({ problem }) => problem.code === 'withheld'))
+  const news = waits.filter(({ told }) => told.some(({ problem }) => !known.has(problem.message)))
+  return news.length > 0 ? news : waits
+}
+
+/** What would wait for a Secret if it were new takes away what is served: that change waits instead. */
+function asLoss(charge: Charge): Charge {
+  const fix = 'Mend the files, as their own problem says: this takes effect by itself then.'
+  const told = charge.told.map(({ key, problem }): Told => {
+    const message = `${problem.message} What is served now stays as it is.`
+    return { key, problem: { ...problem, severity: 'error', code: 'file', message, fix } }
+  })
+  return { ...charge, told }
 }
 
 const isToldError = ({ problem }: Told): boolean => problem.severity === 'error'
