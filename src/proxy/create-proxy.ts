@@ -102,10 +102,9 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
       ...(options.drainTimeMs !== undefined && { drainTimeMs: options.drainTimeMs }),
     })
     opened.push(() => listeners.close())
-    taken('static_resources.clusters', () => clusters.applyStatic(bootstrap.clusters))
     const proxy = { bootstrap, context, stats, runtime, clusters, listeners, discovery }
     let isLive = false
-    const live = start(proxy).then(() => {
+    const live = startListeners(proxy, startClusters(proxy)).then(() => {
       isLive = true
     })
     // Whoever waits for it hears of a failure.
@@ -128,12 +127,25 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
 
 type Parts = Pick<Proxy, 'bootstrap' | 'context' | 'stats' | 'runtime' | 'clusters' | 'listeners' | 'discovery'>
 
-/** In Envoy's order: the runtime, then clusters, then listeners. */
-async function start({ bootstrap, stats, runtime, clusters, listeners, discovery }: Parts): Promise<void> {
-  const isServing = stats.gauge('server.live')
-  await startRuntimeDiscovery(bootstrap.runtime, runtime, discovery, stats)
+/**
+ * In Envoy's order: the runtime, then the static clusters that need the control plane, then its own.
+ * @throws ControlPlaneError `config` for the first static cluster that is not taken
+ * @returns when all of them are there, or known not to come
+ */
+function startClusters({ bootstrap, stats, runtime, clusters, discovery }: Parts): Promise<void> {
+  const resumes = [discovery.pause('endpoint'), discovery.pause('cluster')]
+  const runtimeIsThere = startRuntimeDiscovery(bootstrap.runtime, runtime, discovery, stats)
+  taken('static_resources.clusters', () => clusters.applyStatic(bootstrap.clusters))
   if (bootstrap.cds !== undefined) clusters.startDynamic()
-  await clusters.initialized
+  return runtimeIsThere.then(() => {
+    for (const resume of resumes) resume()
+    return clusters.initialized
+  })
+}
+
+async function startListeners({ bootstrap, stats, listeners }: Parts, clustersAreThere: Promise<void>): Promise<void> {
+  const isServing = stats.gauge('server.live')
+  await clustersAreThere
   taken('static_resources.listeners', () => listeners.applyStatic(bootstrap.listeners))
   if (bootstrap.lds !== undefined) listeners.startDynamic()
   await listeners.initialized

@@ -1,7 +1,11 @@
 import { credentials } from '@grpc/grpc-js'
 import { describe, expect, it } from 'vitest'
 import { atTestEnd } from '../../../test/support/at-test-end.ts'
+import { rejections, startControlPlane } from '../../../test/support/control-plane.ts'
+import { createFileStore } from '../../../test/support/document-store.ts'
+import { cluster as clusterDocument, endpoints } from '../../../test/support/documents.ts'
 import { type FakeXdsServer, type FakeXdsStream, startFakeXdsServer } from '../../../test/support/fake-xds-server.ts'
+import { eventually } from '../../../test/support/poll.ts'
 import type { Protocol } from '../../../test/support/wire-client.ts'
 import { type Clock, systemClock } from '../../clock.ts'
 import { silentLog } from '../../log.ts'
@@ -29,7 +33,7 @@ type Word = keyof typeof types
 
 function nodeOf(id: string): object {
   const { message } = decodeMessage(api, `${prefix}envoy.config.core.v3.Node`, new Uint8Array(0))
-  return Object.assign(message, { id })
+  return Object.assign(message, { id, cluster: 'edge' })
 }
 
 interface Bed {
@@ -43,8 +47,16 @@ interface BedOptions {
   readonly misbehaviour?: Misbehaviour
 }
 
-async function startBed(protocol: Protocol, { clock = systemClock, misbehaviour }: BedOptions = {}): Promise<Bed> {
+async function startBed(protocol: Protocol, options: BedOptions = {}): Promise<Bed> {
   const server = await startFakeXdsServer()
+  return { server, ...startDiscovery(protocol, server.port, options) }
+}
+
+function startDiscovery(
+  protocol: Protocol,
+  port: number,
+  { clock = systemClock, misbehaviour }: BedOptions,
+): Omit<Bed, 'server'> {
   const stats = createStatStore()
   const discovery = createDiscovery({
     context: {
@@ -59,7 +71,7 @@ async function startBed(protocol: Protocol, { clock = systemClock, misbehaviour 
     ads: {
       protocol,
       server: {
-        targets: [`ipv4:127.0.0.1:${server.port}`],
+        targets: [`ipv4:127.0.0.1:${port}`],
         credentials: credentials.createInsecure(),
         options: { 'grpc.use_local_subchannel_pool': 1 },
       },
@@ -69,7 +81,7 @@ async function startBed(protocol: Protocol, { clock = systemClock, misbehaviour 
     misbehaviour,
   })
   atTestEnd(() => discovery.close())
-  return { server, discovery, stats }
+  return { discovery, stats }
 }
 
 /** Answers in both protocols. */
@@ -174,7 +186,7 @@ describe.each(protocols)('discovery over %s', (protocol) => {
     discovery.watchAll('cluster', clusters.watcher)
     const stream = await server.nextStream()
     expect(stream.protocol).toBe(protocol)
-    expect(await stream.next()).toEqual({ node: { id: 'edge-1' }, type_url: types.cluster })
+    expect(await stream.next()).toEqual({ node: { id: 'edge-1', cluster: 'edge' }, type_url: types.cluster })
 
     answer(stream, 'cluster', 'n1', 'v1', [cluster('a'), cluster('b')])
     expect(await clusters.more()).toEqual(['a@v1 b@v1'])
@@ -244,7 +256,7 @@ describe.each(protocols)('discovery over %s', (protocol) => {
     discovery.watch('route', 'b', b.watcher)
     const stream = await server.nextStream()
     expect(await stream.next()).toEqual({
-      node: { id: 'edge-1' },
+      node: { id: 'edge-1', cluster: 'edge' },
       type_url: types.route,
       ...(isSotw ? { resource_names: ['b', 'a'] } : { resource_names_subscribe: ['a', 'b'] }),
     })
@@ -357,7 +369,7 @@ describe.each(protocols)('discovery over %s', (protocol) => {
 
     const second = await server.nextStream()
     expect(await second.next()).toEqual({
-      node: { id: 'edge-1' },
+      node: { id: 'edge-1', cluster: 'edge' },
       type_url: types.cluster,
       ...(isSotw ? { version_info: 'v1' } : { initial_resource_versions: { a: 'v1', b: 'v1' } }),
     })
@@ -425,6 +437,29 @@ describe.each(protocols)('discovery over %s', (protocol) => {
     await server.nextStream()
     expect(await routes.more()).toEqual(['missing'])
     expect(stats.counters.get('r.init_fetch_timeout')?.value).toBe(1)
+  })
+
+  it('hears of a change that the own server makes, and tells it what is refused', async () => {
+    const store = createFileStore()
+    await store.write({ ...clusterDocument('a'), ...endpoints('a'), ...clusterDocument('b'), ...endpoints('b') })
+    const controlPlane = await startControlPlane(store.flags)
+    const refuses: Misbehaviour['refuses'] = ({ name, content }) =>
+      name === 'b' && content['connect_timeout'] === '7s' ? 'seven' : undefined
+    const { discovery } = startDiscovery(protocol, controlPlane.xdsPort, { misbehaviour: { refuses } })
+    const [clusters, assigned] = [seeAll(), seeOne()]
+    discovery.watchAll('cluster', clusters.watcher)
+    await clusters.more()
+    expect(clusters.seen[0]).toMatch(/^a@\w+ b@\w+$/)
+    discovery.watch('endpoint', 'a', assigned.watcher)
+    await assigned.more()
+    await store.write({
+      ...clusterDocument('b', { connect_timeout: '7s' }),
+      ...clusterDocument('c'),
+      ...endpoints('c'),
+    })
+    await clusters.more()
+    expect(clusters.seen[1]).toMatch(/^c@\w+$/)
+    await eventually(async () => (await rejections(controlPlane)) > 0)
   })
 
   describe('told to misbehave', () => {
