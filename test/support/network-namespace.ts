@@ -1,6 +1,6 @@
 import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe } from 'vitest'
@@ -16,13 +16,16 @@ export function describeWithNamespaces(name: string, suite: () => void): void {
   else describe.skip(`${name} (skipped: needs root, ${programs.join(', ')})`, suite)
 }
 
+/** A host can be without it. */
+export const hasIpv6: boolean = existsSync('/proc/net/if_inet6') && findProgram('ip6tables-restore') !== undefined
+
 const canMake = (): boolean => spawnSync('unshare', ['-n', 'true']).status === 0
 
 export interface Namespace {
   /** This side's address, and the other side's. */
   readonly here: string
   readonly there: string
-  /** By IPv6. */
+  /** By IPv6, where the host has it. */
   readonly here6: string
   readonly there6: string
   /** A program that runs another within. */
@@ -57,12 +60,14 @@ export function createNamespace(): Namespace {
   ip('-n', name, 'link', 'set', 'eth0', 'up')
   const net6 = `fd00:213:${(process.pid % 65_536).toString(16)}:${made.toString(16)}`
   const [here6, there6] = [`${net6}::1`, `${net6}::2`]
-  // An address is there at once where nobody is asked whether it is taken.
-  ip('addr', 'add', `${here6}/64`, 'dev', link, 'nodad')
-  ip('-n', name, 'addr', 'add', `${there6}/64`, 'dev', 'eth0', 'nodad')
   ip('-n', name, 'link', 'set', 'lo', 'up')
   ip('-n', name, 'route', 'add', 'default', 'via', here)
-  ip('-n', name, '-6', 'route', 'add', 'default', 'via', here6)
+  if (hasIpv6) {
+    // An address is there at once where nobody is asked whether it is taken.
+    ip('addr', 'add', `${here6}/64`, 'dev', link, 'nodad')
+    ip('-n', name, 'addr', 'add', `${there6}/64`, 'dev', 'eth0', 'nodad')
+    ip('-n', name, '-6', 'route', 'add', 'default', 'via', here6)
+  }
   const within = ['netns', 'exec', name]
   const asNobody = [...within, 'setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', process.execPath, '-e']
   return {

@@ -11,7 +11,7 @@ import { runCommand } from '../../support/command.ts'
 import { rejections, startControlPlane } from '../../support/control-plane.ts'
 import { startEnvoy } from '../../support/envoy.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
-import { createNamespace, describeWithNamespaces } from '../../support/network-namespace.ts'
+import { createNamespace, describeWithNamespaces, hasIpv6 } from '../../support/network-namespace.ts'
 import { eventually } from '../../support/poll.ts'
 import { tempDir } from '../../support/temp.ts'
 
@@ -148,16 +148,18 @@ accessLog: {off: true}
       expect(await rejections(server)).toBe(0)
     })
 
-    test('calls and is called through it by IPv6 as well, where the Sidecar says that there is IPv6', async () => {
-      const net = createNamespace()
-      const cart = await startBackend({ name: 'cart', host: net.here })
-      const echo = createServer((socket) => socket.pipe(socket))
-      await new Promise<void>((resolve) => void echo.listen(0, net.here6, resolve))
-      atTestEnd(() => void echo.close())
-      const config = tempDir()
-      writeFileSync(
-        join(config, 'mesh.yaml'),
-        `
+    test.skipIf(!hasIpv6)(
+      'calls and is called through it by IPv6 as well, where the Sidecar says that there is IPv6',
+      async () => {
+        const net = createNamespace()
+        const cart = await startBackend({ name: 'cart', host: net.here })
+        const echo = createServer((socket) => socket.pipe(socket))
+        await new Promise<void>((resolve) => void echo.listen(0, net.here6, resolve))
+        atTestEnd(() => void echo.close())
+        const config = tempDir()
+        writeFileSync(
+          join(config, 'mesh.yaml'),
+          `
 kind: Service
 name: cart
 port: 80
@@ -185,42 +187,43 @@ capture: iptables
 ipv6: true
 accessLog: {off: true}
 `,
-      )
-      const server = await startControlPlane({ config: [config], listen: `${net.here}:0` })
-      await startEnvoy({
-        bootstrap: buildBootstrap({
-          id: 'web-1',
-          cluster: 'web',
-          server: `${net.here}:${server.xdsPort}`,
-          delta: true,
-        }),
-        binary: net.wrap(binary),
-      })
-      expect(await net.start(workload, '::')).toBe('listening')
-      const capture = ['capture', '--sidecar', 'web', '--config', config, '--uid', '0']
-      net.restore((await runCommand([...capture, '--ipv6'])).out, 6)
-      expect(await asked(net.there, 8080)).toBe('direct')
-      await eventually(async () => (await asked(net.there6, 8080)) === 'by the proxy', { timeoutMs: 15_000 })
-      await eventually(
-        async () => (await net.run(ask, cartAddress6, '80', 'cart')).startsWith('200 {"backend":"cart"'),
-        { timeoutMs: 15_000 },
-      )
-      expect(await net.run(ask, cartAddress6, '80', 'nowhere.example')).toBe('403 This host is not in the mesh.')
-      expect(await net.run(say, dbAddress6, '5432', 'hello')).toBe('hello')
-      expect(await net.run(say, strange6, '9999', 'hello')).toMatch(/^(closed|ECONNRESET)$/)
-      // Itself it reaches as if there were no proxy.
-      expect(await net.run(ask, '::1', '8080', 'localhost')).toBe('200 direct')
+        )
+        const server = await startControlPlane({ config: [config], listen: `${net.here}:0` })
+        await startEnvoy({
+          bootstrap: buildBootstrap({
+            id: 'web-1',
+            cluster: 'web',
+            server: `${net.here}:${server.xdsPort}`,
+            delta: true,
+          }),
+          binary: net.wrap(binary),
+        })
+        expect(await net.start(workload, '::')).toBe('listening')
+        const capture = ['capture', '--sidecar', 'web', '--config', config, '--uid', '0']
+        net.restore((await runCommand([...capture, '--ipv6'])).out, 6)
+        expect(await asked(net.there, 8080)).toBe('direct')
+        await eventually(async () => (await asked(net.there6, 8080)) === 'by the proxy', { timeoutMs: 15_000 })
+        await eventually(
+          async () => (await net.run(ask, cartAddress6, '80', 'cart')).startsWith('200 {"backend":"cart"'),
+          { timeoutMs: 15_000 },
+        )
+        expect(await net.run(ask, cartAddress6, '80', 'nowhere.example')).toBe('403 This host is not in the mesh.')
+        expect(await net.run(say, dbAddress6, '5432', 'hello')).toBe('hello')
+        expect(await net.run(say, strange6, '9999', 'hello')).toMatch(/^(closed|ECONNRESET)$/)
+        // Itself it reaches as if there were no proxy.
+        expect(await net.run(ask, '::1', '8080', 'localhost')).toBe('200 direct')
 
-      net.restore((await runCommand(capture)).out)
-      await eventually(async () => (await asked(net.there, 8080)) === 'by the proxy', { timeoutMs: 15_000 })
-      const before = net.rules(6)
-      net.restore((await runCommand([...capture, '--ipv6', '--refresh'])).out, 6)
-      expect(withoutCounts(net.rules(6))).toBe(withoutCounts(before))
-      net.restore((await runCommand([...capture, '--ipv6', '--remove'])).out, 6)
-      expect(net.rules(6)).not.toContain('FAIRLEAD')
-      expect(await asked(net.there6, 8080)).toBe('direct')
-      expect(await rejections(server)).toBe(0)
-    })
+        net.restore((await runCommand(capture)).out)
+        await eventually(async () => (await asked(net.there, 8080)) === 'by the proxy', { timeoutMs: 15_000 })
+        const before = net.rules(6)
+        net.restore((await runCommand([...capture, '--ipv6', '--refresh'])).out, 6)
+        expect(withoutCounts(net.rules(6))).toBe(withoutCounts(before))
+        net.restore((await runCommand([...capture, '--ipv6', '--remove'])).out, 6)
+        expect(net.rules(6)).not.toContain('FAIRLEAD')
+        expect(await asked(net.there6, 8080)).toBe('direct')
+        expect(await rejections(server)).toBe(0)
+      },
+    )
   })
 })
 
