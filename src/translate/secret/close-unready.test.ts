@@ -31,7 +31,7 @@ function bed() {
     issue: async (name: string): Promise<void> =>
       void writeCertificate(directory, name, await authority.issue({ name, sans: [`${name}.example`] })),
     /** Reads these texts together; what is told of all but the files. */
-    read(texts: Readonly<Record<string, string>>): readonly string[] {
+    read: (texts: Readonly<Record<string, string>>): readonly string[] => {
       const parsed = Object.entries(texts).map(([name, text]) =>
         parse({ id: `file:${name}`, origin: { name }, text }, []),
       )
