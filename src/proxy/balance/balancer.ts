@@ -3,10 +3,12 @@ import type { ClusterHost } from '../cluster/cluster-host.ts'
 import type { ProxyContext } from '../proxy-context.ts'
 import type { StatScope } from '../stats/stat-store.ts'
 import type { HostSet } from './host-set.ts'
+import type { ChosenPriority } from './priority-load.ts'
 
 /** Chooses one host of a cluster for each request. */
 export interface Balancer {
-  choose(question: BalanceQuestion): ClusterHost | undefined
+  /** @param at of an aggregate cluster, which has chosen the priority already */
+  choose(question: BalanceQuestion, at?: ChosenPriority): ClusterHost | undefined
   /** The hosts, or their health, are others now. */
   update(sets: readonly HostSet[]): void
   close(): void

@@ -1,5 +1,6 @@
 import type { BalanceConfig } from './balance-config.ts'
 import type { Balancer, BalancerOwner } from './balancer.ts'
+import { maglev, ringHash } from './hash-policies.ts'
 import { ListBalancer } from './list-balancer.ts'
 import { leastRequest, random, roundRobin } from './list-policies.ts'
 
@@ -13,7 +14,9 @@ export function createBalancer(config: BalanceConfig, owner: BalancerOwner): Bal
     case 'round robin':
       return new ListBalancer(owner, roundRobin(owner, config), config.locality)
     case 'ring hash':
+      return ringHash(owner, config)
     case 'maglev':
+      return maglev(owner, config)
     case 'subset':
     case 'cluster provided':
       throw new Error(`${config.policy} has no balancer of its own`)

@@ -6,6 +6,7 @@ import { EdfSchedule } from './edf-schedule.ts'
 import type { HostList, HostSet } from './host-set.ts'
 import { LocalityTurns } from './locality-turns.ts'
 import {
+  type ChosenPriority,
   choosePriority,
   isInPanic,
   type PriorityLoad,
@@ -67,11 +68,11 @@ export class ListBalancer implements Balancer {
     this.#planZones()
   }
 
-  choose(question: BalanceQuestion): ClusterHost | undefined {
-    let host = this.#chooseOnce(question)
+  choose(question: BalanceQuestion, at?: ChosenPriority): ClusterHost | undefined {
+    let host = this.#chooseOnce(question, at)
     for (let left = question.maxAttempts ?? 0; left > 0 && host !== undefined; left--) {
       if (question.tried?.has(host) !== true) break
-      host = this.#chooseOnce(question)
+      host = this.#chooseOnce(question, at)
     }
     return host
   }
@@ -80,8 +81,8 @@ export class ListBalancer implements Balancer {
     this.#watching?.cancel()
   }
 
-  #chooseOnce(question: BalanceQuestion): ClusterHost | undefined {
-    const list = this.#chooseList(question)
+  #chooseOnce(question: BalanceQuestion, at: ChosenPriority | undefined): ClusterHost | undefined {
+    const list = this.#chooseList(at ?? this.#choosePriority(question))
     return list === undefined || list.hosts.length === 0 ? undefined : this.#pick(list)
   }
 
@@ -106,18 +107,21 @@ export class ListBalancer implements Balancer {
     return state
   }
 
-  #chooseList({ triedPriorities }: BalanceQuestion): HostList | undefined {
-    const { context, stats, peers } = this.#owner
+  #choosePriority({ triedPriorities }: BalanceQuestion): ChosenPriority {
     const load =
       triedPriorities === undefined || triedPriorities.length === 0
         ? this.#load
         : sharePrioritiesWithout(this.#sets, this.#load, triedPriorities)
-    const { priority, isDegraded } = choosePriority(load, below(context.random, 100))
+    return choosePriority(load, below(this.#owner.context.random, 100))
+  }
+
+  #chooseList({ priority, isDegraded }: ChosenPriority): HostList | undefined {
+    const { context, stats, peers } = this.#owner
     const set = this.#sets[priority]
     if (set === undefined) return undefined
     const locality = this.#locality
     const failsTraffic = locality.by === 'zone' && locality.failsTrafficOnPanic
-    if (load.isPanicking[priority] === true) {
+    if (this.#load.isPanicking[priority] === true) {
       stats.counter('lb_healthy_panic').add()
       return failsTraffic ? undefined : set.all
     }
