@@ -12,6 +12,10 @@ export interface BenchMesh {
   changedService(change: number): Changed
   /** One route, its timeout another. */
   changedRoute(change: number): Changed
+  /** What all sidecars log, and so a listener of each. */
+  changedMesh(change: number): Changed
+  /** A sidecar that was not there. */
+  furtherSidecar(change: number): Changed
   client(index: number): ClientOfMesh
 }
 
@@ -32,12 +36,15 @@ export function benchMesh(shape: MeshShape): BenchMesh {
 
 function rawMesh(services: number): BenchMesh {
   const names = askedNames(services)
+  const hasNone = (what: string) => (): never => {
+    throw new Error(`the raw mesh has no ${what}`)
+  }
   return {
     documents: () => meshDocuments(services),
     changedService: (change) => changedService(services, change),
-    changedRoute() {
-      throw new Error('the raw mesh has no change of a route')
-    },
+    changedRoute: hasNone('route of ours'),
+    changedMesh: hasNone('Mesh'),
+    furtherSidecar: hasNone('Sidecar'),
     client: (index) => ({ node: { id: `envoy-${index + 1}`, cluster: 'bench' }, names }),
   }
 }

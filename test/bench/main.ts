@@ -8,7 +8,16 @@ import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type FanOutFigures, measureFanOut } from './fan-out.ts'
 import { report } from './report.ts'
-import { fanOutRows, memoryRows, sidecarFleetRows, snapshotBuildRows, stormRows, trimmingRow } from './rows.ts'
+import {
+  fanOutRows,
+  memoryRows,
+  sidecarChoiceRow,
+  sidecarFleetRows,
+  snapshotBuildRows,
+  stormRows,
+  trimmingRow,
+} from './rows.ts'
+import { measureSidecarChoice } from './sidecar-choice.ts'
 import { measureSidecarFleet, type SidecarFleetFigures } from './sidecar-fleet.ts'
 import { measureSnapshotBuild } from './snapshot-build.ts'
 import { measureStorm } from './storm.ts'
@@ -38,6 +47,8 @@ const plan = isQuick
       mesh: { services: 20, sidecars: 40 },
       meshChanges: 3,
       sharedRouteChanges: 1,
+      wholeMeshChanges: 1,
+      furtherSidecars: 2,
     }
   : {
       clients: 1000,
@@ -51,6 +62,8 @@ const plan = isQuick
       mesh: { services: 1000, sidecars: 2000 },
       meshChanges: 20,
       sharedRouteChanges: 1,
+      wholeMeshChanges: 5,
+      furtherSidecars: 20,
     }
 
 /** Server CPU per client over the floor's, by number of clusters. */
@@ -64,6 +77,10 @@ const changeGrowthLimit = 1.5
 
 /** Of what istiod is said to need. */
 const istiodLimit = 1
+/** A change of the Mesh makes the listeners of all sidecars anew, of what they have alike. */
+const meshChangeLimit = 0.5
+/** A sidecar more among 2,000 that are chosen by metadata. */
+const choiceLimit = 2
 /** What a sidecar that calls five services has, of what one has that may call a thousand. */
 const trimmingLimit = 0.02
 
@@ -121,11 +138,17 @@ if (isWanted('mesh')) {
       endpointChanges: plan.meshChanges,
       // Without `calls` all share one route configuration, and a change of it is hundreds of megabytes.
       routeChanges: calls === undefined ? plan.sharedRouteChanges : plan.meshChanges,
+      meshChanges: plan.wholeMeshChanges,
       say: (line) => say(`${label}: ${line}`),
     })
-    rows.push(...sidecarFleetRows(label, figures, isQuick ? undefined : istiodLimit))
+    const meshLimit = isQuick || calls === undefined ? undefined : meshChangeLimit
+    rows.push(...sidecarFleetRows(label, figures, isQuick ? undefined : istiodLimit, meshLimit))
     return figures
   }
+  const chosen = { ...plan.mesh, calls: 5 }
+  const label = `mesh, ${chosen.services} services, ${chosen.sidecars} sidecars that call 5`
+  const choice = await measureSidecarChoice(chosen, plan.furtherSidecars, say)
+  rows.push(sidecarChoiceRow(label, choice, isQuick ? undefined : choiceLimit))
   rows.push(trimmingRow(await measure(5), await measure(undefined), isQuick ? undefined : trimmingLimit))
 }
 

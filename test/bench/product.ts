@@ -50,6 +50,14 @@ function put({ id, text }: Changed): void {
   source.put(id, text)
 }
 
+async function timeOf(change: number, what: 'changedMesh' | 'furtherSidecar'): Promise<number> {
+  const start = performance.now()
+  if (mesh !== undefined) put(mesh[what](change))
+  await nextTick()
+  await pipeline.settled()
+  return performance.now() - start
+}
+
 const commands = {
   /** Serves a mesh as a server that has run for a while: some changes are behind it. */
   async serve(shape: MeshShape): Promise<Served> {
@@ -75,6 +83,9 @@ const commands = {
   changeRoute(change: number): void {
     if (mesh !== undefined) put(mesh.changedRoute(change))
   },
+  /** Until what is served to everybody follows from it, in milliseconds: that long nobody else is heard. */
+  changeMesh: (change: number): Promise<number> => timeOf(change, 'changedMesh'),
+  addSidecar: (change: number): Promise<number> => timeOf(change, 'furtherSidecar'),
   until: (acks: number): Promise<Usage> => meter.until(acks),
   memory: (): Promise<Memory> => meter.memory(),
   /** Of memory, over the life of the process. */

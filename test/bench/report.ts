@@ -52,6 +52,10 @@ clients in delta, one for each Sidecar, ask for what such an Envoy asks for.
 - *Snapshots from YAML*: in a process that has just started, until there is a snapshot for every sidecar.
 - *One endpoint change, one route change*: the document of a Service or a Route is written again; the median of 20 (one, where
   all share their routes). It goes to the sidecars that call the Service, and CPU is that of the process for all of them.
+- *One Mesh change*: what all sidecars log is another, so each has another listener. Until all is made anew no stream is heard;
+  in place of the floor stands what the first snapshots took.
+- *One sidecar more*: 20 Sidecars come one after the other, the median, among 2,000 whose \`nodes\` name metadata. In place of
+  the floor stand as many whose \`nodes\` name a cluster.
 - *Against istiod's*: in place of the floor stands what Istio's page on performance and scalability gives for one istiod with
   1,000 services and 2,000 sidecars: 1.5 GB of memory and 1 vCPU. It does not say how often anything changes there; here ten
   endpoints move a second, and CPU is the process's over that time.

@@ -1,5 +1,6 @@
 import type { FanOutFigures, ServerFigures } from './fan-out.ts'
 import type { Usage } from './meter.ts'
+import type { SidecarChoiceFigures } from './sidecar-choice.ts'
 import type { SidecarFleetFigures } from './sidecar-fleet.ts'
 import type { SnapshotBuildFigures } from './snapshot-build.ts'
 import type { StormFigures } from './storm.ts'
@@ -87,9 +88,19 @@ export function stormRows(label: string, figures: StormFigures, memoryLimit: num
 /** What istiod's own page on performance says that it needs for 1,000 services and 2,000 sidecars. */
 const istiod = { bytes: 1.5e9, cpus: 1 }
 
-/** `limit`: of what istiod needs; undefined for a mesh of another size. Who calls everything is told of every change. */
-export function sidecarFleetRows(label: string, figures: SidecarFleetFigures, limit: number | undefined): Row[] {
+/**
+ * `limit`: of what istiod needs; undefined for a mesh of another size. Who calls everything is told of every change.
+ * `meshLimit`: of what the first snapshots take.
+ */
+export function sidecarFleetRows(
+  label: string,
+  figures: SidecarFleetFigures,
+  limit: number | undefined,
+  meshLimit: number | undefined,
+): Row[] {
   const { shape, buildMs, connectMs, residentBytes, busyCpus, endpointChanges, routeChanges, callers } = figures
+  const { meshChanges } = figures
+  const makingMs = median(meshChanges.map((one) => one.makingMs))
   const changeRows = (what: string, changes: readonly Usage[]): Row[] => [
     plain(`${label}: CPU of one ${what} change, to ${callers} sidecars`, ms(median(changes.map((one) => one.cpuMs)))),
     plain(`${label}: one ${what} change to the last ACK`, ms(median(changes.map((one) => one.wallMs)))),
@@ -101,6 +112,17 @@ export function sidecarFleetRows(label: string, figures: SidecarFleetFigures, li
     plain(`${label}: all connect, to the last ACK`, ms(connectMs)),
     ...changeRows('endpoint', endpointChanges),
     ...changeRows('route', routeChanges),
+    {
+      what: `${label}: one Mesh change, until all is made anew, against the first snapshots`,
+      product: ms(makingMs),
+      floor: ms(buildMs),
+      ratio: makingMs / buildMs,
+      limit: meshLimit,
+    },
+    plain(
+      `${label}: one Mesh change to the last ACK of ${shape.sidecars}`,
+      ms(median(meshChanges.map(({ wallMs }) => wallMs))),
+    ),
     { what: `${label}: memory of the process against istiod's`, ...memory, limit },
     {
       what: `${label}: CPU at ten endpoint changes a second against istiod's`,
@@ -108,6 +130,18 @@ export function sidecarFleetRows(label: string, figures: SidecarFleetFigures, li
       limit: shape.calls === undefined ? undefined : limit,
     },
   ]
+}
+
+/** `limit`: how much longer it may take by metadata. */
+export function sidecarChoiceRow(label: string, figures: SidecarChoiceFigures, limit: number | undefined): Row {
+  const [metadata, cluster] = [median(figures.metadata), median(figures.cluster)]
+  return {
+    what: `${label}: one sidecar more, all chosen by metadata against by cluster`,
+    product: ms(metadata),
+    floor: ms(cluster),
+    ratio: metadata / cluster,
+    limit,
+  }
 }
 
 /** `limit`: the share of what a sidecar has that may call everything. */

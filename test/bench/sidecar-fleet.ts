@@ -10,6 +10,7 @@ export interface SidecarFleetOptions {
   readonly shape: SidecarMeshShape
   readonly endpointChanges: number
   readonly routeChanges: number
+  readonly meshChanges: number
   readonly say: (line: string) => void
 }
 
@@ -27,10 +28,17 @@ export interface SidecarFleetFigures {
   /** One value per change. */
   readonly endpointChanges: readonly Usage[]
   readonly routeChanges: readonly Usage[]
+  /** Of the Mesh, which every sidecar hears of. */
+  readonly meshChanges: readonly MeshChange[]
   /** CPUs in use while ten endpoints move a second. */
   readonly busyCpus: number
   /** Of the process with every sidecar connected. */
   readonly residentBytes: number
+}
+
+export interface MeshChange extends Usage {
+  /** Until what every sidecar is served is made anew, in milliseconds. */
+  readonly makingMs: number
 }
 
 const changesPerSecond = 10
@@ -80,8 +88,31 @@ class SidecarFleetBench {
     const routeChanges = await this.#changes('changeRoute', this.#options.routeChanges)
     say('routes changed')
     const { residentBytes } = await this.#product.ask('memory')
-    const callers = this.#callers
-    return { shape, buildMs, connectMs, firstBytes, callers, endpointChanges, routeChanges, busyCpus, residentBytes }
+    const meshChanges = await this.#meshChanges()
+    say('Mesh changed')
+    return {
+      shape,
+      buildMs,
+      connectMs,
+      firstBytes,
+      callers: this.#callers,
+      endpointChanges,
+      routeChanges,
+      meshChanges,
+      busyCpus,
+      residentBytes,
+    }
+  }
+
+  async #meshChanges(): Promise<readonly MeshChange[]> {
+    const changes: MeshChange[] = []
+    for (let done = 0; done <= this.#options.meshChanges; done++) {
+      await this.#product.ask('mark')
+      const makingMs = await this.#product.ask('changeMesh', done)
+      changes.push({ makingMs, ...(await this.#product.ask('until', this.#options.shape.sidecars)) })
+    }
+    // The first is for the compiler.
+    return changes.slice(1)
   }
 
   async #connect(port: number, count: number): Promise<Usage> {

@@ -8,6 +8,8 @@ export interface SidecarMeshShape {
   readonly sidecars: number
   /** How many Services each sidecar names as those that it calls; undefined: it may call all. */
   readonly calls: number | undefined
+  /** What of a proxy says which Sidecar it is: its cluster, if this does not say otherwise. */
+  readonly chosenBy?: 'cluster' | 'metadata'
 }
 
 /** Services to a Route. */
@@ -32,6 +34,14 @@ export function sidecarMesh(shape: SidecarMeshShape): BenchMesh {
     changedRoute(change): Changed {
       const index = (Math.abs(change) * servicesPerRoute) % services
       return { id: routeId(index), text: routeText(index, 4000 + (change % 4000)) }
+    },
+    changedMesh(change): Changed {
+      const text = `kind: Mesh\nname: mesh\naccessLog: {format: json, minStatus: ${400 + (change % 200)}}\n`
+      return { id: 'mesh.yaml', text }
+    },
+    furtherSidecar(change): Changed {
+      const index = sidecars + change
+      return { id: sidecarId(index), text: sidecarText(shape, index) }
     },
     client(index): ClientOfMesh {
       const name = sidecarName(index)
@@ -93,7 +103,7 @@ function sidecarText(shape: SidecarMeshShape, index: number): string {
   return [
     'kind: Sidecar',
     `name: ${name}`,
-    `nodes: {cluster: ${name}}`,
+    shape.chosenBy === 'metadata' ? `nodes: {metadata: {workload: ${name}}}` : `nodes: {cluster: ${name}}`,
     `service: ${serviceName(index % shape.services)}`,
     'inbound: {port: 15006, app: "127.0.0.1:8080"}',
     ...(shape.calls === undefined ? [] : [`outbound: {services: [${calledBy(shape, index).join(', ')}]}`]),
