@@ -722,6 +722,13 @@ describe('after any edits', () => {
   )
 })
 
+/** The Route with a copy of its requests for one that is told as `b/v2`. */
+function mirroring(form: RouteForm, backend: string): RouteForm {
+  const [service = '', version] = backend.split('/')
+  const mirror = [{ service, ...(version !== undefined && { version }) }]
+  return { ...form, rules: form.rules.map((rule) => ({ ...rule, mirror })) }
+}
+
 /** Random changes of a small world, in which names meet. */
 function editor(seed: number): () => readonly (Unit | string)[] {
   const random = createRandom(seed)
@@ -770,14 +777,14 @@ function editor(seed: number): () => readonly (Unit | string)[] {
           pick([['a.example'], ['*'], ['b'], ['a', 'b']]),
           [[pick(['/', '/x']), ...backends]],
         )
-        return kindUnit(below(4) > 0 ? form : fallingBack(form, service))
+        return kindUnit(pick([form, form, form, fallingBack(form, service), mirroring(form, 'b/v2')]))
       }
       case 5:
         return raw(
           pick(['p', 'q']),
           [pick(['cluster:a', 'cluster:b/v1', 'route:edge/http', 'route:mesh/outbound'])],
           pick([[], [{ cluster: 'x' }], [{ cluster: 'y' }]]),
-          pick([[], ['a'], ['b']]),
+          pick([[], ['a'], ['b'], ['a/v1'], ['b/v2', 'c']]),
         )
       case 6:
         return pick([`file:Service-${service}.yaml`, `file:Gateway-${gateway}.yaml`])
