@@ -23,7 +23,10 @@ export interface Host {
   report(outcome: TryOutcome): void
   /** Called once, when the host is no member any more. */
   onRemoved(act: () => void): void
-  /** Called when it turns unhealthy and its cluster closes connections for that. */
+  /**
+   * Called when checks or outlier detection find it unhealthy: connections for requests are used no more, and raw ones are
+   * closed where its cluster wants that.
+   */
   onUnhealthy(act: () => void): void
 }
 

@@ -3,6 +3,7 @@ import type { Balancer, Peers } from '../balance/balancer.ts'
 import { createBalancer } from '../balance/create-balancer.ts'
 import type { HostSet } from '../balance/host-set.ts'
 import type { Discovery } from '../discovery/discovery.ts'
+import { OutlierDetector } from '../health/outlier-detector.ts'
 import type { ProxyContext } from '../proxy-context.ts'
 import type { Counter, StatScope } from '../stats/stat-store.ts'
 import type { Connections } from '../upstream/upstream.ts'
@@ -38,6 +39,7 @@ export class RunningCluster implements Cluster {
   readonly #owner: ClusterOwner
   readonly #members: Members
   readonly #balancer: Balancer
+  readonly #outliers: OutlierDetector | undefined
   readonly #noneHealthy: Counter
   readonly #source: MemberSource | undefined
   readonly #onClosed: (() => void)[] = []
@@ -72,6 +74,14 @@ export class RunningCluster implements Cluster {
       panicThreshold: config.common.panicThreshold,
       peers: owner.peers,
     })
+    const { outlier } = config
+    if (outlier !== undefined) {
+      this.#outliers = new OutlierDetector(outlier, {
+        context: owner.context,
+        stats: this.stats,
+        onChange: (host) => this.#onHealthChanged(host),
+      })
+    }
     const settled = new Promise<void>((resolve) => {
       this.#settled = resolve
     })
@@ -126,6 +136,7 @@ export class RunningCluster implements Cluster {
     this.#isClosed = true
     this.#merging?.cancel()
     this.#source?.close()
+    this.#outliers?.close()
     this.#balancer.close()
     for (const host of this.#members.hosts) host.remove()
     for (const act of this.#onClosed.splice(0)) act()
@@ -168,10 +179,16 @@ export class RunningCluster implements Cluster {
     this.#drops = assignment.dropOverloads
     const { added, removed, isChange } = this.#members.apply(assignment)
     if (!isChange) return false
+    this.#outliers?.update(this.#members.hosts)
     if (added.length > 0 || removed.length > 0) this.#publish()
     else this.#publishSoon()
     for (const host of removed) host.remove()
     return true
+  }
+
+  #onHealthChanged(host: ClusterHost): void {
+    this.#publishSoon()
+    if (host.health === 'unhealthy') host.turnUnhealthy()
   }
 
   /** What changes nothing but health, weight and metadata is taken in once in a while, for each time costs some work. */

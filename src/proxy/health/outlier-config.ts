@@ -1,3 +1,4 @@
+import { ConfigRejection } from '../config/config-rejection.ts'
 import type { FieldReader } from '../config/field-reader.ts'
 
 /**
@@ -36,10 +37,17 @@ export interface OutlierConfig {
   readonly checkUnejects: boolean
 }
 
-/** `envoy.config.cluster.v3.OutlierDetection` */
+/**
+ * `envoy.config.cluster.v3.OutlierDetection`
+ * @throws ConfigRejection where the longest time outside would be shorter than the first
+ */
 export function readOutlierConfig(fields: FieldReader): OutlierConfig {
   const number = (name: string, byDefault: number): number => fields.number(name) ?? byDefault
   const baseEjectionTimeMs = fields.durationMs('base_ejection_time') ?? 30_000
+  const maxEjectionTimeMs = fields.durationMs('max_ejection_time') ?? Math.max(300_000, baseEjectionTimeMs)
+  if (maxEjectionTimeMs < baseEjectionTimeMs) {
+    throw new ConfigRejection("outlier detector's max_ejection_time cannot be smaller than base_ejection_time")
+  }
   return {
     consecutive5xx: number('consecutive_5xx', 5),
     consecutiveGatewayFailure: number('consecutive_gateway_failure', 5),
@@ -49,7 +57,7 @@ export function readOutlierConfig(fields: FieldReader): OutlierConfig {
     enforcingConsecutiveLocalOriginFailure: number('enforcing_consecutive_local_origin_failure', 100),
     intervalMs: fields.durationMs('interval') ?? 10_000,
     baseEjectionTimeMs,
-    maxEjectionTimeMs: fields.durationMs('max_ejection_time') ?? Math.max(300_000, baseEjectionTimeMs),
+    maxEjectionTimeMs,
     maxEjectionTimeJitterMs: fields.durationMs('max_ejection_time_jitter') ?? 0,
     maxEjectionPercent: number('max_ejection_percent', 10),
     alwaysEjectsOneHost: fields.flag('always_eject_one_host'),
