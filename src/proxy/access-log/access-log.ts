@@ -12,12 +12,12 @@ import { readLogFormat } from './log-format.ts'
 export interface AccessLogConfig {
   readonly filter: AccessLogFilter | undefined
   readonly format: Format
-  sink(context: ProxyContext): LogSink
+  readonly sink: (context: ProxyContext) => LogSink
 }
 
 interface Output {
   readonly format: Format
-  sink(context: ProxyContext): LogSink
+  readonly sink: (context: ProxyContext) => LogSink
 }
 
 const outputs: Readonly<Record<string, (fields: FieldReader) => Output>> = {
@@ -60,7 +60,14 @@ export function createAccessLogger(
   return {
     log(info: StreamInfo, connection: DownstreamConnection, http?: LoggedHttp) {
       if (logs.length === 0) return
-      const subject: FormatSubject = { info, connection, nowMs: context.clock.now(), ...http }
+      const subject: FormatSubject = {
+        info,
+        connection,
+        nowMs: context.clock.now(),
+        request: http?.request,
+        response: http?.response,
+        trailers: http?.trailers,
+      }
       for (const { filter, format, sink } of logs) {
         if (filter === undefined || filter(subject, context)) sink.write(format(subject))
       }

@@ -54,7 +54,9 @@ function jsonLine(template: JsonObject, omitsEmpty: boolean): Format {
 
 /** The older field: every value is a text. */
 function textualJson(template: JsonObject): Format {
-  const entries = Object.entries(template).map(([key, text]) => [key, compileFormat(String(text), '-')] as const)
+  const entries = Object.entries(template).map(
+    ([key, text]) => [key, compileFormat(typeof text === 'string' ? text : JSON.stringify(text), '-')] as const,
+  )
   entries.sort(byKey)
   return (subject) => `${JSON.stringify(Object.fromEntries(entries.map(([key, format]) => [key, format(subject)])))}\n`
 }

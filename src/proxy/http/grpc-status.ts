@@ -1,5 +1,3 @@
-import type { Headers } from './headers.ts'
-
 /** As gRPC's specification maps the statuses of HTTP. */
 export function grpcStatusOfHttp(status: number): number {
   switch (status) {
@@ -21,11 +19,4 @@ export function grpcStatusOfHttp(status: number): number {
     default:
       return 2
   }
-}
-
-/** Whether a message is one of gRPC: its content type says so. */
-export function isGrpc(headers: Headers): boolean {
-  const type = headers.get('content-type')
-  if (type === undefined || !type.startsWith('application/grpc')) return false
-  return type.length === 16 || type[16] === '+' || type[16] === ';'
 }

@@ -4,6 +4,7 @@ import type { FieldReader, ReadByType } from '../config/field-reader.ts'
 import type { DownstreamConnection } from '../network/network-filter.ts'
 import type { ProxyContext } from '../proxy-context.ts'
 import type { StatScope } from '../stats/stat-store.ts'
+import type { Connections } from '../upstream/upstream.ts'
 import type { Headers } from './headers.ts'
 import type { StreamInfo } from './stream-info.ts'
 
@@ -22,7 +23,7 @@ export interface HttpStream {
   route(): RouteTaken | undefined
   /** The headers have changed so that another route may fit: it is looked for anew. */
   clearRoute(): void
-  /** Answers in place of the upstream, as Envoy's local reply; it passes the filters before this one. */
+  /** Answers in place of the upstream, as Envoy's local reply; it passes all filters, as any response. */
   reply(reply: LocalReply): void
   /** Called when the stream is over, however it ends. */
   onClosed(act: () => void): void
@@ -68,6 +69,8 @@ export interface HttpFilter {
 /** A kind of filter, by the full name of its configuration's message. */
 export interface HttpFilterKind<Config = unknown> {
   readonly type: string
+  /** It answers every request: no filter follows. */
+  readonly isTerminal?: boolean
   /** @throws ConfigRejection through `fields` */
   read(fields: FieldReader): Config
   /** Of `typed_per_filter_config`, by the full name of the message. */
@@ -79,6 +82,9 @@ export interface HttpFilterKind<Config = unknown> {
 export interface FilterOwner {
   readonly context: ProxyContext
   readonly clusters: Clusters
+  readonly connections: Connections
+  /** How much of a request's body is kept for another try, in bytes. */
+  readonly bufferLimit: number
   /** `http.PREFIX.` */
   readonly stats: StatScope
 }

@@ -1,5 +1,5 @@
 import type { Host } from '../cluster/host.ts'
-import type { SocketAddress } from '../network/network-filter.ts'
+import type { SocketAddress } from '../network/socket-address.ts'
 import type { HttpProtocol } from './exchange.ts'
 
 /** What is known of one stream or raw connection, for access logs and whoever decides by it. Times are the clock's, in ms. */

@@ -7,6 +7,9 @@ import type { StreamInfo } from '../http/stream-info.ts'
 import type { ProxyContext } from '../proxy-context.ts'
 import type { StatScope } from '../stats/stat-store.ts'
 import type { Connections } from '../upstream/upstream.ts'
+import type { SocketAddress } from './socket-address.ts'
+
+export type { SocketAddress } from './socket-address.ts'
 
 /** A connection of a client, behind listener filters and TLS. */
 export interface DownstreamConnection {
@@ -28,11 +31,6 @@ export interface DownstreamConnection {
   /** Called when the listener begins to drain: no more requests after those under way. */
   onDrain(act: () => void): void
   readonly isDraining: boolean
-}
-
-export interface SocketAddress {
-  readonly ip: string
-  readonly port: number
 }
 
 export interface DownstreamTls {
@@ -63,6 +61,8 @@ export interface NetworkFilterOwner {
   readonly listenerStats: StatScope
   /** What the listener is in: traffic that comes from outside, or goes there. */
   readonly direction: 'UNSPECIFIED' | 'INBOUND' | 'OUTBOUND'
+  /** What is buffered of one connection, in bytes (`per_connection_buffer_limit_bytes`); 1 MiB where absent. */
+  readonly bufferLimit?: number
   /** The listener is not ready before these are done: its routes have come, or are known not to. */
   waitFor(name: string, done: Promise<void>): void
   /** The listener's end, when its last connection is gone. */

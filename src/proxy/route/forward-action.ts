@@ -30,6 +30,8 @@ export interface ForwardAction {
   readonly hashPolicies: readonly HashPolicy[]
   /** By type in lower case (`websocket`): whether it is allowed here; others are as the connection manager says. */
   readonly upgrades: ReadonlyMap<string, boolean>
+  /** CONNECT ends here: what is within goes to the upstream as raw TCP. */
+  readonly terminatesConnect: boolean
 }
 
 export type HostRewrite =
@@ -70,6 +72,11 @@ export function readForwardAction(
   perRoute: ReadByType<unknown>,
 ): ForwardAction {
   const grpc = readOldGrpcTimeout(fields)
+  const upgrades = fields.list('upgrade_configs', (upgrade) => ({
+    type: upgrade.string('upgrade_type').toLowerCase(),
+    isEnabled: upgrade.flag('enabled', true),
+    terminates: upgrade.message('connect_config', () => true) ?? false,
+  }))
   return {
     kind: 'forward',
     cluster: readClusterChoice(fields, compile, perRoute),
@@ -88,12 +95,8 @@ export function readForwardAction(
     mirrors: fields.has('request_mirror_policies') ? fields.list('request_mirror_policies', readMirror) : undefined,
     priority: fields.choice('priority', ['DEFAULT', 'HIGH']) === 'HIGH' ? 'high' : 'default',
     hashPolicies: fields.list('hash_policy', readHashPolicy),
-    upgrades: new Map(
-      fields.list('upgrade_configs', (upgrade) => [
-        upgrade.string('upgrade_type').toLowerCase(),
-        upgrade.flag('enabled', true),
-      ]),
-    ),
+    upgrades: new Map(upgrades.map(({ type, isEnabled }) => [type, isEnabled])),
+    terminatesConnect: upgrades.some(({ terminates }) => terminates),
   }
 }
 

@@ -3,7 +3,7 @@ import type { Cluster, RoutingPriority } from '../cluster/cluster.ts'
 import type { ClusterConfig } from '../cluster/cluster-config.ts'
 import type { Host } from '../cluster/host.ts'
 import type { Headers } from '../http/headers.ts'
-import type { SocketAddress } from '../network/network-filter.ts'
+import type { SocketAddress } from '../network/socket-address.ts'
 
 /** Why a try got no whole response; the response flag of Envoy's that says so. */
 export type FailureFlag =

@@ -1,0 +1,218 @@
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Duplex, Readable } from 'node:stream'
+import type { Http1CodecOptions } from './codec-options.ts'
+import type { Exchange, HttpProtocol } from './exchange.ts'
+import { Headers } from './headers.ts'
+
+/** What an exchange has of its connection. */
+export interface Http1ExchangeOwner {
+  readonly stream: Duplex
+  readonly options: Http1CodecOptions
+  /** The last response says so, and nothing follows. */
+  isClosing: boolean
+  endSoon(): void
+  onExchangeClosed(exchange: Exchange): void
+}
+
+type Ending = (how: 'done' | 'reset') => void
+
+export class Http1Exchange implements Exchange {
+  readonly protocol: HttpProtocol
+  readonly request: Headers
+  readonly body: Readable | undefined
+  readonly upgrade: string | undefined
+  readonly responseBody: ServerResponse
+  /** The response has begun. */
+  hasHeaders = false
+  readonly #connection: Http1ExchangeOwner
+  readonly #message: IncomingMessage
+  /** Of an upgrade or CONNECT, which Node leaves to us. */
+  readonly #socket: Duplex | undefined
+  #listen: Ending | undefined
+  #isClosed = false
+  #isLast = false
+
+  constructor(
+    connection: Http1ExchangeOwner,
+    message: IncomingMessage,
+    response: ServerResponse,
+    socket: Duplex | undefined,
+  ) {
+    this.#connection = connection
+    this.#message = message
+    this.#socket = socket
+    this.responseBody = response
+    const isOld = message.httpVersionMinor === 0
+    this.protocol = isOld ? 'HTTP/1.0' : 'HTTP/1.1'
+    const read = readRequest(message, connection.options.http1.allowsAbsoluteUrl)
+    this.request = read.headers
+    this.body = read.hasBody && socket === undefined ? message : undefined
+    this.upgrade = socket === undefined || message.method === 'CONNECT' ? undefined : read.upgrade
+    // What Node would add by itself is Envoy's not to have.
+    response.sendDate = false
+    response.removeHeader('connection')
+    response.on('error', ignore)
+    response.on('close', () => this.#close(response.writableFinished ? 'done' : 'reset'))
+    message.on('error', ignore)
+    message.on('aborted', () => this.#close('reset'))
+  }
+
+  get isRequestComplete(): boolean {
+    return this.body === undefined || this.#message.complete
+  }
+
+  trailers(): Headers | undefined {
+    const { rawTrailers } = this.#message
+    if (!this.#connection.options.http1.hasTrailers || rawTrailers.length === 0) return undefined
+    return Headers.fromRaw(rawTrailers)
+  }
+
+  sendInterim(headers: Headers): void {
+    const status = headers.get(':status')
+    if (status === '100') this.responseBody.writeContinue()
+    else if (status === '103') {
+      const hints: Record<string, string[]> = {}
+      for (const [name, value] of headers) if (name !== ':status') (hints[name] ??= []).push(value)
+      if (hints['link'] !== undefined) this.responseBody.writeEarlyHints(hints)
+    }
+  }
+
+  sendHeaders(headers: Headers, isEnd: boolean): void {
+    const response = this.responseBody
+    this.hasHeaders = true
+    const status = Number(headers.get(':status'))
+    const list: string[] = []
+    let hasLength = false
+    const { flat } = headers
+    for (let at = 0; at < flat.length; at += 2) {
+      const name = flat[at] as string
+      if (name.charCodeAt(0) === colon || hopByHop.has(name)) continue
+      if (name === 'content-length') hasLength = true
+      list.push(name, flat[at + 1] as string)
+    }
+    const isHead = this.#message.method === 'HEAD'
+    if (!hasLength && status !== 204 && status !== 304) {
+      if (isEnd && !isHead) list.push('content-length', '0')
+      else if (this.protocol === 'HTTP/1.1') list.push('transfer-encoding', 'chunked')
+      else if (!isHead) this.#isLast = true
+    }
+    if (this.#isLast || !response.shouldKeepAlive || this.#connection.isClosing) {
+      this.#connection.isClosing = true
+      list.push('connection', 'close')
+    } else if (this.protocol === 'HTTP/1.0') list.push('connection', 'keep-alive')
+    response.writeHead(status, STATUS_CODES[status] ?? 'Unknown', list)
+    if (isEnd) response.end()
+  }
+
+  flushHeaders(): void {
+    this.responseBody.flushHeaders()
+  }
+
+  endWith(trailers: Headers): void {
+    if (this.#connection.options.http1.hasTrailers) this.responseBody.addTrailers([...trailers] as never)
+    this.responseBody.end()
+  }
+
+  reset(): void {
+    this.#connection.stream.destroy()
+    this.#close('reset')
+  }
+
+  /** The request breaks the rules behind its headers, and nothing was answered yet. */
+  fail(status: number): void {
+    this.#isLast = true
+    const reason = STATUS_CODES[status] as string
+    const headers = Headers.of({
+      ':status': String(status),
+      'content-length': String(reason.length),
+      'content-type': 'text/plain',
+    })
+    this.sendHeaders(headers, false)
+    this.responseBody.end(reason)
+  }
+
+  closeAfterResponse(): void {
+    this.#isLast = true
+  }
+
+  takeOver(headers: Headers): Duplex {
+    const socket = this.#socket as Duplex
+    this.responseBody.detachSocket(socket as never)
+    this.#connection.isClosing = true
+    const status = Number(headers.get(':status'))
+    let text = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`
+    for (const [name, value] of headers) if (!name.startsWith(':')) text += `${name}: ${value}\r\n`
+    socket.write(`${text}\r\n`)
+    socket.once('close', () => this.#close('done'))
+    return socket
+  }
+
+  onClosed(listen: Ending): void {
+    this.#listen = listen
+  }
+
+  #close(how: 'done' | 'reset'): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    // The client goes on sending what nobody will read.
+    if (how === 'done' && this.body !== undefined && !this.#message.complete) this.#connection.endSoon()
+    this.#listen?.(how)
+    this.#connection.onExchangeClosed(this)
+  }
+}
+
+const ignore = (): void => undefined
+
+const colon = 58
+
+/** Written anew for this connection. */
+const hopByHop: ReadonlySet<string> = new Set(['connection', 'transfer-encoding', 'keep-alive', 'proxy-connection'])
+
+interface ReadRequest {
+  readonly headers: Headers
+  readonly hasBody: boolean
+  readonly upgrade: string | undefined
+}
+
+/** The target may be a whole URL, whose host stands before that of the `host` header. */
+function readRequest(message: IncomingMessage, allowsAbsolute: boolean): ReadRequest {
+  const { rawHeaders } = message
+  const method = message.method as string
+  let path = message.url as string
+  let authority: string | undefined
+  let scheme: string | undefined
+  let hasBody = false
+  let upgrade: string | undefined
+  const list: string[] = [':method', method]
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] as string).toLowerCase()
+    const value = rawHeaders[at + 1] as string
+    if (name === 'host') {
+      authority ??= value
+      continue
+    }
+    if (name === 'content-length') hasBody ||= value !== '0'
+    else if (name === 'transfer-encoding') hasBody = true
+    else if (name === 'upgrade') upgrade = value.toLowerCase()
+    list.push(name, value)
+  }
+  if (method === 'CONNECT') {
+    authority = path
+    list.push(':authority', authority)
+    return { headers: new Headers(list), hasBody, upgrade }
+  }
+  if (allowsAbsolute && path.charCodeAt(0) !== slash) {
+    const [, urlScheme, urlHost, rest = ''] = /^(https?):\/\/([^/?#]+)(.*)$/i.exec(path) ?? []
+    if (urlHost !== undefined) {
+      authority = urlHost
+      scheme = (urlScheme as string).toLowerCase()
+      path = rest.startsWith('/') ? rest : `/${rest}`
+    }
+  }
+  list.push(':path', path)
+  if (authority !== undefined) list.push(':authority', authority)
+  if (scheme !== undefined) list.push(':scheme', scheme)
+  return { headers: new Headers(list), hasBody, upgrade }
+}
+
+const slash = 47

@@ -1,0 +1,150 @@
+import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { Duplex, Readable, Writable } from 'node:stream'
+import type { Exchange, HttpProtocol } from './exchange.ts'
+import { Headers } from './headers.ts'
+
+export class Http2Exchange implements Exchange {
+  readonly protocol: HttpProtocol = 'HTTP/2'
+  readonly request: Headers
+  readonly body: Readable | undefined
+  readonly upgrade = undefined
+  readonly responseBody: Writable
+  /** The response has begun. */
+  isAnswered = false
+  readonly #stream: ServerHttp2Stream
+  readonly #drain: () => void
+  #requestTrailers: Headers | undefined
+  #responseTrailers: Headers | undefined
+  #isWhole = false
+
+  constructor(stream: ServerHttp2Stream, raw: readonly string[], isEnd: boolean, drain: () => void) {
+    this.#stream = stream
+    this.#drain = drain
+    this.request = readRequest(raw)
+    this.responseBody = stream
+    stream.on('error', ignore)
+    if (isEnd) {
+      this.body = undefined
+      this.#isWhole = true
+      stream.resume()
+    } else {
+      this.body = stream
+      stream.on('trailers', (_headers: unknown, _flags: number, rawTrailers: readonly string[]) => {
+        this.#requestTrailers = Headers.fromRaw(rawTrailers)
+      })
+      stream.once('end', () => {
+        this.#isWhole = true
+      })
+    }
+  }
+
+  get isRequestComplete(): boolean {
+    return this.#isWhole
+  }
+
+  trailers(): Headers | undefined {
+    return this.#requestTrailers
+  }
+
+  sendInterim(headers: Headers): void {
+    if (!this.#stream.headersSent && !this.#stream.destroyed) this.#stream.additionalHeaders(objectOf(headers))
+  }
+
+  sendHeaders(headers: Headers, isEnd: boolean): void {
+    const stream = this.#stream
+    this.isAnswered = true
+    if (stream.destroyed || stream.closed) return
+    try {
+      stream.respond(objectOf(headers), { endStream: isEnd, waitForTrailers: !isEnd })
+    } catch {
+      // What the upstream answered cannot be said in HTTP/2.
+      this.reset()
+      return
+    }
+    if (isEnd) this.#onWritten()
+    else {
+      stream.once('wantTrailers', () => {
+        stream.sendTrailers(this.#responseTrailers === undefined ? {} : objectOf(this.#responseTrailers))
+        this.#onWritten()
+      })
+    }
+  }
+
+  /** A client that has not said all yet need not any more. */
+  #onWritten(): void {
+    if (!this.#isWhole) setImmediate(() => this.#stream.close(constants.NGHTTP2_NO_ERROR))
+  }
+
+  flushHeaders(): void {
+    // They are on their way.
+  }
+
+  endWith(trailers: Headers): void {
+    this.#responseTrailers = trailers
+    this.#stream.end()
+  }
+
+  reset(): void {
+    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+  }
+
+  closeAfterResponse(): void {
+    this.#drain()
+  }
+
+  takeOver(headers: Headers): Duplex {
+    this.isAnswered = true
+    this.#stream.respond(objectOf(headers))
+    return this.#stream
+  }
+
+  onClosed(listen: (how: 'done' | 'reset') => void): void {
+    const stream = this.#stream
+    stream.once('close', () => {
+      const { rstCode } = stream
+      listen(
+        stream.writableFinished && !stream.aborted && (rstCode ?? 0) === constants.NGHTTP2_NO_ERROR ? 'done' : 'reset',
+      )
+    })
+  }
+}
+
+const ignore = (): void => undefined
+
+/** What HTTP/2 has no place for. */
+const connectionHeaders: ReadonlySet<string> = new Set([
+  'connection',
+  'transfer-encoding',
+  'keep-alive',
+  'proxy-connection',
+  'upgrade',
+  'http2-settings',
+])
+
+function objectOf(headers: Headers): OutgoingHttpHeaders {
+  const object: Record<string, string | string[]> = {}
+  const { flat } = headers
+  for (let at = 0; at < flat.length; at += 2) {
+    const name = flat[at] as string
+    if (connectionHeaders.has(name)) continue
+    const value = flat[at + 1] as string
+    const before = object[name]
+    if (before === undefined) object[name] = value
+    else if (Array.isArray(before)) before.push(value)
+    else object[name] = [before, value]
+  }
+  return object
+}
+
+/** Cookies may come in crumbs, and the authority as `host`. */
+function readRequest(raw: readonly string[]): Headers {
+  const headers = Headers.fromRaw(raw)
+  const cookies = headers.all('cookie')
+  if (cookies.length > 1) headers.set('cookie', cookies.join('; '))
+  const host = headers.get('host')
+  if (host !== undefined) {
+    headers.remove('host')
+    if (!headers.has(':authority')) headers.set(':authority', host)
+  }
+  return headers
+}

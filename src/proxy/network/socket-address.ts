@@ -1,0 +1,4 @@
+export interface SocketAddress {
+  readonly ip: string
+  readonly port: number
+}
