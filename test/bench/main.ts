@@ -1,16 +1,18 @@
 /**
  * `npm run bench`: what the server costs, against the least that a server on the same gRPC library can cost.
  * `--quick` is a smoke test of the bench itself, `--write` puts the result into docs/benchmarks.md, `--profile DIR`
- * takes CPU profiles of both servers, `--only sotw-100` (or `delta-1000`, `storm`, `build`, `mesh`) measures that alone.
+ * takes CPU profiles of both servers, `--only sotw-100` (or `delta-1000`, `storm`, `build`, `mesh`, `proxies`) measures that alone.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type FanOutFigures, measureFanOut } from './fan-out.ts'
+import { measureProxyThroughput } from './proxy-throughput.ts'
 import { report } from './report.ts'
 import {
   fanOutRows,
   memoryRows,
+  proxyRows,
   sidecarChoiceRow,
   sidecarFleetRows,
   snapshotBuildRows,
@@ -49,6 +51,7 @@ const plan = isQuick
       sharedRouteChanges: 1,
       wholeMeshChanges: 1,
       furtherSidecars: 2,
+      proxies: { rounds: 1, ms: 300 },
     }
   : {
       clients: 1000,
@@ -64,6 +67,7 @@ const plan = isQuick
       sharedRouteChanges: 1,
       wholeMeshChanges: 5,
       furtherSidecars: 20,
+      proxies: { rounds: 5, ms: 2000 },
     }
 
 /** Server CPU per client over the floor's, by number of clusters. */
@@ -83,6 +87,9 @@ const meshChangeLimit = 0.5
 const choiceLimit = 2
 /** What a sidecar that calls five services has, of what one has that may call a thousand. */
 const trimmingLimit = 0.02
+
+/** The reference proxy does at least 0.7 of what a bare one does. */
+const bareProxyLimit = 1 / 0.7
 
 const startedAt = performance.now()
 const say = (line: string): void => {
@@ -150,6 +157,10 @@ if (isWanted('mesh')) {
   const choice = await measureSidecarChoice(chosen, plan.furtherSidecars, say)
   rows.push(sidecarChoiceRow(label, choice, isQuick ? undefined : choiceLimit))
   rows.push(trimmingRow(await measure(5), await measure(undefined), isQuick ? undefined : trimmingLimit))
+}
+if (isWanted('proxies')) {
+  const figures = await measureProxyThroughput({ ...plan.proxies, say })
+  rows.push(...proxyRows(figures, isQuick ? undefined : bareProxyLimit))
 }
 
 console.log(textTable(rows))

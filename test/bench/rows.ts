@@ -1,5 +1,6 @@
 import type { FanOutFigures, ServerFigures } from './fan-out.ts'
 import type { Usage } from './meter.ts'
+import type { ProxyFigures, ProxyThroughput } from './proxy-throughput.ts'
 import type { SidecarChoiceFigures } from './sidecar-choice.ts'
 import type { SidecarFleetFigures } from './sidecar-fleet.ts'
 import type { SnapshotBuildFigures } from './snapshot-build.ts'
@@ -163,3 +164,28 @@ const plain = (what: string, product: string, floor = ''): Row => ({
   ratio: undefined,
   limit: undefined,
 })
+
+/** The reference proxy against a bare one: its requests over what the other does in the same time. */
+export function proxyRows({ reference, bare, envoy }: ProxyThroughput, limit: number | undefined): Row[] {
+  const rate = ({ requestsPerS }: ProxyFigures): string => `${requestsPerS.toFixed(0)} rq/s`
+  const against = (name: string, other: ProxyFigures, bound: number | undefined): Row[] => [
+    {
+      what: `reference proxy against ${name}: time for as many requests, HTTP/1.1, 1 kB`,
+      product: rate(reference),
+      floor: rate(other),
+      ratio: other.requestsPerS / reference.requestsPerS,
+      limit: bound,
+    },
+    {
+      what: `reference proxy against ${name}: what it adds to the p99 at 300 requests/s`,
+      product: ms(reference.addedP99Ms),
+      floor: ms(other.addedP99Ms),
+      ratio: undefined,
+      limit: undefined,
+    },
+  ]
+  return [
+    ...against("Node's http", bare, limit),
+    ...(envoy === undefined ? [] : against('a stock Envoy of one thread', envoy, undefined)),
+  ]
+}
