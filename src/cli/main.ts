@@ -15,6 +15,7 @@ const commands: Readonly<Record<string, () => Promise<BuildCommand>>> = {
   validate: async () => (await import('./validate.ts')).validateCommand,
   route: async () => (await import('./route.ts')).routeCommand,
   bootstrap: async () => (await import('./bootstrap.ts')).bootstrapCommand,
+  proxy: async () => (await import('./proxy.ts')).proxyCommand,
   capture: async () => (await import('./capture.ts')).captureCommand,
   nodes: async () => (await import('./nodes.ts')).nodesCommand,
   snapshots: async () => (await import('./snapshots.ts')).snapshotsCommand,

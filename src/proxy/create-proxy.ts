@@ -2,9 +2,11 @@ import { type Clock, systemClock } from '../clock.ts'
 import { ControlPlaneError } from '../errors.ts'
 import { type Log, silentLog } from '../log.ts'
 import { type EnvoyApi, loadEnvoyApi } from '../resource/envoy-api.ts'
+import { startAdmin } from './admin/admin-server.ts'
 import { type ConfigDump, dumpConfig } from './admin/config-dump.ts'
 import { type Bootstrap, parseBootstrap } from './bootstrap.ts'
 import { type ClusterManager, createClusterManager } from './cluster/cluster-manager.ts'
+import type { AddressConfig } from './config/address.ts'
 import { ConfigRejection } from './config/config-rejection.ts'
 import { type AdsDiscovery, createDiscovery } from './discovery/create-discovery.ts'
 import type { Misbehaviour } from './discovery/misbehaviour.ts'
@@ -33,6 +35,8 @@ export interface ProxyOptions {
   readonly misbehaviour?: Misbehaviour
   /** How long a listener that goes waits for its connections to end; Envoy's is 600 s. */
   readonly drainTimeMs?: number
+  /** In place of the port of the bootstrap's admin address, which is on loopback where the bootstrap has none. */
+  readonly adminPort?: number
 }
 
 /** A data plane: it carries traffic as its bootstrap and its control plane say. */
@@ -50,6 +54,8 @@ export interface Proxy {
   readonly discovery: AdsDiscovery
   /** Undefined while no such listener listens. */
   listenerPort(name: string): number | undefined
+  /** Where it tells of itself; undefined where its bootstrap names no admin address. */
+  readonly adminPort: number | undefined
   /** As Envoy's `/config_dump?include_eds`. */
   configDump(): ConfigDump
   /** Ends everything that it has opened; open connections are broken. */
@@ -103,18 +109,30 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
     })
     opened.push(() => listeners.close())
     const proxy = { bootstrap, context, stats, runtime, clusters, listeners, discovery }
+    const startedMs = clock.now()
     let isLive = false
     const live = startListeners(proxy, startClusters(proxy)).then(() => {
       isLive = true
     })
     // Whoever waits for it hears of a failure.
     live.catch(() => undefined)
+    const state = {
+      ...proxy,
+      startedMs,
+      get isLive() {
+        return isLive
+      },
+    }
+    const adminAddress = adminAddressOf(bootstrap, options.adminPort)
+    const admin = adminAddress && (await startAdmin(adminAddress, state))
+    if (admin !== undefined) opened.push(() => admin.close())
     return {
       ...proxy,
       live,
       get isLive() {
         return isLive
       },
+      adminPort: admin?.port,
       listenerPort: (name) => listeners.listeners.get(name)?.address.port,
       configDump: () => dumpConfig(proxy),
       close,
@@ -150,6 +168,10 @@ async function startListeners({ bootstrap, stats, listeners }: Parts, clustersAr
   if (bootstrap.lds !== undefined) listeners.startDynamic()
   await listeners.initialized
   isServing.set(1)
+}
+
+function adminAddressOf({ admin }: Bootstrap, port: number | undefined): AddressConfig | undefined {
+  return port === undefined ? admin : { address: admin?.address ?? '127.0.0.1', port }
 }
 
 function discoveryOf(

@@ -1,8 +1,12 @@
+import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import { type ChannelCredentials, type ChannelOptions, credentials } from '@grpc/grpc-js'
 import { type AddressConfig, readAddress } from '../config/address.ts'
 import { ConfigRejection } from '../config/config-rejection.ts'
 import { FieldReader, type JsonObject } from '../config/field-reader.ts'
+import { hasAcceptedName, namesOf } from '../tls/certificate-names.ts'
+import { buildSecureContext } from '../tls/secure-context.ts'
+import type { ValidationContext } from '../tls/validation-context.ts'
 import { type HttpProtocolOptions, readHttpProtocolOptions } from '../upstream/http-protocol-options.ts'
 import { readUpstreamTransportSocket, type UpstreamTransportConfig } from '../upstream/transport-socket-config.ts'
 import type { XdsServer } from './xds-server.ts'
@@ -84,17 +88,24 @@ function credentialsOf(transport: UpstreamTransportConfig | undefined): {
   }
   if (transport.kind !== 'tls') throw new ConfigRejection(`transport_socket: ${transport.kind} is not supported here`)
   const { tls, sni } = transport.tls
-  const [certificate] = tls.certificates
+  const { certificates, validation } = tls
   if (tls.certificateSecrets.length > 0 || tls.validationSecret !== undefined) {
     throw new ConfigRejection('transport_socket: the control plane cannot be reached by what only it would tell')
   }
+  const isChecked = validation?.trustedCa !== undefined || validation?.usesSystemRoots === true
   return {
-    credentials: credentials.createSsl(
-      tls.validation?.trustedCa ?? null,
-      certificate?.key ?? null,
-      certificate?.chain ?? null,
-      { rejectUnauthorized: tls.validation !== undefined },
-    ),
+    credentials: credentials.createFromSecureContext(buildSecureContext(tls, certificates, validation), {
+      rejectUnauthorized: isChecked && !validation.acceptsUntrusted,
+      checkServerIdentity: (_host, { raw }) => whyNotTaken(raw, validation),
+    }),
     options: sni === '' ? {} : { 'grpc.ssl_target_name_override': sni },
   }
+}
+
+/** Unlike gRPC, Envoy compares no name that it was not told to. */
+function whyNotTaken(der: Buffer, validation: ValidationContext | undefined): Error | undefined {
+  if (validation === undefined) return undefined
+  const certificate = new X509Certificate(der)
+  const isNamed = validation.names.length === 0 || hasAcceptedName(namesOf(certificate), validation.names)
+  return isNamed ? undefined : new Error('the certificate of the control plane has none of the names that it may have')
 }
