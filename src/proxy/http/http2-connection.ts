@@ -43,7 +43,8 @@ export class Http2Connection implements CodecConnection {
     })
     session.on('error', () => client.onMalformed({ status: undefined, details: 'http2.violation.of.messaging.rule' }))
     session.on('close', () => this.#keepalive?.cancel())
-    stream.resume()
+    // Not before the session has taken what was read already.
+    setImmediate(() => stream.resume())
     this.#keepAlive()
   }
 
