@@ -4,8 +4,8 @@ import { maglev, ringHash } from './hash-policies.ts'
 import { ListBalancer } from './list-balancer.ts'
 import { leastRequest, random, roundRobin } from './list-policies.ts'
 
-/** The balancer that a cluster's configuration asks for. */
-export function createBalancer(config: BalanceConfig, owner: BalancerOwner): Balancer {
+/** The balancer that a cluster's configuration asks for; undefined where the cluster's kind has a way of its own. */
+export function createBalancer(config: BalanceConfig, owner: BalancerOwner): Balancer | undefined {
   switch (config.policy) {
     case 'least request':
       return new ListBalancer(owner, leastRequest(owner, config), config.locality)
@@ -19,6 +19,6 @@ export function createBalancer(config: BalanceConfig, owner: BalancerOwner): Bal
       return maglev(owner, config)
     case 'subset':
     case 'cluster provided':
-      throw new Error(`${config.policy} has no balancer of its own`)
+      return undefined
   }
 }

@@ -34,7 +34,7 @@ export interface ClusterManager extends Clusters {
   /** All static clusters are warm and, where CDS is asked, its first answer's too (or it has none in time). */
   readonly initialized: Promise<void>
   /** Called after a cluster came, went, or was replaced by a changed one. */
-  onChanged(act: (name: string, cluster: Cluster | undefined) => void): void
+  onChanged(act: (name: string, cluster: Cluster | undefined) => void): { cancel(): void }
   /** For `/config_dump`. */
   readonly dump: ClusterDump
   close(): void
@@ -71,7 +71,7 @@ class Manager implements ClusterManager, CollectionWatcher {
   readonly #options: ClusterManagerOptions
   readonly #active = new Map<string, Entry>()
   readonly #warming = new Map<string, Entry>()
-  readonly #listeners: ((name: string, cluster: Cluster | undefined) => void)[] = []
+  readonly #listeners = new Set<(name: string, cluster: Cluster | undefined) => void>()
   readonly #peers: Peers | undefined
   readonly #peersChanged = new Set<() => void>()
   /** What the start of the proxy still waits for. */
@@ -141,8 +141,9 @@ class Manager implements ClusterManager, CollectionWatcher {
     this.#advance()
   }
 
-  onChanged(act: (name: string, cluster: Cluster | undefined) => void): void {
-    this.#listeners.push(act)
+  onChanged(act: (name: string, cluster: Cluster | undefined) => void): { cancel(): void } {
+    this.#listeners.add(act)
+    return { cancel: () => void this.#listeners.delete(act) }
   }
 
   get dump(): ClusterDump {
@@ -274,7 +275,7 @@ class Manager implements ClusterManager, CollectionWatcher {
     const tell = (): void => {
       for (const act of changed) act()
     }
-    this.#listeners.push((other, cluster) => {
+    this.#listeners.add((other, cluster) => {
       if (other !== name || cluster === undefined) return
       this.all.get(name)?.onHostsChanged(tell)
       tell()

@@ -21,6 +21,8 @@ export interface Cluster {
   readonly hosts: Iterable<Host>
   /** Undefined where no host may take it: `UH`, no healthy upstream. */
   chooseHost(question: BalanceQuestion): Host | undefined | Promise<Host | undefined>
+  /** The cluster that a host of its choice belongs to: of an aggregate cluster, one of those that it is made of. */
+  ownerOf?(host: Host): Cluster
   circuit(priority: RoutingPriority): Circuit
   /** Whether this request is one of those that the control plane wants dropped, before any host is asked. */
   dropsOverload?(): boolean

@@ -14,7 +14,7 @@ export interface MembersOptions {
   readonly ignoresHealthOnRemoval: boolean
   /** New hosts do not count in the reckoning of health until their first check. */
   readonly ignoresNewUntilChecked: boolean
-  /** There is one host, and it stays the same wherever its name leads to. */
+  /** A host is known by its name, and stays the same wherever that leads to. */
   readonly isLogical: boolean
 }
 
@@ -52,34 +52,38 @@ export class Members {
    */
   apply(assignment: Assignment): MemberChange {
     const { isLogical } = this.#options
-    const before = new Map(this.#hosts.map((host) => [isLogical ? '' : host.address, host]))
+    const keyOf = (hostname: string, address: string, port: number): string =>
+      isLogical ? `${hostname}:${port}` : address
+    const before = new Map(this.#hosts.map((host) => [keyOf(host.hostname, host.address, host.port), host]))
     const added: ClusterHost[] = []
     const after = new Map<string, ClusterHost>()
     let isAnyOther = false
     for (const { locality, priority, endpoints } of assignment.groups) {
       for (const endpoint of endpoints) {
         const place: HostPlace = { ip: endpoint.address.address, port: endpoint.address.port, locality }
-        const address = isLogical ? '' : addressOf(place.ip, place.port)
-        if (after.has(address)) continue
-        const known = before.get(address)
+        const key = keyOf(endpoint.hostname, addressOf(place.ip, place.port), place.port)
+        if (after.has(key)) continue
+        const known = before.get(key)
         if (known !== undefined && isSamePlace(known, locality, endpoint)) {
           if (isLogical) known.moveTo(place)
           isAnyOther = changeHost(known, endpoint, priority) || isAnyOther
-          after.set(address, known)
+          after.set(key, known)
         } else {
           const host = this.#createHost(place, endpoint, priority, known)
           added.push(host)
-          after.set(address, host)
+          after.set(key, host)
         }
       }
     }
     const staying = new Set(after.values())
     const gone = this.#hosts.filter((host) => !staying.has(host))
-    const removed = gone.filter((host) => after.has(host.address) || !this.#mayStay(host))
+    const removed = gone.filter(
+      (host) => after.has(keyOf(host.hostname, host.address, host.port)) || !this.#mayStay(host),
+    )
     for (const host of gone) {
       if (removed.includes(host)) continue
       host.isLeaving = true
-      after.set(host.address, host)
+      after.set(keyOf(host.hostname, host.address, host.port), host)
     }
     const isChange = added.length > 0 || removed.length > 0 || isAnyOther || this.#reshape(assignment)
     this.#hosts = [...after.values()]

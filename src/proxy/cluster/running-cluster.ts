@@ -2,19 +2,23 @@ import type { Timer } from '../../clock.ts'
 import type { Balancer, Peers } from '../balance/balancer.ts'
 import { createBalancer } from '../balance/create-balancer.ts'
 import type { HostSet } from '../balance/host-set.ts'
+import type { ChosenPriority } from '../balance/priority-load.ts'
 import type { Discovery } from '../discovery/discovery.ts'
 import { OutlierDetector } from '../health/outlier-detector.ts'
 import type { ProxyContext } from '../proxy-context.ts'
 import type { Counter, StatScope } from '../stats/stat-store.ts'
 import type { Connections } from '../upstream/upstream.ts'
+import { Aggregate } from './aggregate.ts'
 import type { Assignment, DropOverload } from './assignment.ts'
 import { createCircuit } from './circuits.ts'
-import type { BalanceQuestion, Circuit, Cluster, Clusters, RoutingPriority } from './cluster.ts'
+import type { BalanceQuestion, Circuit, Cluster, RoutingPriority } from './cluster.ts'
 import type { ClusterConfig } from './cluster-config.ts'
 import type { ClusterHost } from './cluster-host.ts'
 import type { DnsResolverConfig } from './dns-config.ts'
 import { watchDns } from './dns-members.ts'
+import { DynamicHosts } from './dynamic-hosts.ts'
 import { watchEds } from './eds-members.ts'
+import type { Host } from './host.ts'
 import type { MemberOwner, MemberSource } from './member-source.ts'
 import { Members } from './members.ts'
 
@@ -26,7 +30,13 @@ export interface ClusterOwner {
   /** Of the bootstrap. */
   readonly dns: DnsResolverConfig | undefined
   /** All there are: an aggregate cluster asks others. */
-  readonly clusters: Clusters
+  readonly clusters: ClusterDirectory
+}
+
+/** Where clusters find one another. */
+export interface ClusterDirectory {
+  get(name: string): RunningCluster | undefined
+  onChanged(act: (name: string) => void): { cancel(): void }
 }
 
 /** A cluster at work: it warms, has hosts, and chooses among them until it is closed. */
@@ -38,7 +48,10 @@ export class RunningCluster implements Cluster {
   readonly warm: Promise<void>
   readonly #owner: ClusterOwner
   readonly #members: Members
-  readonly #balancer: Balancer
+  /** Undefined where the kind of the cluster has a way of its own. */
+  readonly #balancer: Balancer | undefined
+  #aggregate: Aggregate | undefined
+  #dynamic: DynamicHosts | undefined
   readonly #outliers: OutlierDetector | undefined
   readonly #noneHealthy: Counter
   readonly #source: MemberSource | undefined
@@ -66,7 +79,7 @@ export class RunningCluster implements Cluster {
       isChecked: config.healthChecks.length > 0,
       ignoresHealthOnRemoval: config.ignoresHealthOnRemoval,
       ignoresNewUntilChecked: config.common.ignoresNewHostsUntilFirstCheck,
-      isLogical: config.members.by === 'logical dns',
+      isLogical: config.members.by === 'logical dns' || config.members.by === 'dynamic forward proxy',
     })
     this.#balancer = createBalancer(config.balance, {
       context: owner.context,
@@ -99,10 +112,33 @@ export class RunningCluster implements Cluster {
     return this.#sets[0]
   }
 
-  chooseHost(question: BalanceQuestion): ClusterHost | undefined {
-    const host = this.#balancer.choose(question)
+  /** As they are balanced over now. */
+  get sets(): readonly HostSet[] {
+    return this.#sets
+  }
+
+  chooseHost(question: BalanceQuestion): ClusterHost | undefined | Promise<ClusterHost | undefined> {
+    const host =
+      this.#balancer?.choose(question) ?? this.#aggregate?.choose(question) ?? this.#dynamic?.choose(question)
+    if (host instanceof Promise) return this.#countNone(host)
     if (host === undefined) this.#noneHealthy.add()
     return host
+  }
+
+  async #countNone(choosing: Promise<ClusterHost | undefined>): Promise<ClusterHost | undefined> {
+    const host = await choosing
+    if (host === undefined) this.#noneHealthy.add()
+    return host
+  }
+
+  /** For an aggregate cluster that this is one of. */
+  chooseAt(question: BalanceQuestion, at: ChosenPriority): ClusterHost | undefined {
+    return this.#balancer?.choose(question, at)
+  }
+
+  ownerOf(host: Host): Cluster {
+    const owner = this.#aggregate?.ownerOf(host as ClusterHost)
+    return owner instanceof RunningCluster ? owner : this
   }
 
   circuit(priority: RoutingPriority): Circuit {
@@ -137,7 +173,7 @@ export class RunningCluster implements Cluster {
     this.#merging?.cancel()
     this.#source?.close()
     this.#outliers?.close()
-    this.#balancer.close()
+    this.#balancer?.close()
     for (const host of this.#members.hosts) host.remove()
     for (const act of this.#onClosed.splice(0)) act()
     this.stats.close()
@@ -169,9 +205,24 @@ export class RunningCluster implements Cluster {
       case 'logical dns':
         return watchDns(members, { ...owner, dns: this.#owner.dns })
       case 'dynamic forward proxy':
-      case 'aggregate':
+        this.#dynamic = new DynamicHosts(members.cache, {
+          context,
+          dns: this.#owner.dns,
+          defaultPort: this.config.transport.kind === 'raw' ? 80 : 443,
+          assign: (assignment) => void this.#assign(assignment),
+          hosts: () => this.#members.hosts,
+        })
         this.#settled()
-        return undefined
+        return this.#dynamic
+      case 'aggregate':
+        this.#aggregate = new Aggregate(members.clusters, {
+          context,
+          panicThreshold: this.config.common.panicThreshold,
+          find: (name) => this.#owner.clusters.get(name),
+          onChanged: (act) => this.#owner.clusters.onChanged(act),
+        })
+        this.#settled()
+        return this.#aggregate
     }
   }
 
@@ -196,7 +247,7 @@ export class RunningCluster implements Cluster {
     const { clock } = this.#owner.context
     const windowMs = this.config.common.updateMergeWindowMs
     this.#countMembers()
-    if (clock.now() - this.#publishedMs > windowMs) this.#publish()
+    if (windowMs === 0 || clock.now() - this.#publishedMs > windowMs) this.#publish()
     else this.#merging ??= clock.after(windowMs, () => this.#publish())
   }
 
@@ -205,7 +256,7 @@ export class RunningCluster implements Cluster {
     this.#merging = undefined
     this.#publishedMs = this.#owner.context.clock.now()
     this.#sets = this.#members.sets()
-    this.#balancer.update(this.#sets)
+    this.#balancer?.update(this.#sets)
     this.#countMembers()
     this.stats.counter('membership_change').add()
     for (const act of this.#onHostsChanged) act()

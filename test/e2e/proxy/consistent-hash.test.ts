@@ -147,10 +147,11 @@ async function startOwn(cluster: JsonObject, hosts: readonly EndpointText[]): Pr
   discovery.send('endpoint', clusterName, assignmentJson(clusterName, hosts))
   await clusters.initialized
   return {
-    choose: (keys) =>
-      Promise.resolve(
-        keys.map((key) => String(clusters.get(clusterName)?.chooseHost({ hash: xxHash64(key) })?.address)),
-      ),
+    choose: async (keys) => {
+      const cluster = clusters.get(clusterName)
+      const hosts = await Promise.all(keys.map((key) => cluster?.chooseHost({ hash: xxHash64(key) })))
+      return hosts.map((host) => String(host?.address))
+    },
     become: async (endpoints) => discovery.send('endpoint', clusterName, assignmentJson(clusterName, endpoints)),
   }
 }
