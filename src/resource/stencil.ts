@@ -3,6 +3,7 @@ import type { EnvoyApi } from './envoy-api.ts'
 import { isAnyType } from './references/reach.ts'
 import { fieldsOf } from './references/wire-field.ts'
 import { messageNameOf } from './type-url.ts'
+import { varint } from './varint.ts'
 
 /** An encoded message but for some texts in it: with these it is what encoding the whole would give. */
 export interface Stencil {
@@ -61,15 +62,6 @@ function fill(pieces: readonly Piece[], values: readonly Uint8Array[], parts: Ui
 }
 
 const nothing = new Uint8Array()
-
-/** A length as it stands before what has it. */
-export function varint(value: number): Uint8Array {
-  const bytes: number[] = []
-  for (let rest = value; ; rest >>>= 7) {
-    bytes.push(rest < 0x80 ? rest : (rest & 0x7f) | 0x80)
-    if (rest < 0x80) return Uint8Array.from(bytes)
-  }
-}
 
 /** Types of fields on the wire. */
 const wire = { varint: 0, fixed64: 1, delimited: 2, fixed32: 5 } as const

@@ -1,6 +1,6 @@
 import type { EnvoyApi } from '../resource/envoy-api.ts'
 import { buildResource } from '../resource/resource.ts'
-import { varint } from '../resource/stencil.ts'
+import { varint } from '../resource/varint.ts'
 import { buildGenerated, type Generated, generatedFor } from './build-generated.ts'
 import { anyone, type EnvoyJson, type SourcePlace, textOf } from './envoy-json.ts'
 
