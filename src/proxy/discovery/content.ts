@@ -69,15 +69,28 @@ function told(desc: Desc, { path, message }: RuleViolation): { readonly text: st
     const field: Desc['fields'][number] | undefined = at?.fields.find(({ name }) => name === step)
     const isLast = path.slice(index + 1).every((rest) => typeof rest === 'number')
     if (field !== undefined) {
-      links.push(
-        `${at?.name}ValidationError.${camel(step)}: ${isLast ? `value ${message}` : 'embedded message failed validation'}`,
-      )
+      const isOneof = isLast && message.startsWith(absentOneof)
+      const isInner = !isLast || isOneof
+      const why = isInner ? 'embedded message failed validation' : reasonOf(message)
+      links.push(`${at?.name}ValidationError.${camel(step)}: ${why}`)
+      if (isOneof) links.push(`field: "${oneofIn(field.message, message)}", reason: is required`)
     }
     at = field?.message
   }
   // Within an Any, what it holds is known by its rules only.
   if (isInAny || links.length === 0) links.splice(0, links.length, `${path.join('.')}: value ${message}`)
   return { text: `Proto constraint validation failed (${links.join(' | caused by ')})`, isInAny }
+}
+
+const absentOneof = 'must have '
+
+/** Of all the ways in which PGV says that something lacks, the ones of Envoy. */
+const reasonOf = (message: string): string => (message === 'must be set' ? 'value is required' : `value ${message}`)
+
+/** The group of fields of which one has to be set, by the first of them. */
+function oneofIn(desc: Desc | undefined, message: string): string {
+  const oneof = desc?.oneofs.find(({ fields }) => fields[0] !== undefined && message.includes(fields[0].name))
+  return oneof?.name ?? ''
 }
 
 const camel = (name: string): string =>

@@ -68,6 +68,8 @@ interface Subject {
   readonly topic: Topic
   /** How many want its requests to wait. */
   pauses: number
+  /** How many responses were heard that are not answered yet. */
+  unanswered: number
 }
 
 class AggregatedDiscovery implements AdsDiscovery, TopicOwner {
@@ -83,6 +85,8 @@ class AggregatedDiscovery implements AdsDiscovery, TopicOwner {
   /** Who has something to say, first come first served. */
   #due = new Set<Subject>()
   #isFlushing = false
+  /** What is still to be said of responses that were taken or refused. */
+  #unsettled: (() => void)[] = []
   #isNodeSaid = false
   #isClosed = false
 
@@ -110,6 +114,7 @@ class AggregatedDiscovery implements AdsDiscovery, TopicOwner {
         onMessage: (bytes) => this.#onMessage(bytes),
         onClosed: () => {
           connected.set(0)
+          this.#settle()
           for (const { topic } of this.#subjects.values()) if (topic.isWatched) topic.onFailed()
         },
       },
@@ -171,7 +176,7 @@ class AggregatedDiscovery implements AdsDiscovery, TopicOwner {
     const { typeUrl } = resourceTypes[type]
     const known = this.#subjects.get(typeUrl)
     if (known !== undefined) return known
-    const subject: Subject = { type, typeUrl, topic: this.#createTopic(type, typeUrl), pauses: 0 }
+    const subject: Subject = { type, typeUrl, topic: this.#createTopic(type, typeUrl), pauses: 0, unanswered: 0 }
     this.#subjects.set(typeUrl, subject)
     this.#subjectOf.set(subject.topic, subject)
     return subject
@@ -218,8 +223,8 @@ class AggregatedDiscovery implements AdsDiscovery, TopicOwner {
     const requests: OutgoingRequest[] = []
     for (const subject of due) {
       const { talk } = subject.topic
-      // Whoever resumes it says so.
-      while (subject.pauses === 0 && talk.isDue) {
+      // Whoever resumes it says so; an answer says what is wanted, too.
+      while (subject.pauses === 0 && subject.unanswered === 0 && talk.isDue) {
         const { isAnswer } = talk
         const bytes = talk.next(this.#context.api, this.#nodeToSay())
         if (bytes !== undefined) requests.push({ type: subject.type, isAnswer, bytes })
@@ -255,34 +260,42 @@ class AggregatedDiscovery implements AdsDiscovery, TopicOwner {
       this.log.warn({ type: response.typeUrl }, 'the control plane sent a type that nobody asked for')
       return
     }
-    this.#take(subject, response, isSotw)
-    this.onDue(subject.topic)
+    const settle = this.#take(subject, response, isSotw)
+    if (this.#misbehaviour.neverAnswers?.(subject.type) === true) return
+    subject.unanswered++
+    this.#unsettled.push(() => {
+      subject.unanswered--
+      settle()
+      this.onDue(subject.topic)
+    })
+    // Whatever a response makes the proxy ask for is asked before it is answered; what waits for it hears of it by promises.
+    setImmediate(() => this.#settle())
   }
 
-  #take({ type, topic }: Subject, response: Response, isSotw: boolean): void {
+  #settle(): void {
+    const unsettled = this.#unsettled
+    this.#unsettled = []
+    for (const settle of unsettled) settle()
+  }
+
+  /** @returns what is to be said of it, later */
+  #take({ type, topic }: Subject, response: Response, isSotw: boolean): () => void {
     const { talk } = topic
-    const isAnswered = this.#misbehaviour.neverAnswers?.(type) !== true
-    if (!topic.isWatched) {
-      if (isAnswered) talk.shrug(response)
-      return
+    const refused = (reason: string): (() => void) => {
+      this.log.warn({ type, version: response.version, reason }, 'an update is refused')
+      return () => talk.reject(response, reason)
     }
+    if (!topic.isWatched) return () => talk.shrug(response)
     let arrivals: readonly Arrival[]
     try {
       arrivals = this.#read(type, response, isSotw)
     } catch (error) {
       topic.onRefused()
-      this.#refuse(type, talk, response, messageOf(error), isAnswered)
-      return
+      return refused(messageOf(error))
     }
     const isWhole = isSotw && resourceTypes[type].isFullState
     const refusal = topic.deliver({ arrivals, removed: response.removed, version: response.version, isWhole })
-    if (refusal !== undefined) this.#refuse(type, talk, response, refusal, isAnswered)
-    else if (isAnswered) talk.accept(response)
-  }
-
-  #refuse(type: AnyType, talk: Topic['talk'], response: Response, reason: string, isAnswered: boolean): void {
-    this.log.warn({ type, version: response.version, reason }, 'an update is refused')
-    if (isAnswered) talk.reject(response, reason)
+    return refusal === undefined ? () => talk.accept(response) : refused(refusal)
   }
 
   /** @throws ConfigRejection when the response is refused whole */
