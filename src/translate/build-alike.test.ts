@@ -51,6 +51,16 @@ test('of resources that are alike but for names all after the first are made of 
   expect(alike('a', ['cart', 'pay'], '2s')).toBeUndefined()
 })
 
+test('what is made of others is not made again while somebody has it, and is told where its own document stands', () => {
+  const [first, again, other] = ['a', 'a', 'b'].map((owner) => {
+    alike(owner, ['cart', 'pay'], '3s')
+    return alike(owner, ['cart', 'pay'], '3s')?.resource
+  })
+  expect(again).toBe(first)
+  expect(other).not.toBe(first)
+  expect(other?.origin).toEqual({ name: placeIn('b').document.origin.name })
+})
+
 test('where something is wrong with them each is made by itself, so that each is told', () => {
   for (let time = 0; time < 3; time++) expect(alike('a', ['cart', 'pay'], 'soon')).toBeUndefined()
 })

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
+import { createMakingInterner, type InternMade } from '../resource/interner.ts'
 import { buildResource, type Resource } from '../resource/resource.ts'
 import { cutStencil, fillStencil, type Stencil } from '../resource/stencil.ts'
 import { messageNameOf, resourceTypes } from '../resource/type-url.ts'
@@ -20,6 +21,8 @@ interface Mould {
   readonly stencil: Stencil
   readonly resource: Resource
   readonly documents: ReadonlySet<string>
+  /** What was made of it is not made again while somebody has it. */
+  readonly intern: InternMade<Resource>
 }
 
 /** By the text of what they are made of. */
@@ -67,17 +70,19 @@ export function buildAlike(
   mouldsBy.set(api, moulds)
   const mould = moulds.get(text, () => mouldOf(api, type, json, from.path))
   if (mould === undefined) return undefined
-  const { stencil, resource, documents } = mould
+  const { stencil, resource, documents, intern } = mould
   const { key, origin } = from.document
   return {
-    resource: buildResource({
-      typeUrl: resource.typeUrl,
-      name,
-      bytes: fillStencil(stencil, names),
-      origin: { name: origin.name },
-      references: resource.references.map((one) => ({ ...one, name: fillBlanks(one.name, names) })),
-      isSensitive: resource.isSensitive,
-    }),
+    resource: intern(JSON.stringify([names, origin.name]), () =>
+      buildResource({
+        typeUrl: resource.typeUrl,
+        name,
+        bytes: fillStencil(stencil, names),
+        origin: { name: origin.name },
+        references: resource.references.map((one) => ({ ...one, name: fillBlanks(one.name, names) })),
+        isSensitive: resource.isSensitive,
+      }),
+    ),
     documents: new Set([...documents].map((document) => (document === anyone.document.key ? key : document))),
     problems: [],
   }
@@ -91,5 +96,5 @@ function mouldOf(api: EnvoyApi, type: GeneratedJson['type'], json: AlikeJson['js
   if (resource === undefined || desc === undefined || problems.length > 0) return undefined
   if (resource.aliases.length > 0 || resource.ttlMs !== undefined) return undefined
   const stencil = cutStencil(api, desc, resource.bytes, blanks)
-  return stencil && { stencil, resource, documents }
+  return stencil && { stencil, resource, documents, intern: createMakingInterner() }
 }
