@@ -15,12 +15,32 @@ export function buildSecureContext(
   certificates: readonly TlsCertificate[],
   validation: ValidationContext | undefined,
 ): SecureContext {
+  checkMaterial(certificates, validation)
+  try {
+    return createSecureContext(secureContextOptions(settings, certificates, validation))
+  } catch (error) {
+    throw new ConfigRejection(`Failed to initialize TLS: ${messageOf(error)}`, { cause: error })
+  }
+}
+
+/** @throws ConfigRejection in Envoy's words where a certificate, key or CA cannot be used. */
+export function checkMaterial(
+  certificates: readonly TlsCertificate[],
+  validation: ValidationContext | undefined,
+): void {
   for (const certificate of certificates) checkCertificate(certificate)
   if (validation !== undefined) checkValidation(validation)
+}
+
+export function secureContextOptions(
+  settings: TlsSettings,
+  certificates: readonly TlsCertificate[],
+  validation: ValidationContext | undefined,
+): SecureContextOptions {
   const pems = certificates.filter(({ pkcs12 }) => pkcs12 === undefined)
   const bundles = certificates.filter(({ pkcs12 }) => pkcs12 !== undefined)
   const { cipherSuites, ecdhCurves, signatureAlgorithms } = settings
-  const options: SecureContextOptions = {
+  return {
     ...(pems.length > 0 && {
       cert: pems.map(({ chain }) => chain as Buffer),
       key: pems.map(({ key, password }) => ({
@@ -42,11 +62,6 @@ export function buildSecureContext(
     ...(cipherSuites.length > 0 && { ciphers: [...usualTls13Ciphers, ...cipherSuites.map(cipherName)].join(':') }),
     ...(ecdhCurves.length > 0 && { ecdhCurve: ecdhCurves.join(':') }),
     ...(signatureAlgorithms.length > 0 && { sigalgs: signatureAlgorithms.join(':') }),
-  }
-  try {
-    return createSecureContext(options)
-  } catch (error) {
-    throw new ConfigRejection(`Failed to initialize TLS: ${messageOf(error)}`, { cause: error })
   }
 }
 
