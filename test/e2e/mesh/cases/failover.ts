@@ -63,6 +63,42 @@ export const failoverCases: readonly MeshCase[] = [
     },
   },
   {
+    rows: ['F62', 'Y18'],
+    name: 'a region behind a gateway of its own is reached by that alone, while the near one is gone, and no longer when it is back',
+    needs: ['http', 'tcp', 'regions', 'retry', 'outliers'],
+    async run(bed) {
+      const near = await bed.app('near')
+      const far = await bed.app('far')
+      const eastToWest = `kind: Gateway
+name: west
+nodes: {cluster: west}
+listeners: [{name: cart, address: 127.0.0.1, port: \${west}, protocol: tcp, service: cart-far}]
+---
+kind: Service
+name: cart-far
+protocol: tcp
+endpoints: {address: 127.0.0.1, port: \${far}}
+`
+      const cart = placed({ near: 'eu', west: 'us' }, 'outlierDetection: {interval: 500ms, ejectionTime: 500ms, maxEjected: 100%}\n')
+      await bed.write({ cart, eastToWest, ...gateways('edge') })
+      const [edge, west] = await Promise.all([
+        bed.proxy('edge', { locality: { region: 'eu' } }),
+        bed.proxy('west', { locality: { region: 'us' } }),
+      ])
+      await west.port('west/cart')
+      const port = await edge.port('edge/http')
+      expect(await bed.send(port, 50)).toEqual({ near: 50 })
+      expect(far.connections).toBe(0)
+      await near.close()
+      await eventually(async () => expect(await bed.send(port, 50)).toEqual({ far: 50 }), { timeoutMs: 15_000 })
+      expect(far.connections).toBeGreaterThan(0)
+      // Every connection that the far app has came from its own gateway.
+      expect(await west.count({ connectionsTo: 'cart-far' })).toBe(far.connections)
+      await bed.app('near', undefined, { port: near.port })
+      await eventually(async () => expect(await bed.send(port, 50)).toEqual({ near: 50 }), { timeoutMs: 15_000 })
+    },
+  },
+  {
     rows: ['F7', 'F62'],
     name: 'other regions stand in in the order that is given, and those that are left out behind them',
     needs: ['http', 'regions'],

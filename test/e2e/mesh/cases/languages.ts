@@ -13,7 +13,7 @@ interface Language {
   readonly program: string
   readonly args?: readonly string[]
   readonly file: string
-  /** Asks the URL of its first argument for the host of its second, with nothing but what the language has, and prints the body. */
+  /** Asks for the URL of its argument, with nothing but what the language has, and prints the body. */
   readonly client: string
   /** Compiled anew for each run: for the long form. */
   readonly isSlow?: true
@@ -23,15 +23,14 @@ const languages: Readonly<Record<string, Language>> = {
   node: {
     program: process.execPath,
     file: 'ask.cjs',
-    client: `const [, , url, host] = process.argv
-require('node:http').get(url, { headers: { host } }, (response) => response.pipe(process.stdout))
+    client: `require('node:http').get(process.argv[2], (response) => response.pipe(process.stdout))
 `,
   },
   python: {
     program: 'python3',
     file: 'ask.py',
     client: `import sys, urllib.request as web
-print(web.urlopen(web.Request(sys.argv[1], headers={'Host': sys.argv[2]})).read().decode(), end='')
+print(web.urlopen(sys.argv[1]).read().decode(), end='')
 `,
   },
   go: {
@@ -44,9 +43,7 @@ print(web.urlopen(web.Request(sys.argv[1], headers={'Host': sys.argv[2]})).read(
 import ("io"; "net/http"; "os")
 
 func main() {
-	request, _ := http.NewRequest("GET", os.Args[1], nil)
-	request.Host = os.Args[2]
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := http.Get(os.Args[1])
 	if err != nil { panic(err) }
 	io.Copy(os.Stdout, answer.Body)
 }
@@ -54,33 +51,37 @@ func main() {
   },
   java: {
     program: 'java',
-    args: ['-Dsun.net.http.allowRestrictedHeaders=true'],
     file: 'Ask.java',
     isSlow: true,
     client: `import java.net.*;
 
 class Ask {
   public static void main(String[] args) throws Exception {
-    var connection = new URL(args[0]).openConnection();
-    connection.setRequestProperty("Host", args[1]);
-    connection.getInputStream().transferTo(System.out);
+    new URL(args[0]).openStream().transferTo(System.out);
   }
 }
 `,
   },
 }
 
-/** A request of each language of this machine: what it got, by language. There is Node.js at least. */
-export async function askInEachLanguage(url: string, host: string): Promise<Readonly<Record<string, string>>> {
+const pathOf = ({ program }: Language): string | undefined => (program.includes('/') ? program : findProgram(program))
+
+/** Those that this machine has; compiled ones in the long form alone. */
+export const languagesHere: readonly string[] = Object.entries(languages)
+  .filter(([, language]) => pathOf(language) !== undefined && (isLong || language.isSlow !== true))
+  .map(([name]) => name)
+
+/** A request of each language that is here: what it got, by language. */
+export async function askInEachLanguage(url: string): Promise<Readonly<Record<string, string>>> {
   const directory = tempDir()
   const answers: Record<string, string> = {}
-  for (const [name, { program, args = [], file, client, isSlow }] of Object.entries(languages)) {
-    const path = program.includes('/') ? program : findProgram(program)
-    if (path === undefined || (isSlow && !isLong)) continue
+  for (const name of languagesHere) {
+    const language = languages[name] as Language
+    const { args = [], file, client } = language
     writeFileSync(join(directory, file), client)
     const env = { ...process.env, no_proxy: '*', NO_PROXY: '*' }
-    const run = promisify(execFile)(path, [...args, join(directory, file), url, host], { env, timeout: 60_000 })
-    answers[name] = (await run).stdout
+    const all = [...args, join(directory, file), url]
+    answers[name] = (await promisify(execFile)(pathOf(language) ?? '', all, { env, timeout: 60_000 })).stdout
   }
   return answers
 }

@@ -58,12 +58,16 @@ export const releaseCases: readonly MeshCase[] = [
         ['blue', 'green'],
         ['green', 'blue'],
       ] as const) {
+        const since = performance.now()
         await bed.write({ shop: route('shop', to === 'green' ? split(0, 1) : split(1, 0)) })
         const apps: (string | undefined)[] = []
         const deadline = performance.now() + 20_000
+        let changedMs = Number.POSITIVE_INFINITY
         while (apps.filter((app) => app === to).length < 200 && performance.now() < deadline) {
           apps.push((await bed.ask(port)).app)
+          if (apps.at(-1) === to) changedMs = Math.min(changedMs, performance.now() - since)
         }
+        expect(changedMs).toBeLessThan(2_000)
         const first = apps.indexOf(to)
         expect(first).toBeGreaterThanOrEqual(0)
         expect(new Set(apps.slice(0, first))).toEqual(new Set(first === 0 ? [] : [from]))
