@@ -43,13 +43,10 @@ const operators: Readonly<Record<string, Operator>> = {
   RESPONSE_CODE: ({ info }) => info.responseCode ?? 0,
   RESPONSE_CODE_DETAILS: ({ info }) => info.responseCodeDetails,
   CONNECTION_TERMINATION_DETAILS: ({ info }) => info.connectionTerminationDetails,
-  RESPONSE_FLAGS: ({ info }) => (info.flags.size === 0 ? undefined : flagsText(info.flags)),
+  // In words where there is none, too.
+  RESPONSE_FLAGS: ({ info }) => (info.flags.size === 0 ? '-' : [...info.flags].join(',')),
   RESPONSE_FLAGS_LONG: ({ info }) =>
-    info.flags.size === 0
-      ? undefined
-      : inOrder(info.flags)
-          .map((flag) => longFlags.get(flag) ?? flag)
-          .join(','),
+    info.flags.size === 0 ? '-' : [...info.flags].map((flag) => longFlags.get(flag) ?? flag).join(','),
   BYTES_RECEIVED: ({ info }) => info.bytesReceived,
   BYTES_SENT: ({ info }) => info.bytesSent,
   DURATION: ({ info, nowMs }) => since(info.startMs, nowMs),
@@ -128,15 +125,6 @@ const operatorsWithArgument: Readonly<Record<string, (argument: string) => Opera
       queryOf(request)?.get(argument) ?? undefined,
   PATH: (argument) => pathOperator(argument),
 }
-
-/** The order is that in which Envoy prints them, whatever came first. */
-function inOrder(flags: ReadonlySet<string>): readonly string[] {
-  if (flags.size === 1) return [...flags]
-  const known = [...longFlags.keys()].filter((flag) => flags.has(flag))
-  return [...known, ...[...flags].filter((flag) => !longFlags.has(flag))]
-}
-
-const flagsText = (flags: ReadonlySet<string>): string => inOrder(flags).join(',')
 
 /** `X?Y`: Y where there is no X. */
 function headerOperator(argument: string, headersOf: (subject: FormatSubject) => Headers | undefined): Operator {

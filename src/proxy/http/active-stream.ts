@@ -19,6 +19,7 @@ import { localResponse } from './local-response.ts'
 import type { ManagerParts, StreamOwner } from './manager-parts.ts'
 import type { ManagerStats } from './manager-stats.ts'
 import { type PumpListener, startPump } from './pump.ts'
+import { reasonPhrase } from './reason-phrase.ts'
 import type { ResponseSource, RoutedStream } from './routed-stream.ts'
 import type { StreamInfo } from './stream-info.ts'
 import { TakenRoute } from './taken-route.ts'
@@ -125,17 +126,14 @@ export class ActiveStream implements RoutedStream, PumpListener {
     const isHttp2 = exchange.protocol === 'HTTP/2'
     const codec = isHttp2 ? 'http2' : 'http1'
     if (exchange.protocol === 'HTTP/1.0' && !config.http1.acceptsHttp10) {
-      exchange.closeAfterResponse()
-      return this.#refuse(426, 'low_version')
+      return this.#refuseProtocol(426, 'low_version')
     }
-    // Pseudo headers do not count.
-    if (request.flat.length / 2 - 4 > config.maxHeadersCount) {
-      stats.requests.tooLarge.add()
-      return this.#refuse(431, `${codec}.too_many_headers`)
+    // In HTTP/1 method and path are no headers.
+    if (request.flat.length / 2 - (isHttp2 ? 0 : 2) > config.maxHeadersCount) {
+      return this.#refuseProtocol(431, `${codec}.too_many_headers`)
     }
     if (isHttp2 && request.byteSize > config.maxHeadersBytes) {
-      stats.requests.tooLarge.add()
-      return this.#refuse(431, 'request_headers_too_large')
+      return this.#refuseProtocol(431, 'http2.headers_too_large')
     }
     if (config.edge.underscores !== 'ALLOW' && !this.#passesUnderscores(codec)) return false
     if (!request.has(':authority') && exchange.protocol === 'HTTP/1.0' && config.http1.defaultHostForHttp10 !== '')
@@ -161,7 +159,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
       this.reply({
         status: 307,
         headers: Headers.of({ location: request.get(':path') as string }),
-        details: 'path_normalization_redirect',
+        details: 'path_normalization_failed',
       })
       return false
     }
@@ -171,7 +169,21 @@ export class ActiveStream implements RoutedStream, PumpListener {
   }
 
   #refuse(status: number, details: string): false {
+    if (status === 400) this.exchange.closeAfterResponse()
     this.reply({ status, details })
+    return false
+  }
+
+  /** What Envoy's codec would refuse: in HTTP/2 the stream is reset. */
+  #refuseProtocol(status: number, details: string): false {
+    this.stats.connections.protocolError.add()
+    if (this.exchange.protocol === 'HTTP/2') {
+      this.info.responseCodeDetails = details
+      this.exchange.reset()
+      return false
+    }
+    this.exchange.closeAfterResponse()
+    this.reply({ status, body: reasonPhrase(status), flag: 'DPE', details })
     return false
   }
 
@@ -188,14 +200,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
       return true
     }
     stats.requests.underscores.add()
-    this.info.responseCodeDetails = `${codec}.unexpected_underscore`
-    if (codec === 'http2') {
-      this.exchange.reset()
-      return false
-    }
-    this.exchange.closeAfterResponse()
-    this.reply({ status: 400, body: 'Bad Request', flag: 'DPE', details: 'http1.unexpected_underscore' })
-    return false
+    return this.#refuseProtocol(400, `${codec}.unexpected_underscore`)
   }
 
   /** A client that waits for leave to send its body gets it at once, unless the upstream is to give it. */
@@ -205,7 +210,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
     if (expectation === undefined || this.#manager.config.edge.proxiesContinue) return true
     if (expectation.toLowerCase() !== '100-continue') return true
     request.remove('expect')
-    this.exchange.sendInterim(Headers.of({ ':status': '100' }))
+    this.sendInterim(Headers.of({ ':status': '100' }))
     return true
   }
 
@@ -239,6 +244,8 @@ export class ActiveStream implements RoutedStream, PumpListener {
       this.#route = this.#findRoute()
       this.info.routeName = this.#route?.name
       this.info.virtualHost = this.#route?.virtualHost
+      const cluster = this.#route?.cluster
+      this.info.upstreamCluster = cluster === undefined ? undefined : this.clusters.get(cluster)?.name
     }
     return this.#route
   }
@@ -313,6 +320,11 @@ export class ActiveStream implements RoutedStream, PumpListener {
     }
     const { body } = response
     const isEnd = body === undefined && text === undefined
+    if (!exchange.isRequestComplete) {
+      this.stats.requests.beforeComplete.add()
+      // Nobody waits for the rest of it.
+      if (exchange.protocol !== 'HTTP/2') exchange.closeAfterResponse()
+    }
     exchange.sendHeaders(headers, isEnd)
     if (isEnd) {
       info.lastByteSentMs = this.nowMs
@@ -369,7 +381,9 @@ export class ActiveStream implements RoutedStream, PumpListener {
   }
 
   sendInterim(headers: Headers): void {
-    if (!this.isAnswered && !this.isOver) this.exchange.sendInterim(headers)
+    if (this.isAnswered || this.isOver) return
+    this.stats.requests.byClass[1]?.add()
+    this.exchange.sendInterim(headers)
   }
 
   takeOver(headers: Headers): Duplex {
@@ -472,7 +486,6 @@ export class ActiveStream implements RoutedStream, PumpListener {
     this.#durationTimer = this.context.clock.after(ms, () => {
       if (this.isOver) return
       this.stats.requests.maxDuration.add()
-      this.info.flags.add('DT')
       if (this.isAnswered) {
         this.info.responseCodeDetails = 'max_duration_timeout'
         this.exchange.reset()
@@ -506,7 +519,6 @@ export class ActiveStream implements RoutedStream, PumpListener {
       const digit = Math.floor(info.responseCode / 100)
       requests.byClass[digit]?.add()
       requests.listenerByClass[digit]?.add()
-      if (!this.exchange.isRequestComplete) requests.beforeComplete.add()
     }
     requests.timeMs.record(this.nowMs - info.startMs)
     if (this.#closeActs !== undefined) for (const act of this.#closeActs) act()

@@ -7,6 +7,7 @@ import { createStreamInfo } from './create-stream-info.ts'
 import type { Exchange } from './exchange.ts'
 import { Headers } from './headers.ts'
 import type { ManagerParts, StreamOwner } from './manager-parts.ts'
+import { reasonPhrase } from './reason-phrase.ts'
 
 /** A connection of a client, with its requests and its timeouts. */
 export class ClientConnection implements CodecClient, StreamOwner {
@@ -110,6 +111,7 @@ export class ClientConnection implements CodecClient, StreamOwner {
     stats.requests.byClass[Math.floor(status / 100)]?.add()
     const info = createStreamInfo(owner.context.clock, 'HTTP/1.1')
     info.responseCode = status
+    info.bytesSent = reasonPhrase(status).length
     info.responseCodeDetails = details
     info.flags.add('DPE')
     accessLog.log(info, this.connection, { request: new Headers(), response: undefined, trailers: undefined })

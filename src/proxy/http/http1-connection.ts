@@ -5,6 +5,7 @@ import type { Http1CodecOptions } from './codec-options.ts'
 import { dateText } from './date-text.ts'
 import type { Exchange } from './exchange.ts'
 import { Http1Exchange, type Http1ExchangeOwner } from './http1-exchange.ts'
+import { reasonPhrase } from './reason-phrase.ts'
 
 /** One connection that speaks HTTP/1: its requests are taken one after the other, however many the client sends ahead. */
 export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
@@ -31,7 +32,6 @@ export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
 
   /** Node leaves the connection to us; what is not granted is answered like any request, and is the last. */
   onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    // An upgrade to HTTP/2 is never granted: the request is one like others.
     if (head.length > 0) socket.unshift(head)
     const response = new ServerResponse(request)
     response.shouldKeepAlive = false
@@ -39,7 +39,9 @@ export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
     response.on('finish', () => {
       response.detachSocket(socket as never)
       socket.end()
+      response.emit('close')
     })
+    socket.once('close', () => response.emit('close'))
     socket.on('error', () => undefined)
     this.#take(new Http1Exchange(this, request, response, socket))
   }
@@ -64,7 +66,7 @@ export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
   }
 
   onError(error: NodeJS.ErrnoException): void {
-    if (!isParserError(error)) {
+    if (!isParserError(error) || this.isClosing) {
       this.stream.destroy()
       return
     }
@@ -80,7 +82,7 @@ export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
       return
     }
     this.#client.onMalformed({ status, details })
-    this.#answer(status, STATUS_CODES[status] as string)
+    this.#answer(status, reasonPhrase(status))
   }
 
   get isReadingHeaders(): boolean {
@@ -117,7 +119,7 @@ export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
     if (stream.writable) {
       const type = body === '' ? '' : 'content-type: text/plain\r\n'
       stream.end(
-        `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\ncontent-length: ${body.length}\r\n${type}date: ${dateText()}\r\nserver: ${this.options.serverName}\r\nconnection: close\r\n\r\n${body}`,
+        `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\ncontent-length: ${body.length}\r\n${type}date: ${dateText()}\r\nserver: ${this.options.serverName}\r\nconnection: close\r\n\r\n${body}`,
       )
     }
     this.endSoon()

@@ -3,6 +3,7 @@ import type { Duplex, Readable } from 'node:stream'
 import type { Http1CodecOptions } from './codec-options.ts'
 import type { Exchange, HttpProtocol } from './exchange.ts'
 import { Headers } from './headers.ts'
+import { reasonPhrase } from './reason-phrase.ts'
 
 /** What an exchange has of its connection. */
 export interface Http1ExchangeOwner {
@@ -100,7 +101,7 @@ export class Http1Exchange implements Exchange {
       this.#connection.isClosing = true
       list.push('connection', 'close')
     } else if (this.protocol === 'HTTP/1.0') list.push('connection', 'keep-alive')
-    response.writeHead(status, STATUS_CODES[status] ?? 'Unknown', list)
+    response.writeHead(status, reasonPhrase(status), list)
     if (isEnd) response.end()
   }
 
@@ -121,7 +122,7 @@ export class Http1Exchange implements Exchange {
   /** The request breaks the rules behind its headers, and nothing was answered yet. */
   fail(status: number): void {
     this.#isLast = true
-    const reason = STATUS_CODES[status] as string
+    const reason = reasonPhrase(status)
     const headers = Headers.of({
       ':status': String(status),
       'content-length': String(reason.length),
@@ -140,7 +141,7 @@ export class Http1Exchange implements Exchange {
     this.responseBody.detachSocket(socket as never)
     this.#connection.isClosing = true
     const status = Number(headers.get(':status'))
-    let text = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`
+    let text = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`
     for (const [name, value] of headers) if (!name.startsWith(':')) text += `${name}: ${value}\r\n`
     socket.write(`${text}\r\n`)
     socket.once('close', () => this.#close('done'))

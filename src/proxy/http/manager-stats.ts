@@ -44,7 +44,6 @@ export interface ManagerStats {
     readonly headerTimeout: Counter
     readonly idleTimeout: Counter
     readonly maxDuration: Counter
-    readonly tooLarge: Counter
     readonly nonRelativePath: Counter
     readonly redirectedPath: Counter
     readonly failedPath: Counter
@@ -58,7 +57,6 @@ export interface ManagerStats {
     readonly noRoute: Counter
     readonly noCluster: Counter
     readonly direct: Counter
-    readonly redirect: Counter
     readonly total: Counter
     readonly resetAfterStart: Counter
   }
@@ -108,7 +106,6 @@ export function createManagerStats(scope: StatScope, listener: StatScope): Manag
       headerTimeout: counter('downstream_rq_header_timeout'),
       idleTimeout: counter('downstream_rq_idle_timeout'),
       maxDuration: counter('downstream_rq_max_duration_reached'),
-      tooLarge: counter('downstream_rq_too_large'),
       nonRelativePath: counter('downstream_rq_non_relative_path'),
       redirectedPath: counter('downstream_rq_redirected_with_normalized_path'),
       failedPath: counter('downstream_rq_failed_path_normalization'),
@@ -122,7 +119,6 @@ export function createManagerStats(scope: StatScope, listener: StatScope): Manag
       noRoute: counter('no_route'),
       noCluster: counter('no_cluster'),
       direct: counter('rq_direct_response'),
-      redirect: counter('rq_redirect'),
       total: counter('rq_total'),
       resetAfterStart: counter('rq_reset_after_downstream_response_started'),
     },

@@ -46,6 +46,8 @@ export interface MaxStreamDuration {
   /** A client's `grpc-timeout` counts, at most this long; 0: however long. */
   readonly grpcHeaderMaxMs: number | undefined
   readonly grpcHeaderOffsetMs: number
+  /** Where it is said, the route's `timeout` is of no effect. */
+  readonly replacesTimeout: boolean
 }
 
 /** A copy of the request goes there, and nobody waits for its response. */
@@ -122,6 +124,7 @@ function readMaxStreamDuration(fields: FieldReader): MaxStreamDuration {
     maxMs: fields.durationMs('max_stream_duration'),
     grpcHeaderMaxMs: fields.durationMs('grpc_timeout_header_max'),
     grpcHeaderOffsetMs: fields.durationMs('grpc_timeout_header_offset') ?? 0,
+    replacesTimeout: true,
   }
 }
 
@@ -129,7 +132,9 @@ function readMaxStreamDuration(fields: FieldReader): MaxStreamDuration {
 function readOldGrpcTimeout(fields: FieldReader): MaxStreamDuration | undefined {
   const grpcHeaderMaxMs = fields.durationMs('max_grpc_timeout')
   const grpcHeaderOffsetMs = fields.durationMs('grpc_timeout_offset') ?? 0
-  return grpcHeaderMaxMs === undefined ? undefined : { maxMs: undefined, grpcHeaderMaxMs, grpcHeaderOffsetMs }
+  return grpcHeaderMaxMs === undefined
+    ? undefined
+    : { maxMs: undefined, grpcHeaderMaxMs, grpcHeaderOffsetMs, replacesTimeout: false }
 }
 
 /** `envoy.config.route.v3.RouteAction.RequestMirrorPolicy`. */

@@ -2,7 +2,12 @@ import type { Headers } from '../http/headers.ts'
 import type { ForwardAction } from './forward-action.ts'
 
 /** The host that the upstream is asked for, where the route says another; that of the endpoint comes when it is chosen. */
-export function rewriteHost(request: Headers, action: ForwardAction, weighted: string | undefined): void {
+export function rewriteHost(
+  request: Headers,
+  action: ForwardAction,
+  weighted: string | undefined,
+  suppressesEnvoyHeaders: boolean,
+): void {
   const asked = request.get(':authority') ?? ''
   const host = weighted ?? hostOf(request, action)
   const changes = host !== undefined && host !== asked
@@ -10,7 +15,9 @@ export function rewriteHost(request: Headers, action: ForwardAction, weighted: s
     const before = request.get('x-forwarded-host')
     request.set('x-forwarded-host', before === undefined ? asked : `${before},${asked}`)
   }
-  if (changes) request.set(':authority', host)
+  if (!changes) return
+  if (!suppressesEnvoyHeaders) request.set('x-envoy-original-host', asked)
+  request.set(':authority', host)
 }
 
 function hostOf(request: Headers, { hostRewrite }: ForwardAction): string | undefined {

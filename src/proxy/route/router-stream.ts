@@ -56,6 +56,7 @@ export class RouterStream implements TryListener, ResponseSource {
   start(): void {
     const route = this.#stream.route()
     const action = route?.action
+    this.#stream.stats.routes.total.add()
     if (route === undefined || action === undefined) {
       this.#stream.stats.routes.noRoute.add()
       this.#stream.reply({ status: 404, flag: 'NR', details: 'route_not_found' })
@@ -73,9 +74,9 @@ export class RouterStream implements TryListener, ResponseSource {
     routes.direct.add()
     const headers = new Headers()
     if (action.kind === 'redirect') {
-      routes.redirect.add()
       headers.append('location', action.locationOf(stream.request))
     }
+    stream.info.responseCode = action.status
     for (const changes of this.#route.headerChanges('response')) applyHeaderChanges(headers, changes, stream)
     const body = action.kind === 'respond' ? action.body?.toString() : undefined
     stream.reply({
@@ -89,7 +90,6 @@ export class RouterStream implements TryListener, ResponseSource {
   #forward(action: ForwardAction): void {
     const stream = this.#stream
     const { info, request, stats } = stream
-    stats.routes.total.add()
     const name = this.#route.cluster
     const cluster = name === undefined ? undefined : this.#owner.clusters.get(name)
     if (cluster === undefined) {
@@ -100,7 +100,6 @@ export class RouterStream implements TryListener, ResponseSource {
     this.#action = action
     this.#cluster = cluster
     this.#counts = countsOf(cluster)
-    info.upstreamCluster = cluster.name
     if (cluster.dropsOverload?.() === true) {
       stream.reply({ status: 503, body: 'drop overload', flag: 'DO', details: 'drop_overload' })
       return
@@ -111,7 +110,7 @@ export class RouterStream implements TryListener, ResponseSource {
     this.#timeouts = timeoutsOf(request, action, policy, this.#config)
     if (!this.#config.suppressesEnvoyHeaders) tellTimeout(request, this.#timeouts, 0)
     for (const changes of this.#route.headerChanges('request')) applyHeaderChanges(request, changes, stream)
-    rewriteHost(request, action, this.#route.chosen?.weighted?.hostRewrite)
+    rewriteHost(request, action, this.#route.chosen?.weighted?.hostRewrite, this.#config.suppressesEnvoyHeaders)
     rewritePath(request, action, this.#config.suppressesEnvoyHeaders)
     if (action.hashPolicies.length > 0) this.#hash = this.#hashOf(action)
     const { context } = this.#owner
@@ -284,7 +283,7 @@ export class RouterStream implements TryListener, ResponseSource {
   onFailure(one: UpstreamTry, failure: UpstreamFailure): void {
     const { info } = this.#stream
     this.#body?.detach()
-    if (failure.transportFailure !== '') info.upstreamTransportFailure = failure.transportFailure
+    if (failure.transportFailure !== '') info.upstreamTransportFailure = failure.transportFailure.replaceAll(' ', '_')
     if (failure.flag !== 'UO') {
       one.host.stats.rqError += 1
       one.host.report({ failure: failure.flag === 'UF' ? 'connect' : 'reset' })
@@ -295,7 +294,7 @@ export class RouterStream implements TryListener, ResponseSource {
     const again = this.#hasRetried ? 'retried and the latest ' : ''
     this.#stream.reply({
       status: 503,
-      body: `upstream connect error or disconnect/reset before headers. ${again}${failure.detail}`,
+      body: `upstream connect error or disconnect/reset before headers. ${again}reset reason: ${failure.reason}`,
       details: detailsOf(failure),
       ...(failure.flag === 'UO' &&
         !this.#config.suppressesEnvoyHeaders && {
@@ -375,6 +374,7 @@ export class RouterStream implements TryListener, ResponseSource {
     const { info } = stream
     const { headers } = response
     const status = Number(headers.get(':status'))
+    info.responseCode = status
     info.firstUpstreamByteMs = this.#owner.context.clock.now()
     this.#report(one, headers, status)
     if (this.#retried(response, (retry) => retry.onHeaders(headers))) {
@@ -394,6 +394,12 @@ export class RouterStream implements TryListener, ResponseSource {
     response.body.on('error', ignore)
     if (status === 101 && stream.upgrade !== undefined && one.stream !== undefined) {
       this.#grant(one.stream, response)
+      return
+    }
+    if (stream.upgrade === 'websocket') {
+      one.giveUp()
+      stream.exchange.closeAfterResponse()
+      stream.reply({ status, details: 'websocket_handshake_unsuccessful' })
       return
     }
     const isEmpty =
@@ -479,7 +485,7 @@ export class RouterStream implements TryListener, ResponseSource {
       stream.info.flags.add(failure.flag)
       stream.reply({
         status: 503,
-        body: `upstream connect error or disconnect/reset before headers. ${failure.detail}`,
+        body: `upstream connect error or disconnect/reset before headers. reset reason: ${failure.reason}`,
         details: detailsOf(failure),
       })
     }
@@ -490,7 +496,7 @@ export class RouterStream implements TryListener, ResponseSource {
     if (this.#isOver) return
     const one = this.#current
     if (one !== undefined && !one.isOver) {
-      if (this.#response === undefined) this.#counts.cancelled.add()
+      if (one.stream === undefined) this.#counts.cancelled.add()
       one.giveUp()
     }
     this.#end()

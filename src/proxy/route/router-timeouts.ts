@@ -18,7 +18,7 @@ export function timeoutsOf(
   retry: RetryPolicy | undefined,
   config: RouterConfig,
 ): RouterTimeouts {
-  let global = action.timeoutMs
+  let global = action.maxStreamDuration?.replacesTimeout === true ? 0 : action.timeoutMs
   const expected = config.respectsExpectedTimeout
     ? millisecondsIn(request, 'x-envoy-expected-rq-timeout-ms')
     : undefined

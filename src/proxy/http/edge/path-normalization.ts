@@ -34,7 +34,7 @@ export function normalizePath(request: Headers, rules: PathRules): PathVerdict {
 }
 
 /** What is not in its normal form yet; for most paths this is the whole work. */
-const needsWork = /[%\\]|\/\.|[^!-~]|["<>`{}]/
+const needsWork = /[%\\]|\/\.|[^!-~]|["<>`{}|^]/
 
 /** RFC 3986, 6.2.2, as browsers do it; undefined for a path that holds a zero byte. */
 function canonical(path: string): string | undefined {
@@ -45,7 +45,7 @@ function canonical(path: string): string | undefined {
     const letter = String.fromCharCode(Number.parseInt(hex, 16))
     return /[\w.~-]/.test(letter) ? letter : escape
   })
-  return withoutDots(decoded.replaceAll(/[^!-~]|["<>`{}]/g, escaped))
+  return withoutDots(decoded.replaceAll(/[^!-~]|["<>`{}|^]/g, escaped))
 }
 
 const escaped = (letter: string): string => `%${letter.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`

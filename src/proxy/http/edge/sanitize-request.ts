@@ -43,6 +43,7 @@ const hopByHop: ReadonlySet<string> = new Set([
   'proxy-connection',
   'transfer-encoding',
   'x-envoy-internal',
+  'http2-settings',
 ])
 
 /**
@@ -56,6 +57,7 @@ export function sanitizeRequest(
   context: ProxyContext,
   upgrade: string | undefined,
 ): ClientPlace {
+  removeNominated(request)
   request.removeWhere(
     (name) => hopByHop.has(name) && !(upgrade !== undefined && (name === 'upgrade' || name === 'connection')),
   )
@@ -83,3 +85,24 @@ export function sanitizeRequest(
   forwardClientCert(request, connection, rules.clientCert)
   return place
 }
+
+/** Headers that `connection` names are between neighbours, too. */
+function removeNominated(request: Headers): void {
+  const connection = request.get('connection')
+  if (connection === undefined || harmless.has(connection.toLowerCase())) return
+  for (const word of connection.toLowerCase().split(',')) {
+    const name = word.trim()
+    if (!keptThough.has(name) && !name.startsWith(':')) request.remove(name)
+  }
+}
+
+const harmless: ReadonlySet<string> = new Set(['keep-alive', 'close', 'upgrade'])
+
+/** What they say is not theirs to take away. */
+const keptThough: ReadonlySet<string> = new Set([
+  'te',
+  'upgrade',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+])
