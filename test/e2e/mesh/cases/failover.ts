@@ -79,7 +79,10 @@ name: cart-far
 protocol: tcp
 endpoints: {address: 127.0.0.1, port: \${far}}
 `
-      const cart = placed({ near: 'eu', west: 'us' }, 'outlierDetection: {interval: 500ms, ejectionTime: 500ms, maxEjected: 100%}\n')
+      const cart = placed(
+        { near: 'eu', west: 'us' },
+        'outlierDetection: {interval: 500ms, ejectionTime: 500ms, maxEjected: 100%}\n',
+      )
       await bed.write({ cart, eastToWest, ...gateways('edge') })
       const [edge, west] = await Promise.all([
         bed.proxy('edge', { locality: { region: 'eu' } }),
