@@ -11,8 +11,10 @@ import {
   type ServerWritableStream,
   type ServiceError,
 } from '@grpc/grpc-js'
+import { HealthImplementation, type ServingStatus } from 'grpc-health-check'
 import { expect } from 'vitest'
 import { atTestEnd } from '../../../support/at-test-end.ts'
+import { eventually } from '../../../support/poll.ts'
 import type { MeshCase } from '../suite.ts'
 import { openEdge } from './open-shop.ts'
 import { calm, route } from './shop-documents.ts'
@@ -41,11 +43,15 @@ export interface EchoServer {
   readonly port: number
   /** Calls of one message for one. */
   readonly calls: number
+  /** To whoever checks its health. */
+  tell(health: ServingStatus): void
 }
 
 /** Says what it is told; `one` fails with `fail`, where there is one. */
-export async function startEchoServer(fail?: grpcStatus): Promise<EchoServer> {
+export async function startEchoServer(fail?: grpcStatus, health: ServingStatus = 'SERVING'): Promise<EchoServer> {
   const server = new Server()
+  const checked = new HealthImplementation({ '': health })
+  checked.addToServer(server)
   let calls = 0
   const one: handleUnaryCall<Buffer, Buffer> = ({ request }, done) => {
     calls += 1
@@ -79,6 +85,7 @@ export async function startEchoServer(fail?: grpcStatus): Promise<EchoServer> {
     get calls() {
       return calls
     },
+    tell: (now) => checked.setStatus('', now),
   }
 }
 
@@ -140,13 +147,15 @@ export const grpcCases: readonly MeshCase[] = [
     name: 'calls of gRPC go through, of one message and of many, and an unavailable server is not the last word',
     needs: ['grpc', 'retry'],
     async run(bed) {
-      const [good, bad] = [await startEchoServer(), await startEchoServer(grpcStatus.UNAVAILABLE)]
+      const good = await startEchoServer()
+      const bad = await startEchoServer(grpcStatus.UNAVAILABLE)
+      const fickle = await startEchoServer(grpcStatus.CANCELLED)
       const rules = `
-- {match: {grpc: {service: shop.Echo, method: One}}, backends: both, retry: {attempts: 2, retryOn: [unavailable]}}
+- {match: {grpc: {service: shop.Echo, method: One}}, backends: all, retry: {attempts: 4, retryOn: [unavailable, cancelled]}}
 - {match: {grpc: shop.Echo}, backends: good}`
       const { proxy, port } = await openEdge(bed, {
         good: service('good', good.port),
-        both: service('both', good.port, bad.port),
+        all: service('all', good.port, bad.port, fickle.port),
         shop: route('shop', rules),
       })
       const caller = callerOf(port)
@@ -155,8 +164,29 @@ export const grpcCases: readonly MeshCase[] = [
       expect(await caller.chat('a', 'b', 'c')).toEqual(['a', 'b', 'c'])
       for (let call = 0; call < 20; call++) expect(await caller.one(`call ${call}`)).toBe(`call ${call}`)
       expect(bad.calls).toBeGreaterThan(0)
-      expect(await proxy.count({ retriesTo: 'both' })).toBe(bad.calls)
+      expect(fickle.calls).toBeGreaterThan(0)
+      expect(await proxy.count({ retriesTo: 'all' })).toBe(bad.calls + fickle.calls)
       expect(await proxy.count('rejections')).toBe(0)
+    },
+  },
+  {
+    rows: ['F48', 'Y24'],
+    name: 'a server of gRPC that says that it does not serve is asked nothing',
+    needs: ['grpc'],
+    async run(bed) {
+      const [good, bad] = [await startEchoServer(), await startEchoServer(undefined, 'NOT_SERVING')]
+      const check = 'healthCheck: {grpc: {}, interval: 200ms, timeout: 1s, unhealthyAfter: 1, healthyAfter: 1}\n'
+      const { proxy, port } = await openEdge(bed, {
+        checked: `${service('checked', good.port, bad.port)}${check}`,
+        shop: route('shop', '- backends: checked'),
+      })
+      await eventually(async () => expect(await proxy.count({ healthyOf: 'checked' })).toBe(1), { timeoutMs: 15_000 })
+      const caller = callerOf(port)
+      const before = bad.calls
+      for (let call = 0; call < 20; call++) expect(await caller.one(`call ${call}`)).toBe(`call ${call}`)
+      expect(bad.calls).toBe(before)
+      bad.tell('SERVING')
+      await eventually(async () => expect(await proxy.count({ healthyOf: 'checked' })).toBe(2), { timeoutMs: 15_000 })
     },
   },
 ]

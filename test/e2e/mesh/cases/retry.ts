@@ -45,6 +45,43 @@ export const retryCases: readonly MeshCase[] = [
     },
   },
   {
+    rows: ['F11', 'F13'],
+    name: 'a try that takes too long is given up, and the next one goes to another endpoint',
+    needs: ['http', 'retry'],
+    async run(bed) {
+      const { proxy, port, apps } = await openShop(bed, {
+        apps: ['slow', 'quick'],
+        answer: (app) => ({ delayMs: app === 'slow' ? 3_000 : 0 }),
+        policy: calm,
+        rules: '- {backends: cart, retry: {attempts: 2, perTryTimeout: 200ms, retryOn: [gateway-error]}}',
+      })
+      const began = performance.now()
+      expect(await bed.send(port, 20, {}, 4)).toEqual({ quick: 20 })
+      expect(performance.now() - began).toBeLessThan(15_000)
+      expect(apps.slow.requests.length).toBeGreaterThan(0)
+      expect(await proxy.count({ retriesTo: 'cart' })).toBe(apps.slow.requests.length)
+    },
+  },
+  {
+    rows: ['F11'],
+    name: 'no more tries are under way at a time than there may be, however many requests fail',
+    needs: ['http', 'retry', 'limits'],
+    async run(bed) {
+      const { proxy, port, apps } = await openShop(bed, {
+        apps: ['one'],
+        answer: () => ({ status: 503, delayMs: 500 }),
+        policy: 'circuitBreaker: {maxRetries: 1}\noutlierDetection: off\n',
+        rules: '- {backends: cart, retry: {attempts: 1, retryOn: [5xx]}}',
+      })
+      expect(await bed.send(port, 10, {}, 10)).toEqual({ 503: 10 })
+      const retries = await proxy.count({ retriesTo: 'cart' })
+      // All fail in the same moment; a slow machine may make it two or three.
+      expect(retries).toBeGreaterThan(0)
+      expect(retries).toBeLessThan(5)
+      expect(apps.one.requests.length).toBe(10 + retries)
+    },
+  },
+  {
     rows: ['F13'],
     name: 'a request that takes longer than its timeout is answered with 504, then and not later',
     needs: ['http', 'access log'],
