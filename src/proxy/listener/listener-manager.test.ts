@@ -102,7 +102,7 @@ async function bed(names: readonly string[] = ['a'], drainTimeMs = 60_000): Prom
     drainTimeMs,
   })
   ends.push(() => {
-    for (const { host } of clusters.values()) host.turnUnhealthy()
+    for (const { host } of clusters.values()) host.remove()
     return manager.close()
   })
   return {

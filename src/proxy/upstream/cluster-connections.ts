@@ -78,9 +78,13 @@ export class ClusterConnections {
     this.#hosts.set(host, created)
     host.onRemoved(() => {
       this.#hosts.delete(host)
+      created.isGone = true
       created.drain()
     })
-    host.onUnhealthy(() => created.close())
+    host.onUnhealthy(() => {
+      created.drain()
+      if (this.#cluster.config.closesConnectionsOnUnhealthy) created.closeRaw()
+    })
     return created
   }
 
@@ -121,7 +125,7 @@ export class ClusterConnections {
         }),
     })
     connections.pools.set(key, created)
-    if (this.#isDraining) created.drain()
+    if (this.#isDraining || connections.isGone) created.drain()
     return created
   }
 }
@@ -132,6 +136,8 @@ class HostConnections {
   readonly isTls: boolean
   /** The connections of one client are not another's: a PROXY protocol header said whose they are. */
   readonly tellsClient: boolean
+  /** The host is no member any more: no connection outlives its request. */
+  isGone = false
   readonly pools = new Map<string, HttpPool>()
   readonly #raw = new Set<() => void>()
 
@@ -147,13 +153,13 @@ class HostConnections {
     return () => this.#raw.delete(close)
   }
 
+  /** Requests to come open connections of their own. */
   drain(): void {
     for (const pool of this.pools.values()) pool.drain()
+    this.pools.clear()
   }
 
-  close(): void {
-    for (const pool of this.pools.values()) pool.close()
-    this.pools.clear()
+  closeRaw(): void {
     for (const close of this.#raw) close()
   }
 }

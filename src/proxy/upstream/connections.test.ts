@@ -60,7 +60,7 @@ function bed(port: number, json: JsonObject = {}): Bed {
   const context = createProxyContext()
   const connections = createConnections(context, createBedSecrets())
   const cluster = createBedCluster(context, port, json)
-  ends.push(() => cluster.host.turnUnhealthy())
+  ends.push(() => cluster.host.remove())
   const stat = (name: string): number | undefined =>
     (context.stats.counters.get(`cluster.cart.${name}`) ?? context.stats.gauges.get(`cluster.cart.${name}`))?.value
   return { context, connections, cluster, stat }
@@ -214,8 +214,9 @@ describe('HTTP/1.1', () => {
     )
     const one = bed(port)
     expect(await failureOf(get(one))).toMatchObject({ flag: 'UC', detail: 'reset reason: connection termination' })
-    expect(await failureOf(get(one))).toMatchObject({ flag: 'UC', detail: 'reset reason: connection termination' })
+    expect(await failureOf(get(one))).toMatchObject({ flag: 'UPE', detail: 'reset reason: protocol error' })
     expect(one.stat('upstream_cx_destroy_remote_with_active_rq')).toBe(2)
+    expect(one.stat('upstream_cx_protocol_error')).toBe(1)
   })
 
   it('opens another connection where the host closed the idle one', async () => {
@@ -387,6 +388,28 @@ describe('limits', () => {
     waiting.shift()?.()
     expect((await answer).body).toBe('ok')
     await expect.poll(() => one.stat('upstream_cx_active')).toBe(0)
+  })
+})
+
+describe('a host that turns unhealthy', () => {
+  it('has its connections drained, and takes requests on new ones', async () => {
+    const port = await http1((_, response) => response.end('ok'))
+    const one = bed(port)
+    await get(one)
+    one.cluster.host.turnUnhealthy()
+    await expect.poll(() => one.stat('upstream_cx_active')).toBe(0)
+    await get(one)
+    await get(one)
+    expect(one.stat('upstream_cx_total')).toBe(2)
+  })
+
+  it.each([true, false])('has its raw connections closed where the cluster says so: %s', async (closes) => {
+    const port = await raw((socket) => socket.pipe(socket))
+    const one = bed(port, { close_connections_on_host_health_failure: closes })
+    const { socket } = await one.connections.connect(one.cluster, one.cluster.host)
+    one.cluster.host.turnUnhealthy()
+    expect(socket.destroyed).toBe(closes)
+    socket.destroy()
   })
 })
 

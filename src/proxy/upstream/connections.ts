@@ -23,11 +23,11 @@ class AllConnections implements Connections {
   }
 
   async openStream(cluster: Cluster, host: Host, request: UpstreamRequest): Promise<UpstreamStream> {
-    return this.#of(cluster).openStream(host, request)
+    return this.#of(cluster.ownerOf?.(host) ?? cluster).openStream(host, request)
   }
 
   connect(cluster: Cluster, host: Host, options: ConnectOptions = {}): Promise<UpstreamConnection> {
-    return this.#of(cluster).connect(host, options)
+    return this.#of(cluster.ownerOf?.(host) ?? cluster).connect(host, options)
   }
 
   warm(config: ClusterConfig): { readonly ready: Promise<void>; cancel(): void } {

@@ -178,7 +178,7 @@ export class Http1Connection implements PooledConnection, ResponseEvents {
       this.#traffic.cxProtocolError.add()
       if (stream !== undefined && !stream.isAnswered) {
         this.#stream = undefined
-        stream.fail(new UpstreamFailure('UPE', 'protocol error', error.message))
+        stream.fail(new UpstreamFailure('UPE', 'protocol error'))
         this.#keeper.onStreamEnd(this)
       }
       this.close()
@@ -203,7 +203,7 @@ export class Http1Connection implements PooledConnection, ResponseEvents {
     this.#stream = undefined
     const hadStream = stream !== undefined
     if (stream !== undefined) {
-      stream.fail(new UpstreamFailure('UC', 'connection termination'))
+      stream.fail(this.#closeFailure())
       this.#keeper.onStreamEnd(this)
     }
     const { cxDestroyWithActiveRq, cxDestroyLocalWithActiveRq, cxDestroyRemoteWithActiveRq } = this.#traffic
@@ -214,6 +214,13 @@ export class Http1Connection implements PooledConnection, ResponseEvents {
     }
     this.#startDraining()
     this.#keeper.onClosed(this, this.#isLocalClose)
+  }
+
+  /** A response that has begun and is cut off is broken, as Envoy has it; a request without any answer only lost. */
+  #closeFailure(): UpstreamFailure {
+    if (this.#isLocalClose || !this.#parser.hasBegun) return new UpstreamFailure('UC', 'connection termination')
+    this.#traffic.cxProtocolError.add()
+    return new UpstreamFailure('UPE', 'protocol error')
   }
 }
 
