@@ -38,6 +38,7 @@ import { takesRequests } from '../listener/listener-part.ts'
 import { tracerClusterJson } from '../listener/tracing.ts'
 import { clusterName, partOfCluster, sharedOutbound } from '../names.ts'
 import { applyPatches } from '../patch/apply-patches.ts'
+import { absentTarget, unservedTarget } from '../patch/target-problems.ts'
 import { buildFallbackCluster, membersOfFallbacks } from '../route/fallback.ts'
 import { servedHosts } from '../route/host-pattern.ts'
 import { buildSecret, secretFacetOf } from '../secret/build-secret.ts'
@@ -454,24 +455,49 @@ export function meshRules(
 
   const versionsOf = (read: Reads, service: string): readonly string[] => read.get(facet, service)?.versions ?? []
 
-  /** `patch`: what a Patch would change is not there. */
+  /** `patch`: what a Patch would change is not there; `no-effect`: it is, for nobody. */
   const patchTarget: Rule<readonly PlacedProblem[]> = {
     name: 'patch target',
-    level: 6,
+    level: 9,
     compute(read, name) {
       const document = documentIn(read, 'Patch', name)
       if (document === undefined) return []
       const { type, name: wanted } = document.form.target
-      if (read.members('generated', `${type} ${wanted}`).length > 0) return []
-      const built = read
+      const makers = read.members('generated', `${type} ${wanted}`)
+      if (makers.length > 0) return unserved(read, document, makers)
+      const names = read
         .members('generated of', type)
-        .map((key) => (key.includes('/') ? read.get(proxy, key) : read.get(service, key)))
-      const names = built.flatMap(({ made }) =>
-        made.flatMap((one) => (one.startsWith(`${type} `) ? one.slice(type.length + 1) : [])),
-      )
+        .flatMap((maker) =>
+          builtBy(read, maker).made.flatMap((one) => (one.startsWith(`${type} `) ? one.slice(type.length + 1) : [])),
+        )
       return [absentTarget(document, names)]
     },
     isSame: isDeepStrictEqual,
+  }
+
+  /** By what is found in an index: a Service, or another document by kind and name. */
+  function builtBy(read: Reads, maker: string): Built {
+    return maker.includes('/') ? read.get(proxy, maker) : read.get(service, maker)
+  }
+
+  /** What cannot be built, or waits for a Secret, is told where that is wrong. */
+  function unserved(
+    read: Reads,
+    document: KindDocument<PatchForm>,
+    makers: readonly string[],
+  ): readonly PlacedProblem[] {
+    const { type, name } = document.form.target
+    const { typeUrl } = resourceTypes[type]
+    const isBuilt = makers.some((maker) => {
+      const { resources, parts } = builtBy(read, maker)
+      const all = [...resources, ...parts.flatMap((part) => part.resources)]
+      return all.some((one) => one.typeUrl === typeUrl && one.name === name)
+    })
+    if (!isBuilt) return []
+    const served = makers
+      .flatMap((maker) => read.get(units, maker.includes('/') ? `+${maker}` : generatedKey('Service', maker)))
+      .flatMap(({ resources }) => resources.flatMap((one) => (one.typeUrl === typeUrl ? one.name : [])))
+    return served.includes(name) ? [] : [unservedTarget(document, [...new Set(served)])]
   }
 
   const hasSidecars: Rule<boolean> = {
@@ -747,20 +773,6 @@ function generatedFacts({ made }: Built): readonly (readonly [index: string, key
     ...made.map((one) => ['generated', one] as const),
     ...[...words].map((word) => ['generated of', word] as const),
   ]
-}
-
-/** @param names of what is generated of the type. */
-function absentTarget({ key, form }: KindDocument<PatchForm>, names: readonly string[]): PlacedProblem {
-  const { type, name } = form.target
-  const near = nearestName(name, names)
-  const hint = 'A raw resource is changed where it stands; `fairlead explain` prints what a document becomes.'
-  return {
-    severity: 'error',
-    code: 'patch',
-    at: { key, path: 'target.name' },
-    message: `No document becomes a ${type} ${name}.`,
-    fix: near === undefined ? hint : `Did you mean \`${near}\`?`,
-  }
 }
 
 function canMeet(a: readonly NodeSelector[], b: readonly NodeSelector[]): boolean {

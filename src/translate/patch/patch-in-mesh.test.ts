@@ -118,6 +118,39 @@ describe('a patch', () => {
     expect(cluster('cart/v1')).toEqual({})
   })
 
+  test('of what no proxy gets is a warning, which names what of it they do get', () => {
+    const two = service('versions: {v1: {version: v1}, v2: {version: v2}}')
+    const named = route.replace(
+      'backends: cart',
+      'backends: [{service: cart, version: v1}, {service: cart, version: v2}]',
+    )
+    const { write, cluster } = bed()
+    write({ cart: two, edge, route: named })
+    const told = (files: Parameters<typeof write>[0]): readonly string[] =>
+      write(files).filter((one) => !one.includes('no-endpoints'))
+    expect(told({ p: patch('merge: {connect_timeout: 7s}') })).toEqual([
+      'p:3:31 target.name no-effect: Proxies get `cart/v1`, `cart/v2` of it: write a Patch for each that you mean.',
+    ])
+    expect(cluster('cart')).toEqual({})
+    expect(cluster('cart/v1')['connect_timeout']).toBe('1s')
+    expect(told({ p: patch('merge: {connect_timeout: 7s}', 'cart/v1') })).toEqual([])
+    expect(cluster('cart/v1')['connect_timeout']).toBe('7s')
+    expect(cluster('cart/v2')['connect_timeout']).toBe('1s')
+    expect(told({ route })).toEqual([
+      'p:3:31 target.name no-effect: Proxies get `cart` of it: write a Patch for each that you mean.',
+    ])
+  })
+
+  test('of a Service that nobody calls is a warning until somebody does', () => {
+    const { write, cluster } = bed()
+    expect(write({ cart: service(), p: patch('merge: {connect_timeout: 7s}') })).toEqual([
+      expect.stringMatching(/^p:3:31 target\.name no-effect: It takes effect /),
+    ])
+    expect(write({ edge, route })).toEqual([])
+    expect(cluster('cart')['connect_timeout']).toBe('7s')
+    expect(write({ route: undefined })).toEqual([expect.stringMatching(/^p:3:31 target\.name no-effect: /)])
+  })
+
   test('that comes before its target takes effect with it', () => {
     const { write, cluster } = bed()
     expect(write({ p: patch('merge: {connect_timeout: 7s}') })).toHaveLength(1)
