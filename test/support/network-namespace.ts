@@ -3,21 +3,34 @@ import { once } from 'node:events'
 import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe } from 'vitest'
+import { describe, test } from 'vitest'
 import { atTestEnd } from './at-test-end.ts'
 import { findProgram } from './find-program.ts'
+import { notHere, skipForWantOf } from './needs.ts'
 import { tempDir } from './temp.ts'
 
-const programs = ['ip', 'iptables-restore', 'setpriv']
+const programs = ['ip', 'iptables-restore', 'setpriv', 'unshare']
 
-/** A suite that needs root and the kernel's own network tools. Without them it is skipped, and says so in its name. */
+/**
+ * A suite that needs root, the kernel's own network tools, and leave to make a network namespace. Without them it is skipped, and
+ * says so in its name; where root has not the tools, under CI, that is an error.
+ */
 export function describeWithNamespaces(name: string, suite: () => void): void {
-  if (programs.every((program) => findProgram(program) !== undefined) && canMake()) describe(name, suite)
-  else describe.skip(`${name} (skipped: needs root, ${programs.join(', ')})`, suite)
+  const missing = programs.filter((program) => findProgram(program) === undefined)
+  if (process.getuid?.() !== 0) describe.skip(`${name} ${notHere('runs the tests without root')}`, suite)
+  else if (missing.length > 0) skipForWantOf(missing.join(', '), name, suite)
+  else if (!canMake()) describe.skip(`${name} ${notHere('lets nobody make a network namespace')}`, suite)
+  else describe(name, suite)
 }
 
 /** A host can be without it. */
-export const hasIpv6: boolean = existsSync('/proc/net/if_inet6') && findProgram('ip6tables-restore') !== undefined
+const hasIpv6: boolean = existsSync('/proc/net/if_inet6') && findProgram('ip6tables-restore') !== undefined
+
+/** A test of a namespace that needs IPv6. Without it, it is skipped, and says so in its name. */
+export function testWithIpv6(name: string, run: () => Promise<void>): void {
+  if (hasIpv6) test(name, run)
+  else test.skip(`${name} ${notHere('has no IPv6, or no ip6tables')}`, run)
+}
 
 const canMake = (): boolean => spawnSync('unshare', ['-n', 'true']).status === 0
 

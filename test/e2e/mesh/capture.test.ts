@@ -11,7 +11,7 @@ import { runCommand } from '../../support/command.ts'
 import { rejections, startControlPlane } from '../../support/control-plane.ts'
 import { startEnvoy } from '../../support/envoy.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
-import { createNamespace, describeWithNamespaces, hasIpv6 } from '../../support/network-namespace.ts'
+import { createNamespace, describeWithNamespaces, testWithIpv6 } from '../../support/network-namespace.ts'
 import { eventually } from '../../support/poll.ts'
 import { tempDir } from '../../support/temp.ts'
 
@@ -148,7 +148,7 @@ accessLog: {off: true}
       expect(await rejections(server)).toBe(0)
     })
 
-    test.skipIf(!hasIpv6)(
+    testWithIpv6(
       'calls and is called through it by IPv6 as well, where the Sidecar says that there is IPv6',
       async () => {
         const net = createNamespace()
