@@ -6,6 +6,7 @@ import type { ProxyContext } from '../proxy-context.ts'
 import { hashOf } from '../route/hash-policy.ts'
 import { applyHeaderMutations } from '../route/header-mutation.ts'
 import { UpstreamFailure } from '../upstream/upstream.ts'
+import type { Malformed } from './codec.ts'
 import { createStreamInfo } from './create-stream-info.ts'
 import { dateText } from './date-text.ts'
 import { normalizePath } from './edge/path-normalization.ts'
@@ -47,6 +48,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
   #route: TakenRoute | undefined
   #isRouteKnown = false
   #isInternal = false
+  #isAnsweredHere = false
   #closeActs: (() => void)[] | undefined
   #cookies: string[] | undefined
   #source: ResponseSource | undefined
@@ -125,6 +127,8 @@ export class ActiveStream implements RoutedStream, PumpListener {
     const { config } = this.#manager
     const isHttp2 = exchange.protocol === 'HTTP/2'
     const codec = isHttp2 ? 'http2' : 'http1'
+    const { refusal } = exchange
+    if (refusal !== undefined) return this.#refuseProtocol(refusal.status, refusal.details)
     if (exchange.protocol === 'HTTP/1.0' && !config.http1.acceptsHttp10) {
       return this.#refuseProtocol(426, 'low_version')
     }
@@ -140,6 +144,9 @@ export class ActiveStream implements RoutedStream, PumpListener {
       request.set(':authority', config.http1.defaultHostForHttp10)
     const authority = request.get(':authority')
     if (authority === undefined) return this.#refuse(400, 'missing_host_header')
+    if (!validAuthority.test(authority)) return this.#refuseProtocol(400, 'http.invalid_authority')
+    if (request.get(':method') === 'QUERY' && !request.has('content-type'))
+      return this.#refuse(400, 'query_missing_content_type')
     const path = request.get(':path')
     if (path === undefined) {
       if (request.get(':method') === 'CONNECT') return true
@@ -296,6 +303,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
       return
     }
     this.info.responseCodeDetails = reply.details
+    this.#isAnsweredHere = true
     const { headers, text } = localResponse(this.request, reply)
     this.#sendHead({ headers, body: undefined }, text)
   }
@@ -423,6 +431,8 @@ export class ActiveStream implements RoutedStream, PumpListener {
     // Who counts must not be the one who makes the body flow.
     body.once('resume', () => {
       body.on('data', (chunk: Buffer) => {
+        // Behind an answer of this proxy's own nobody takes it.
+        if (this.#isAnsweredHere) return
         info.bytesReceived += chunk.length
         this.#lastNewsMs = this.nowMs
       })
@@ -537,13 +547,21 @@ export class ActiveStream implements RoutedStream, PumpListener {
   }
 
   /** The codec has found the rest of the request to break the rules. */
-  onMalformed(details: string): void {
+  onMalformed({ status, details }: Malformed): void {
+    if (status !== undefined && !this.isAnswered) {
+      this.exchange.closeAfterResponse()
+      this.reply({ status, body: reasonPhrase(status), flag: 'DPE', details })
+      return
+    }
     this.info.flags.add('DPE')
     this.info.responseCodeDetails = details
   }
 }
 
 const slash = 47
+
+/** RFC 3986, 3.2. */
+const validAuthority = /^[\w\-.~%!$&'()*+,;=:[\]@]*$/
 
 const none = (): undefined => undefined
 

@@ -100,12 +100,14 @@ export class ClientConnection implements CodecClient, StreamOwner {
     if (this.#streams.size === 0) this.#idleSinceMs = this.#now
   }
 
-  onMalformed({ status, details }: Malformed): void {
+  onMalformed(problem: Malformed): void {
+    const { status, details } = problem
     const { stats, accessLog, owner } = this.#manager
     stats.connections.protocolError.add()
     if (details === 'too_many_premature_resets') stats.connections.prematureResets.add()
-    for (const stream of this.#streams) stream.onMalformed(details)
-    if (status === undefined || this.#streams.size > 0) return
+    const isUnderWay = this.#streams.size > 0
+    for (const stream of this.#streams) stream.onMalformed(problem)
+    if (status === undefined || isUnderWay) return
     stats.requests.total.add()
     stats.requests.completed.add()
     stats.requests.byClass[Math.floor(status / 100)]?.add()

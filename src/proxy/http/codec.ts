@@ -11,14 +11,14 @@ export interface Codec {
 export interface CodecClient {
   onExchange(exchange: Exchange): void
   /**
-   * What came is no HTTP, or breaks its rules; the exchange that it breaks, if any, has been told by then. The codec
-   * has answered or closed the connection.
+   * What came is no HTTP, or breaks its rules. Exchanges that are under way are to be answered so if nothing was answered
+   * yet; where there is none, the codec answers. The connection closes.
    */
   onMalformed(problem: Malformed): void
 }
 
 export interface Malformed {
-  /** Undefined where nothing was answered. */
+  /** Undefined where nothing can be answered. */
   readonly status: number | undefined
   /** `http1.codec_error` */
   readonly details: string

@@ -3,6 +3,12 @@ import type { Headers } from './headers.ts'
 
 export type HttpProtocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2'
 
+export interface Refusal {
+  readonly status: number
+  /** `http1.invalid_url` */
+  readonly details: string
+}
+
 /** One request and its response on a connection of a client, as a codec gives it to the connection manager. */
 export interface Exchange {
   readonly protocol: HttpProtocol
@@ -12,6 +18,8 @@ export interface Exchange {
   readonly body: Readable | undefined
   /** Of HTTP/1: what the client wants to speak instead, in lower case. */
   readonly upgrade: string | undefined
+  /** Why the codec takes this request for broken though it can be read; nothing of it is to be passed on. */
+  readonly refusal: Refusal | undefined
   /** The request has come whole. */
   readonly isRequestComplete: boolean
   /** Once the body has ended. */

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { DownstreamConnection } from '../network/network-filter.ts'
 import type { Codec, CodecClient, CodecConnection } from './codec.ts'
 import type { Http1CodecOptions } from './codec-options.ts'
-import { Http1Connection } from './http1-connection.ts'
+import { Http1Connection, type ParserError } from './http1-connection.ts'
 
 /**
  * HTTP/1 by Node's server, which never listens itself: it is given connections. Its own timeouts are off, for Envoy's
@@ -40,7 +40,7 @@ export class Http1Codec implements Codec {
     server.on('connect', (request, socket, head) => {
       this.#connections.get(socket)?.onUpgrade(request, socket, head)
     })
-    server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    server.on('clientError', (error: ParserError, socket) => {
       const connection = this.#connections.get(socket)
       if (connection === undefined) socket.destroy()
       else connection.onError(error)

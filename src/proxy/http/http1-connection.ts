@@ -1,6 +1,6 @@
-import { type IncomingMessage, ServerResponse, STATUS_CODES } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { CodecClient, CodecConnection } from './codec.ts'
+import type { CodecClient, CodecConnection, Malformed } from './codec.ts'
 import type { Http1CodecOptions } from './codec-options.ts'
 import { dateText } from './date-text.ts'
 import type { Exchange } from './exchange.ts'
@@ -17,6 +17,8 @@ export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
   readonly #client: CodecClient
   #current: Http1Exchange | undefined
   readonly #waiting: Http1Exchange[] = []
+  /** What is wrong with the request behind those that wait. */
+  #problem: (Malformed & { readonly status: number }) | undefined
   /** What `bytesRead` of the socket was when no request was under way. */
   #bytesBetween = 0
 
@@ -62,27 +64,32 @@ export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
     this.#current = undefined
     this.#bytesBetween = bytesRead(this.stream)
     const next = this.#waiting.shift()
-    if (next !== undefined && !this.isClosing) this.#take(next)
+    if (this.isClosing) return
+    if (next !== undefined) this.#take(next)
+    else if (this.#problem !== undefined) this.#refuse(this.#problem)
   }
 
-  onError(error: NodeJS.ErrnoException): void {
-    if (!isParserError(error) || this.isClosing) {
+  onError(error: ParserError): void {
+    // What comes behind the last request is nobody's.
+    if (this.isClosing || error.code === 'HPE_CLOSED_CONNECTION') return
+    const problem = problemOf(error)
+    if (problem === undefined) {
       this.stream.destroy()
       return
     }
-    const isTooLarge = error.code === 'HPE_HEADER_OVERFLOW'
-    const status = isTooLarge ? 431 : 400
-    const details = isTooLarge ? 'http1.headers_too_large' : 'http1.codec_error'
-    this.isClosing = true
-    const current = this.#current
-    if (current !== undefined) {
-      this.#client.onMalformed({ status, details })
-      if (!current.hasHeaders) current.fail(status)
-      this.stream.destroy()
+    if (this.#current?.isRequestComplete === true) {
+      // It is the next request that is broken; this one is answered first.
+      this.#problem = problem
       return
     }
-    this.#client.onMalformed({ status, details })
-    this.#answer(status, reasonPhrase(status))
+    this.#refuse(problem)
+  }
+
+  #refuse(problem: Malformed & { readonly status: number }): void {
+    const isUnderWay = this.#current !== undefined
+    this.#client.onMalformed(problem)
+    if (isUnderWay) this.endSoon()
+    else this.#answer(problem.status, reasonPhrase(problem.status))
   }
 
   get isReadingHeaders(): boolean {
@@ -126,7 +133,22 @@ export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
   }
 }
 
-const isParserError = ({ code = '' }: NodeJS.ErrnoException): boolean => code.startsWith('HPE_')
+/** What Node's parser says: `HPE_INVALID_METHOD`, and why. */
+export interface ParserError extends Error {
+  readonly code?: string
+  readonly reason?: string
+}
+
+/** Undefined where the client has merely gone. */
+function problemOf({ code = '', reason = '' }: ParserError): (Malformed & { readonly status: number }) | undefined {
+  if (!code.startsWith('HPE_') || code === 'HPE_INVALID_EOF_STATE') return undefined
+  if (code === 'HPE_HEADER_OVERFLOW') return { status: 431, details: 'http1.headers_too_large' }
+  if (reason.includes("can't be present with"))
+    return { status: 400, details: 'http1.content_length_and_chunked_not_allowed' }
+  if (code === 'HPE_INVALID_TRANSFER_ENCODING') return { status: 501, details: 'http1.invalid_transfer_encoding' }
+  const isCharacter = reason === 'Invalid header value char' || code === 'HPE_INVALID_URL'
+  return { status: 400, details: isCharacter ? 'http1.invalid_characters' : 'http1.codec_error' }
+}
 
 /** Of sockets; other streams do not tell. */
 const bytesRead = (stream: Duplex): number => (stream as { readonly bytesRead?: number }).bytesRead ?? 0

@@ -1,7 +1,7 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
 import type { Http1CodecOptions } from './codec-options.ts'
-import type { Exchange, HttpProtocol } from './exchange.ts'
+import type { Exchange, HttpProtocol, Refusal } from './exchange.ts'
 import { Headers } from './headers.ts'
 import { reasonPhrase } from './reason-phrase.ts'
 
@@ -25,6 +25,7 @@ export class Http1Exchange implements Exchange {
   readonly responseBody: ServerResponse
   /** The response has begun. */
   hasHeaders = false
+  readonly refusal: Refusal | undefined
   readonly #connection: Http1ExchangeOwner
   readonly #message: IncomingMessage
   /** Of an upgrade or CONNECT, which Node leaves to us. */
@@ -43,10 +44,11 @@ export class Http1Exchange implements Exchange {
     this.#message = message
     this.#socket = socket
     this.responseBody = response
-    const isOld = message.httpVersionMinor === 0
+    const isOld = message.httpVersion !== '1.1'
     this.protocol = isOld ? 'HTTP/1.0' : 'HTTP/1.1'
     const read = readRequest(message, connection.options.http1.allowsAbsoluteUrl)
     this.request = read.headers
+    this.refusal = read.refusal
     this.body = read.hasBody && socket === undefined ? message : undefined
     this.upgrade = socket === undefined || message.method === 'CONNECT' ? undefined : read.upgrade
     // What Node would add by itself is Envoy's not to have.
@@ -119,19 +121,6 @@ export class Http1Exchange implements Exchange {
     this.#close('reset')
   }
 
-  /** The request breaks the rules behind its headers, and nothing was answered yet. */
-  fail(status: number): void {
-    this.#isLast = true
-    const reason = reasonPhrase(status)
-    const headers = Headers.of({
-      ':status': String(status),
-      'content-length': String(reason.length),
-      'content-type': 'text/plain',
-    })
-    this.sendHeaders(headers, false)
-    this.responseBody.end(reason)
-  }
-
   closeAfterResponse(): void {
     this.#isLast = true
   }
@@ -173,7 +162,10 @@ interface ReadRequest {
   readonly headers: Headers
   readonly hasBody: boolean
   readonly upgrade: string | undefined
+  readonly refusal: Refusal | undefined
 }
+
+const invalidUrl: Refusal = { status: 400, details: 'http1.invalid_url' }
 
 /** The target may be a whole URL, whose host stands before that of the `host` header. */
 function readRequest(message: IncomingMessage, allowsAbsolute: boolean): ReadRequest {
@@ -184,36 +176,56 @@ function readRequest(message: IncomingMessage, allowsAbsolute: boolean): ReadReq
   let scheme: string | undefined
   let hasBody = false
   let upgrade: string | undefined
+  let refusal: Refusal | undefined
   const list: string[] = [':method', method]
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] as string).toLowerCase()
     const value = rawHeaders[at + 1] as string
     if (name === 'host') {
-      authority ??= value
+      authority = authority === undefined ? value : `${authority},${value}`
       continue
     }
     if (name === 'content-length') hasBody ||= value !== '0'
-    else if (name === 'transfer-encoding') hasBody = true
-    else if (name === 'upgrade') upgrade = value.toLowerCase()
+    else if (name === 'transfer-encoding') {
+      hasBody = true
+      if (value.toLowerCase() !== 'chunked') refusal = { status: 501, details: 'http1.invalid_transfer_encoding' }
+    } else if (name === 'upgrade') upgrade = value.toLowerCase()
     list.push(name, value)
   }
   if (method === 'CONNECT') {
     authority = path
+    if (!/:\d+$/.test(path)) refusal ??= invalidUrl
     list.push(':authority', authority)
-    return { headers: new Headers(list), hasBody, upgrade }
+    return { headers: new Headers(list), hasBody, upgrade, refusal }
   }
-  if (allowsAbsolute && path.charCodeAt(0) !== slash) {
-    const [, urlScheme, urlHost, rest = ''] = /^(https?):\/\/([^/?#]+)(.*)$/i.exec(path) ?? []
-    if (urlHost !== undefined) {
-      authority = urlHost
-      scheme = (urlScheme as string).toLowerCase()
-      path = rest.startsWith('/') ? rest : `/${rest}`
+  if (allowsAbsolute && path.charCodeAt(0) !== slash && path.includes('://')) {
+    const url = readUrl(path)
+    if ('details' in url) refusal ??= url
+    else {
+      authority = url.authority
+      scheme = url.scheme
+      path = url.path
     }
   }
   list.push(':path', path)
   if (authority !== undefined) list.push(':authority', authority)
   if (scheme !== undefined) list.push(':scheme', scheme)
-  return { headers: new Headers(list), hasBody, upgrade }
+  return { headers: new Headers(list), hasBody, upgrade, refusal }
+}
+
+interface Url {
+  readonly scheme: string
+  readonly authority: string
+  readonly path: string
+}
+
+/** Who is named before an `@` is nobody's business behind this proxy. */
+function readUrl(text: string): Url | Refusal {
+  const [, scheme = '', authority = '', rest = ''] = /^([a-z]+):\/\/(?:[^/?#@]*@)?([^/?#]*)(.*)$/i.exec(text) ?? []
+  if (!/^https?$/i.test(scheme)) return { status: 400, details: 'http1.invalid_scheme' }
+  const port = /:(\d*)$/.exec(authority.replace(/^\[.*\]/, ''))?.[1]
+  if (authority === '' || Number(port ?? 0) > 65_535) return invalidUrl
+  return { scheme: scheme.toLowerCase(), authority, path: rest.startsWith('/') ? rest : `/${rest}` }
 }
 
 const slash = 47

@@ -8,6 +8,7 @@ export class Http2Exchange implements Exchange {
   readonly request: Headers
   readonly body: Readable | undefined
   readonly upgrade = undefined
+  readonly refusal = undefined
   readonly responseBody: Writable
   /** The response has begun. */
   isAnswered = false

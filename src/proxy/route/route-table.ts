@@ -1,3 +1,4 @@
+import { ConfigRejection } from '../config/config-rejection.ts'
 import { readDataSource } from '../config/data-source.ts'
 import { FieldReader, type JsonObject, type Read, type ReadByType } from '../config/field-reader.ts'
 import { type ForwardAction, type Mirror, readForwardAction, readMirror } from './forward-action.ts'
@@ -122,8 +123,7 @@ function routeTable(fields: FieldReader, options: RouteTableOptions): RouteTable
     const known = readVirtualHost(host, options, bodyLimit, clusterNames)
     for (const domain of host.strings('domains')) {
       if (!index.add(domain, known)) {
-        host.refuse(
-          'domains',
+        throw new ConfigRejection(
           `Only unique values for domains are permitted. Duplicate entry of domain ${domain} in route ${name}`,
         )
       }

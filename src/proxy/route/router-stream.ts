@@ -89,7 +89,7 @@ export class RouterStream implements TryListener, ResponseSource {
 
   #forward(action: ForwardAction): void {
     const stream = this.#stream
-    const { info, request, stats } = stream
+    const { request, stats } = stream
     const name = this.#route.cluster
     const cluster = name === undefined ? undefined : this.#owner.clusters.get(name)
     if (cluster === undefined) {
