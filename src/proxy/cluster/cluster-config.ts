@@ -155,7 +155,9 @@ function readMembership(fields: FieldReader, name: string): Membership {
     return type.any('typed_config', customTypes)
   })
   if (custom !== undefined) return custom
-  const type = fields.choice('type', ['STATIC', 'STRICT_DNS', 'LOGICAL_DNS', 'EDS'])
+  const type = fields.choice('type', ['STATIC', 'STRICT_DNS', 'LOGICAL_DNS', 'EDS', 'ORIGINAL_DST'])
+  // It has no load_assignment, which would be the first that is missed.
+  if (type === 'ORIGINAL_DST') throw new ConfigRejection('type: ORIGINAL_DST is not supported')
   if (type === 'EDS') return readEds(fields, name)
   const assignment = fields.message('load_assignment', readAssignment)
   if (assignment === undefined) throw new ConfigRejection(`Cluster '${name}' has no load_assignment`)

@@ -23,7 +23,6 @@ export function watchDns({ by, assignment, dns }: DnsMembership, owner: MemberOw
   const take = (endpoint: Endpoint, { addresses }: NameAnswer): void => {
     stats.counter('update_success').add()
     answers.set(endpoint, by === 'logical dns' ? addresses.slice(0, 1) : addresses)
-    if (addresses.length === 0) stats.counter('update_empty').add()
     if (!sink.assign(withAnswers(assignment, answers, by === 'logical dns'))) stats.counter('update_no_rebuild').add()
   }
   const lookUp = async (endpoint: Endpoint, failures: number): Promise<void> => {

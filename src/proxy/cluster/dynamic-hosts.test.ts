@@ -129,7 +129,9 @@ describe('the hosts of a dynamic forward proxy', () => {
   it('are no more than there may be', async () => {
     const { hosts, names, context } = createBed()
     for (const name of ['a.test', 'b.test', 'c.test']) names.set(name, to('10.0.0.1'))
-    const found = await Promise.all(['a.test', 'b.test', 'c.test'].map((serverName) => hosts.choose({ serverName })))
+    const found = await Promise.all(
+      ['a.test', 'b.test', 'c.test'].map(async (serverName) => await hosts.choose({ serverName })),
+    )
     expect(found.map((host) => host?.hostname)).toEqual(['a.test', 'b.test', undefined])
     expect(context.stat('dns_cache.outside.host_overflow')).toBe(1)
   })

@@ -3,8 +3,12 @@ import type { Balancer, Peers } from '../balance/balancer.ts'
 import { createBalancer } from '../balance/create-balancer.ts'
 import type { HostSet } from '../balance/host-set.ts'
 import type { ChosenPriority } from '../balance/priority-load.ts'
+import { ConfigRejection } from '../config/config-rejection.ts'
 import type { Discovery } from '../discovery/discovery.ts'
+import { createProbe } from '../health/create-probe.ts'
+import { HealthChecker } from '../health/health-checker.ts'
 import { OutlierDetector } from '../health/outlier-detector.ts'
+import type { ProbeOwner } from '../health/probe.ts'
 import type { ProxyContext } from '../proxy-context.ts'
 import type { Counter, StatScope } from '../stats/stat-store.ts'
 import type { Connections } from '../upstream/upstream.ts'
@@ -53,6 +57,7 @@ export class RunningCluster implements Cluster {
   #aggregate: Aggregate | undefined
   #dynamic: DynamicHosts | undefined
   readonly #outliers: OutlierDetector | undefined
+  readonly #checker: HealthChecker | undefined
   readonly #noneHealthy: Counter
   readonly #source: MemberSource | undefined
   readonly #onClosed: (() => void)[] = []
@@ -95,6 +100,7 @@ export class RunningCluster implements Cluster {
         onChange: (host) => this.#onHealthChanged(host),
       })
     }
+    this.#checker = this.#createChecker()
     const settled = new Promise<void>((resolve) => {
       this.#settled = resolve
     })
@@ -172,6 +178,7 @@ export class RunningCluster implements Cluster {
     this.#isClosed = true
     this.#merging?.cancel()
     this.#source?.close()
+    this.#checker?.close()
     this.#outliers?.close()
     this.#balancer?.close()
     for (const host of this.#members.hosts) host.remove()
@@ -182,6 +189,48 @@ export class RunningCluster implements Cluster {
   async #warmUp(settled: Promise<void>, secrets: Promise<void> | undefined): Promise<void> {
     await settled
     await secrets
+    if (!this.#isClosed) await this.#checker?.start()
+  }
+
+  #createChecker(): HealthChecker | undefined {
+    const [check] = this.config.healthChecks
+    if (check === undefined) return undefined
+    const { context, connections } = this.#owner
+    if (connections === undefined) throw new ConfigRejection('health_checks: nothing is there to connect by')
+    const used = this.stats.counter('upstream_cx_total')
+    const probes: ProbeOwner = {
+      clusterName: this.name,
+      connect: async (host, alpn) => {
+        const { address, port } = host.healthCheck
+        const probe = { ip: address?.address ?? host.ip, port: port ?? address?.port ?? host.port }
+        const { socket } = await connections.connect(this, host, { probe: { ...probe, ...(alpn && { alpn }) } })
+        return socket
+      },
+    }
+    return new HealthChecker(check, {
+      context,
+      stats: this.stats,
+      createProbe: (host) => createProbe(host, check, probes),
+      hasTraffic: () => used.value > 0,
+      onChange: (host) => this.#onChecked(host),
+      onPassed: (host) => this.#outliers?.onCheckPassed(host),
+    })
+  }
+
+  #onChecked(host: ClusterHost): void {
+    if (host.isLeaving && host.isFailing) {
+      this.#members.drop(host)
+      this.#follow()
+      this.#publish()
+      host.remove()
+      return
+    }
+    this.#onHealthChanged(host)
+  }
+
+  #follow(): void {
+    this.#outliers?.update(this.#members.hosts)
+    this.#checker?.update(this.#members.hosts)
   }
 
   #openSource(): MemberSource | undefined {
@@ -230,7 +279,7 @@ export class RunningCluster implements Cluster {
     this.#drops = assignment.dropOverloads
     const { added, removed, isChange } = this.#members.apply(assignment)
     if (!isChange) return false
-    this.#outliers?.update(this.#members.hosts)
+    this.#follow()
     if (added.length > 0 || removed.length > 0) this.#publish()
     else this.#publishSoon()
     for (const host of removed) host.remove()

@@ -1,3 +1,4 @@
+import { ConfigRejection } from '../config/config-rejection.ts'
 import type { FieldReader } from '../config/field-reader.ts'
 import { type HeaderOption, readHeaderOption } from '../config/header-option.ts'
 import { readStringMatcher, type TextTest } from '../config/string-matcher.ts'
@@ -15,7 +16,6 @@ export interface HealthCheckConfig {
   readonly unhealthyThreshold: number
   /** So many successes in a row make it healthy; the very first check needs but one. */
   readonly healthyThreshold: number
-  readonly port: number | undefined
   readonly reusesConnection: boolean
   readonly noTrafficIntervalMs: number
   readonly noTrafficHealthyIntervalMs: number
@@ -41,7 +41,9 @@ export interface HttpCheck {
   readonly retriable: readonly StatusRange[]
   /** What `x-envoy-upstream-healthchecked-cluster` must be. */
   readonly serviceName: TextTest | undefined
+  /** Must be in the body, in this order. */
   readonly receive: readonly Buffer[]
+  readonly body: Buffer
 }
 
 /** From `start` up to, not including, `end`. */
@@ -80,7 +82,6 @@ export function readHealthCheck(fields: FieldReader): HealthCheckConfig {
     intervalJitterPercent: fields.number('interval_jitter_percent') ?? 0,
     unhealthyThreshold: fields.number('unhealthy_threshold') ?? 0,
     healthyThreshold: fields.number('healthy_threshold') ?? 0,
-    port: fields.number('alt_port'),
     reusesConnection: fields.flag('reuse_connection', true),
     noTrafficIntervalMs,
     noTrafficHealthyIntervalMs: fields.durationMs('no_traffic_healthy_interval') ?? noTrafficIntervalMs,
@@ -100,8 +101,8 @@ function readKind(fields: FieldReader): CheckKind {
 }
 
 function readHttpCheck(fields: FieldReader): HttpCheck {
-  const expected = fields.list('expected_statuses', readStatusRange)
-  const method = fields.choice('method', [
+  const expected = fields.list('expected_statuses', (range) => readStatusRange(range, 'expected'))
+  const chosen = fields.choice('method', [
     'METHOD_UNSPECIFIED',
     'GET',
     'HEAD',
@@ -111,24 +112,46 @@ function readHttpCheck(fields: FieldReader): HttpCheck {
     'OPTIONS',
     'PATCH',
   ])
+  const method = chosen === 'METHOD_UNSPECIFIED' ? 'GET' : chosen
   fields.ignore('response_buffer_size', 'a check reads as much of the body as it needs')
   return {
     kind: 'http',
     host: fields.string('host'),
     path: fields.string('path'),
-    method: method === 'METHOD_UNSPECIFIED' ? 'GET' : method,
+    method,
     isHttp2: fields.choice('codec_client_type', ['HTTP1', 'HTTP2']) === 'HTTP2',
     headersToAdd: fields.list('request_headers_to_add', readHeaderOption),
     headersToRemove: fields.strings('request_headers_to_remove').map((name) => name.toLowerCase()),
     expected: expected.length > 0 ? expected : [{ start: 200, end: 201 }],
-    retriable: fields.list('retriable_statuses', readStatusRange),
+    retriable: fields.list('retriable_statuses', (range) => readStatusRange(range, 'retriable')),
     serviceName: fields.message('service_name_matcher', readStringMatcher),
     receive: fields.list('receive', readPayload),
+    body: readBody(fields, method),
   }
 }
 
-function readStatusRange(fields: FieldReader): StatusRange {
-  return { start: fields.number('start') ?? 0, end: fields.number('end') ?? 0 }
+function readBody(fields: FieldReader, method: string): Buffer {
+  const body = fields.message('send', readPayload)
+  if (body !== undefined && !['POST', 'PUT', 'PATCH', 'OPTIONS'].includes(method)) {
+    throw new ConfigRejection(
+      `HTTP health check cannot specify a request payload with method '${method}'. Only methods that support a request body (POST, PUT, PATCH, OPTIONS) can be used with payload.`,
+    )
+  }
+  return body ?? Buffer.alloc(0)
+}
+
+/** @throws ConfigRejection in Envoy's words */
+function readStatusRange(fields: FieldReader, kind: 'expected' | 'retriable'): StatusRange {
+  const range = { start: fields.number('start') ?? 0, end: fields.number('end') ?? 0 }
+  const problem = problemOf(range)
+  if (problem !== undefined) throw new ConfigRejection(`Invalid http ${kind} status range: ${problem}`)
+  return range
+}
+
+function problemOf({ start, end }: StatusRange): string | undefined {
+  if (start >= end) return `expecting start < end, but found start=${start} and end=${end}`
+  if (start < 100) return `expecting start >= 100, but found start=${start}`
+  return end > 600 ? `expecting end <= 600, but found end=${end}` : undefined
 }
 
 function readTcpCheck(fields: FieldReader): TcpCheck {

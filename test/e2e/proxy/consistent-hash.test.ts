@@ -149,7 +149,7 @@ async function startOwn(cluster: JsonObject, hosts: readonly EndpointText[]): Pr
   return {
     choose: async (keys) => {
       const cluster = clusters.get(clusterName)
-      const hosts = await Promise.all(keys.map((key) => cluster?.chooseHost({ hash: xxHash64(key) })))
+      const hosts = await Promise.all(keys.map(async (key) => await cluster?.chooseHost({ hash: xxHash64(key) })))
       return hosts.map((host) => String(host?.address))
     },
     become: async (endpoints) => discovery.send('endpoint', clusterName, assignmentJson(clusterName, endpoints)),
