@@ -1,38 +1,19 @@
+import { Writable } from 'node:stream'
 import { buildBootstrap } from '../../../src/cli/bootstrap-config.ts'
+import { createLog } from '../../../src/log.ts'
 import { createProxy } from '../../../src/proxy/create-proxy.ts'
 import { prometheusText } from '../../../src/proxy/stats/prometheus.ts'
-import { atTestEnd } from '../../support/at-test-end.ts'
-import type { EnvoyConfigDump } from '../../support/envoy-process.ts'
+import { atTestEnd, ifTestFails } from '../../support/at-test-end.ts'
+import { type EnvoyConfigDump, tail } from '../../support/envoy-process.ts'
 import { eventually } from '../../support/poll.ts'
+import { differences } from '../proxy/differences.ts'
 import { patternOf, versionsIn } from './envoy-names.ts'
-import { resolverAt } from './stock-envoy.ts'
+import { resolverAt, stockEnvoy } from './stock-envoy.ts'
 import type { DataPlane, Feature } from './suite.ts'
 
-const features: readonly Feature[] = [
-  'http',
-  'http2',
-  'tcp',
-  'grpc',
-  'weights',
-  'mirror',
-  'retry',
-  'regex',
-  'sticky',
-  'faults',
-  'fallback',
-  'balancing',
-  'limits',
-  'outliers',
-  'dns',
-  'regions',
-  'zones',
-  'sidecar',
-  'egress',
-  'access log',
-  'filters',
-  'tls',
-  'metrics',
-]
+/** All that a stock Envoy has but for what is listed. */
+const lacking = new Set(differences.map(({ feature }) => feature))
+const features: readonly Feature[] = [...stockEnvoy.features].filter((feature) => !lacking.has(feature))
 
 /** The second data plane of the suite: ours, in the process of the test. */
 export const referenceProxy: DataPlane = {
@@ -41,7 +22,15 @@ export const referenceProxy: DataPlane = {
   async start({ node, xds, protocol, nameServer }) {
     const printed = buildBootstrap({ ...node, server: xds, delta: protocol === 'delta', adminPort: 0 })
     const bootstrap = nameServer === undefined ? printed : { ...printed, ...resolverAt(nameServer) }
-    const proxy = await createProxy({ bootstrap })
+    let text = ''
+    const stream = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        text += chunk.toString()
+        done()
+      },
+    })
+    const proxy = await createProxy({ bootstrap, log: createLog({ level: 'info', format: 'json', stream }) })
+    ifTestFails(() => console.error(`the end of the log of the reference proxy ${node.id}:\n${tail(text)}`))
     atTestEnd(() => proxy.close())
     await proxy.live
     const dump = (): EnvoyConfigDump => proxy.configDump() as unknown as EnvoyConfigDump

@@ -154,12 +154,22 @@ export type MeshSource = 'files' | 'etcd'
 /** Each source with another protocol, so that both are seen. */
 const protocolOf: Readonly<Record<MeshSource, Protocol>> = { files: 'delta', etcd: 'sotw' }
 
+export interface MeshCaseOptions {
+  /** Every case is asked from every source, and not only those that are about sources. */
+  readonly isThorough?: true
+}
+
 /** Defines a test for each case; call it within a suite that has the data plane at hand. */
-export function runMeshCases(plane: DataPlane, sources: readonly MeshSource[]): void {
+export function runMeshCases(
+  plane: DataPlane,
+  sources: readonly MeshSource[],
+  { isThorough }: MeshCaseOptions = {},
+): void {
   for (const [index, source] of sources.entries()) {
     describe(`${plane.name}, from ${source}`, () => {
+      const isOfAll = index === 0 || isThorough === true
       const isAsked = (one: MeshCase): boolean =>
-        one.source === undefined ? index === 0 || one.isAboutSources === true : one.source === source
+        one.source === undefined ? isOfAll || one.isAboutSources === true : one.source === source
       for (const one of meshCases.filter(isAsked)) {
         const lacking = one.needs.filter((feature) => !plane.features.has(feature))
         const name = `${one.name} (${one.rows.join(' ')})`

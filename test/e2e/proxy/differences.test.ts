@@ -1,0 +1,37 @@
+import { describe, expect, test } from 'vitest'
+import { createProxy } from '../../../src/proxy/create-proxy.ts'
+import { atTestEnd } from '../../support/at-test-end.ts'
+import { describeWithEnvoy } from '../../support/needs.ts'
+import { validateWithEnvoy } from '../../support/validate-with-envoy.ts'
+import { bootstrapWith, differences } from './differences.ts'
+
+const names = differences.map((one) => [one.what, one] as const)
+
+describe('a difference is one in the reference proxy:', () => {
+  test.each(names)('%s', async (_, { parts, reference }) => {
+    expect(await start(bootstrapWith(parts)).catch((error: Error) => error.message)).toMatch(reference)
+  })
+})
+
+describe('the reference proxy', () => {
+  test('takes what is beside a difference', async () => {
+    expect(await start(bootstrapWith({}))).toBe('taken')
+  })
+
+  test('has no more differences than it had', () => {
+    expect(differences.length).toBeLessThanOrEqual(8)
+  })
+})
+
+describeWithEnvoy('a difference is one from a stock Envoy:', (binary) => {
+  test.each(names)('%s', (_, { parts, envoy }) => {
+    expect(validateWithEnvoy(binary, bootstrapWith(parts)) || 'taken').toMatch(envoy)
+  })
+})
+
+async function start(bootstrap: object): Promise<'taken'> {
+  const proxy = await createProxy({ bootstrap })
+  atTestEnd(() => proxy.close())
+  await proxy.live
+  return 'taken'
+}

@@ -1,0 +1,188 @@
+/**
+ * What a stock Envoy does and the reference proxy does not, as far as this project's suites or its users would meet it. The
+ * list may only shrink: `differences.test.ts` fails for one that is gone, and for one more.
+ */
+import type { Feature } from '../mesh/suite.ts'
+
+/** A configuration on which the two do not agree: that it is taken, or what is said of it. */
+export interface Difference {
+  /** What Envoy has. */
+  readonly what: string
+  readonly reason: string
+  /** Of the suite of meshes: cases that need it are skipped. */
+  readonly feature?: Feature
+  /** Parts of a bootstrap that has it. */
+  readonly parts: BootstrapParts
+  readonly envoy: Verdict
+  readonly reference: Verdict
+}
+
+/** Or why it is refused. */
+export type Verdict = 'taken' | RegExp
+
+export interface BootstrapParts {
+  readonly listenerFilters?: readonly object[]
+  readonly networkFilters?: readonly object[]
+  /** Before the router. */
+  readonly httpFilters?: readonly object[]
+  /** Laid over the connection manager. */
+  readonly manager?: object
+  /** Laid over the listener. */
+  readonly listener?: object
+  /** Laid over the cluster. */
+  readonly cluster?: object
+}
+
+const type = (name: string): string => `type.googleapis.com/${name}`
+
+const filter = (name: string, config: object = {}): object => ({
+  name,
+  typed_config: { '@type': type(name), ...config },
+})
+
+const grpcService = { envoy_grpc: { cluster_name: 'app' } }
+
+export const differences: readonly Difference[] = [
+  {
+    what: 'spans that are sent to a collector, and so need its cluster',
+    reason:
+      'whether a request is traced is decided, and its context passed on; a span is for people who look at traces',
+    feature: 'tracing',
+    parts: {
+      manager: {
+        tracing: {
+          provider: filter('envoy.config.trace.v3.ZipkinConfig', {
+            collector_cluster: 'collector',
+            collector_endpoint: '/api/v2/spans',
+            collector_endpoint_version: 'HTTP_JSON',
+          }),
+        },
+      },
+    },
+    envoy: /collector/,
+    reference: 'taken',
+  },
+  {
+    what: 'the HTTP filter lua',
+    reason: 'it would be an interpreter of a language',
+    feature: 'filters',
+    parts: {
+      httpFilters: [
+        filter('envoy.extensions.filters.http.lua.v3.Lua', {
+          default_source_code: { inline_string: 'function envoy_on_request(handle) end' },
+        }),
+      ],
+    },
+    envoy: 'taken',
+    reference: /does not know envoy\.extensions\.filters\.http\.lua\.v3\.Lua/,
+  },
+  {
+    what: 'the HTTP filter ext_authz',
+    reason: 'a later part of the plan; nothing that fairlead generates needs it',
+    parts: {
+      httpFilters: [filter('envoy.extensions.filters.http.ext_authz.v3.ExtAuthz', { grpc_service: grpcService })],
+    },
+    envoy: 'taken',
+    reference: /does not know envoy\.extensions\.filters\.http\.ext_authz\.v3\.ExtAuthz/,
+  },
+  {
+    what: 'the HTTP filter jwt_authn',
+    reason: 'a later part of the plan; nothing that fairlead generates needs it',
+    parts: { httpFilters: [filter('envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication')] },
+    envoy: 'taken',
+    reference: /does not know envoy\.extensions\.filters\.http\.jwt_authn\.v3\.JwtAuthentication/,
+  },
+  {
+    what: 'rate limits by a service (ratelimit)',
+    reason: 'it needs another program; local limits are there',
+    parts: {
+      httpFilters: [
+        filter('envoy.extensions.filters.http.ratelimit.v3.RateLimit', {
+          domain: 'shop',
+          rate_limit_service: { grpc_service: grpcService, transport_api_version: 'V3' },
+        }),
+      ],
+    },
+    envoy: 'taken',
+    reference: /does not know envoy\.extensions\.filters\.http\.ratelimit\.v3\.RateLimit/,
+  },
+  {
+    what: 'access logs that are sent by gRPC',
+    reason: 'they need another program; those of files and streams are there',
+    parts: {
+      manager: {
+        access_log: [
+          filter('envoy.extensions.access_loggers.grpc.v3.HttpGrpcAccessLogConfig', {
+            common_config: { log_name: 'shop', grpc_service: grpcService, transport_api_version: 'V3' },
+          }),
+        ],
+      },
+    },
+    envoy: 'taken',
+    reference: /access_log/,
+  },
+  {
+    what: 'network filters of other protocols, as redis_proxy',
+    reason: 'nothing that fairlead generates needs them',
+    parts: {
+      networkFilters: [
+        filter('envoy.extensions.filters.network.redis_proxy.v3.RedisProxy', {
+          stat_prefix: 'redis',
+          settings: { op_timeout: '1s' },
+          prefix_routes: { catch_all_route: { cluster: 'app' } },
+        }),
+      ],
+    },
+    envoy: 'taken',
+    reference: /does not know envoy\.extensions\.filters\.network\.redis_proxy\.v3\.RedisProxy/,
+  },
+  {
+    what: 'clusters of the type ORIGINAL_DST',
+    reason: 'a later part of the plan; nothing that fairlead generates needs it',
+    parts: { cluster: { type: 'ORIGINAL_DST', lb_policy: 'CLUSTER_PROVIDED', load_assignment: undefined } },
+    envoy: 'taken',
+    reference: /ORIGINAL_DST/,
+  },
+]
+
+const address = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } })
+
+/** A bootstrap of one listener and one cluster, with those parts. */
+export function bootstrapWith(parts: BootstrapParts): object {
+  const router = filter('envoy.extensions.filters.http.router.v3.Router')
+  const manager = filter('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
+    stat_prefix: 'http',
+    route_config: {
+      name: 'all',
+      virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'app' } }] }],
+    },
+    http_filters: [...(parts.httpFilters ?? []), router],
+    ...parts.manager,
+  })
+  return {
+    node: { id: 'one', cluster: 'one' },
+    admin: { address: address(0) },
+    static_resources: {
+      clusters: [
+        {
+          name: 'app',
+          connect_timeout: '1s',
+          load_assignment: {
+            cluster_name: 'app',
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: address(1) } }] }],
+          },
+          ...parts.cluster,
+        },
+      ],
+      listeners: [
+        {
+          name: 'http',
+          address: address(0),
+          ...(parts.listenerFilters && { listener_filters: parts.listenerFilters }),
+          filter_chains: [{ filters: parts.networkFilters ?? [manager] }],
+          ...parts.listener,
+        },
+      ],
+    },
+  }
+}
