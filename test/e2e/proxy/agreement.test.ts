@@ -1,0 +1,40 @@
+import { beforeAll, expect, test } from 'vitest'
+import { createProxy } from '../../../src/proxy/create-proxy.ts'
+import { atTestEnd } from '../../support/at-test-end.ts'
+import { startEnvoy } from '../../support/envoy.ts'
+import { freePorts } from '../../support/free-ports.ts'
+import { describeWithEnvoy } from '../../support/needs.ts'
+import { type Asker, createAsker, logFile, startEcho, staticBootstrap } from './agreement-bed.ts'
+import { agreementCases } from './agreement-cases.ts'
+
+describeWithEnvoy('a reference proxy and a stock Envoy agree:', () => {
+  let [stock, reference]: Asker[] = []
+
+  beforeAll(async () => {
+    const [down = 0] = await freePorts(1)
+    // Each has an app of its own, which counts what it is asked.
+    const ports = { stock: { app: await startEcho(), down }, reference: { app: await startEcho(), down } }
+    const logs = { stock: logFile('stock'), reference: logFile('reference') }
+    const envoy = await startEnvoy({
+      bootstrap: staticBootstrap(agreementCases, ports.stock, logs.stock),
+      args: ['--file-flush-interval-msec', '50'],
+    })
+    await envoy.waitLive()
+    stock = createAsker({ name: 'stock', port: (listener) => envoy.listenerPort(listener) }, logs.stock)
+    const proxy = await createProxy({ bootstrap: staticBootstrap(agreementCases, ports.reference, logs.reference) })
+    atTestEnd(() => proxy.close())
+    await proxy.live
+    reference = createAsker(
+      { name: 'reference', port: (listener) => Promise.resolve(proxy.listenerPort(listener) ?? 0) },
+      logs.reference,
+    )
+  })
+
+  test.each(agreementCases.map((one) => [one.name, one] as const))('%s', async (_, { listener, host, asks }) => {
+    for (const [index, ask] of asks.entries()) {
+      const expected = await stock?.ask(listener ?? 'plain', host, index, ask)
+      const outcome = await reference?.ask(listener ?? 'plain', host, index, ask)
+      expect(outcome, JSON.stringify(ask)).toEqual(expected)
+    }
+  })
+})
