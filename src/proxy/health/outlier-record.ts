@@ -8,8 +8,8 @@ export class OutlierRecord {
     consecutive_gateway_failure: 0,
     consecutive_local_origin_failure: 0,
   }
-  readonly external = new Tally()
-  readonly local = new Tally()
+  readonly external: Tally = new Tally()
+  readonly local: Tally = new Tally()
   /** By how much its time outside is longer than the first: it grows when it is let out, and shrinks while it is well. */
   backoff = 0
   ejectedMs = 0
