@@ -78,8 +78,9 @@ class AggregatedDiscovery implements AdsDiscovery, TopicOwner {
   readonly #context: ProxyContext
   readonly #options: DiscoveryOptions
   readonly #misbehaviour: Misbehaviour
-  /** In the order in which they were first asked for, which is the order on a new stream. */
   readonly #subjects = new Map<string, Subject>()
+  /** In the order in which they were first asked for, which is the order on a new stream. */
+  readonly #asked = new Set<Subject>()
   readonly #subjectOf = new Map<Topic, Subject>()
   readonly #stream: ReturnType<typeof keepStream>
   /** Who has something to say, first come first served. */
@@ -122,11 +123,11 @@ class AggregatedDiscovery implements AdsDiscovery, TopicOwner {
   }
 
   watchAll: Discovery['watchAll'] = (type, watcher) => {
-    return (this.#subject(type).topic as CollectionTopic).watch(watcher)
+    return (this.#ask(type).topic as CollectionTopic).watch(watcher)
   }
 
   watch: Discovery['watch'] = (type, name, watcher, options = {}) => {
-    return (this.#subject(type).topic as NamedTopic).watch(name, watcher, options)
+    return (this.#ask(type).topic as NamedTopic).watch(name, watcher, options)
   }
 
   pause(type: AnyType): () => void {
@@ -182,6 +183,12 @@ class AggregatedDiscovery implements AdsDiscovery, TopicOwner {
     return subject
   }
 
+  #ask(type: AnyType): Subject {
+    const subject = this.#subject(type)
+    this.#asked.add(subject)
+    return subject
+  }
+
   #createTopic(type: AnyType, typeUrl: string): Topic {
     const talk = this.#options.ads.protocol === 'sotw' ? new SotwTalk(typeUrl) : new DeltaTalk(typeUrl)
     const { stats } = this.#context
@@ -209,7 +216,7 @@ class AggregatedDiscovery implements AdsDiscovery, TopicOwner {
   #begin(): void {
     this.#isNodeSaid = false
     this.#due.clear()
-    for (const { topic } of this.#subjects.values()) {
+    for (const { topic } of this.#asked) {
       topic.talk.begin()
       this.onDue(topic)
     }

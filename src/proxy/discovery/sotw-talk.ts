@@ -15,6 +15,8 @@ export class SotwTalk implements Talk {
   #nonce = ''
   #error: string | undefined
   #isDue = false
+  /** A request went out on this stream. */
+  #isSaid = false
   #isAnswer = false
 
   constructor(typeUrl: string) {
@@ -40,7 +42,7 @@ export class SotwTalk implements Talk {
     const count = this.#wanted.get(name) ?? 0
     if (count > 1) this.#wanted.set(name, count - 1)
     else this.#wanted.delete(name)
-    this.#isDue = true
+    this.#isDue = this.#isSaid || this.#isWanting
   }
 
   wantAll(): void {
@@ -51,8 +53,8 @@ export class SotwTalk implements Talk {
   begin(): void {
     this.#nonce = ''
     this.#error = undefined
-    // An empty list would mean all on a stream that has not named any.
-    this.#isDue = this.#wantsAll || this.#wanted.size > 0
+    this.#isSaid = false
+    this.#isDue = this.#isWanting
     this.#isAnswer = false
   }
 
@@ -90,8 +92,14 @@ export class SotwTalk implements Talk {
     }
     this.#error = undefined
     this.#isDue = false
+    this.#isSaid = true
     this.#isAnswer = false
     return encodeSotwRequest(api, request, node)
+  }
+
+  /** An empty list would mean all on a stream that has not named any. */
+  get #isWanting(): boolean {
+    return this.#wantsAll || this.#wanted.size > 0
   }
 
   #answer(nonce: string): void {
