@@ -16,9 +16,6 @@ export function readCidr(fields: FieldReader): Cidr {
   return { bytes: cut(bytes, length), length: Math.min(length, bytes.length * 8) }
 }
 
-export const allIpv4: Cidr = { bytes: [0, 0, 0, 0], length: 0 }
-export const allIpv6: Cidr = { bytes: Array<number>(16).fill(0), length: 0 }
-
 export function cidrContains(range: Cidr, bytes: readonly number[]): boolean {
   if (range.bytes.length !== bytes.length) return false
   return cut(bytes, range.length).every((byte, at) => byte === range.bytes[at])

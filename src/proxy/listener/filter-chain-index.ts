@@ -1,5 +1,5 @@
 import type { SocketAddress } from '../network/network-filter.ts'
-import { addressBytes, allIpv4, allIpv6, type Cidr, cidrContains, cidrText } from './cidr.ts'
+import { addressBytes, type Cidr, cidrContains, cidrText } from './cidr.ts'
 import type { FilterChainMatch, SourceType } from './filter-chain-match.ts'
 
 /** What is known of a connection when its filter chain is looked for. */
@@ -63,6 +63,8 @@ class AddressLevel<Chain> implements Level<Chain> {
   readonly #addressOf: (facts: ConnectionFacts) => string
   readonly #createNext: () => Level<Chain>
   readonly #next = new Map<string, { readonly range: Cidr; readonly level: Level<Chain> }>()
+  /** For chains that ask for no range. */
+  #anywhere: Level<Chain> | undefined
 
   constructor(
     rangesOf: (match: FilterChainMatch) => readonly Cidr[],
@@ -76,7 +78,11 @@ class AddressLevel<Chain> implements Level<Chain> {
 
   add(match: FilterChainMatch, chain: Chain): boolean {
     const ranges = this.#rangesOf(match)
-    return addToAll(ranges.length === 0 ? [allIpv4, allIpv6] : ranges, (range) =>
+    if (ranges.length === 0) {
+      this.#anywhere ??= this.#createNext()
+      return this.#anywhere.add(match, chain)
+    }
+    return addToAll(ranges, (range) =>
       nextOf(this.#next, cidrText(range), () => ({ range, level: this.#createNext() })).level.add(match, chain),
     )
   }
@@ -87,7 +93,7 @@ class AddressLevel<Chain> implements Level<Chain> {
     for (const one of this.#next.values()) {
       if (cidrContains(one.range, bytes) && (best === undefined || one.range.length > best.range.length)) best = one
     }
-    return best?.level.find(facts)
+    return (best?.level ?? this.#anywhere)?.find(facts)
   }
 }
 
