@@ -176,7 +176,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
   }
 
   #refuse(status: number, details: string): false {
-    if (status === 400) this.exchange.closeAfterResponse()
+    if (status === 400) this.#closeHttp1()
     this.reply({ status, details })
     return false
   }
@@ -186,12 +186,18 @@ export class ActiveStream implements RoutedStream, PumpListener {
     this.stats.connections.protocolError.add()
     if (this.exchange.protocol === 'HTTP/2') {
       this.info.responseCodeDetails = details
+      this.info.flags.add('DR')
       this.exchange.reset()
       return false
     }
     this.exchange.closeAfterResponse()
     this.reply({ status, body: reasonPhrase(status), flag: 'DPE', details })
     return false
+  }
+
+  /** In HTTP/2 the other streams of the connection have nothing to do with it. */
+  #closeHttp1(): void {
+    if (this.exchange.protocol !== 'HTTP/2') this.exchange.closeAfterResponse()
   }
 
   #passesUnderscores(codec: string): boolean {
@@ -331,7 +337,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
     if (!exchange.isRequestComplete) {
       this.stats.requests.beforeComplete.add()
       // Nobody waits for the rest of it.
-      if (exchange.protocol !== 'HTTP/2') exchange.closeAfterResponse()
+      this.#closeHttp1()
     }
     exchange.sendHeaders(headers, isEnd)
     if (isEnd) {
@@ -349,9 +355,9 @@ export class ActiveStream implements RoutedStream, PumpListener {
 
   #finishHeaders(headers: Headers): void {
     const { server, edge } = this.#manager.config
+    if (!headers.has('date')) headers.append('date', dateText())
     if (server.handling === 'OVERWRITE') headers.set('server', server.name)
     else if (server.handling === 'APPEND_IF_ABSENT' && !headers.has('server')) headers.append('server', server.name)
-    if (!headers.has('date')) headers.append('date', dateText())
     if (this.upgrade === undefined) headers.remove('upgrade')
     if (edge.via !== '') headers.append('via', edge.via)
     if (edge.answersRequestId || this.request.has('x-envoy-force-trace')) {
@@ -452,7 +458,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
       this.#requestTimer = this.context.clock.after(timeouts.requestMs, () => {
         if (this.isOver) return
         this.stats.requests.timeout.add()
-        this.exchange.closeAfterResponse()
+        this.#closeHttp1()
         this.reply({ status: 408, body: 'request timeout', details: 'request_overall_timeout' })
       })
     }
@@ -485,7 +491,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
       return
     }
     const isComplete = this.exchange.isRequestComplete
-    if (!isComplete) this.exchange.closeAfterResponse()
+    if (!isComplete) this.#closeHttp1()
     this.reply({ status: isComplete ? 504 : 408, body: 'stream timeout', details: 'stream_idle_timeout' })
   }
 
@@ -502,7 +508,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
         return
       }
       const isComplete = this.exchange.isRequestComplete
-      if (!isComplete) this.exchange.closeAfterResponse()
+      if (!isComplete) this.#closeHttp1()
       this.reply({
         status: isComplete ? 504 : 408,
         body: 'downstream duration timeout',

@@ -10,8 +10,11 @@ export interface HttpPair {
   readonly envoy: EnvoyProcess
   readonly envoyPort: number
   readonly proxy: ManagerBed
-  /** Both are sent these bytes; what each says until it closes, or has been silent for a moment. */
-  ask(bytes: string): Promise<{ readonly envoy: string; readonly proxy: string }>
+  /** Both are sent these bytes; what each says until that is enough, it closes, or has been silent for a moment. */
+  ask(
+    bytes: string,
+    isEnough?: (answer: string) => boolean,
+  ): Promise<{ readonly envoy: string; readonly proxy: string }>
 }
 
 export interface PairOptions {
@@ -76,8 +79,11 @@ export async function startPair({ config = {}, clusters, cluster = {} }: PairOpt
     envoy,
     envoyPort,
     proxy,
-    async ask(bytes) {
-      const [ofEnvoy, ofProxy] = await Promise.all([exchange(envoyPort, bytes), exchange(proxy.port, bytes)])
+    async ask(bytes, isEnough = () => false) {
+      const [ofEnvoy, ofProxy] = await Promise.all([
+        exchange(envoyPort, bytes, isEnough),
+        exchange(proxy.port, bytes, isEnough),
+      ])
       return { envoy: ofEnvoy, proxy: ofProxy }
     },
   }
@@ -86,7 +92,7 @@ export async function startPair({ config = {}, clusters, cluster = {} }: PairOpt
 /** How long nothing may come before the answer counts as whole. */
 const silenceMs = 400
 
-function exchange(port: number, bytes: string): Promise<string> {
+function exchange(port: number, bytes: string, isEnough: (answer: string) => boolean): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(bytes, 'latin1'))
     let answer = ''
@@ -99,7 +105,8 @@ function exchange(port: number, bytes: string): Promise<string> {
     socket.on('data', (chunk: Buffer) => {
       answer += chunk.toString('latin1')
       clearTimeout(silence)
-      silence = setTimeout(end, silenceMs)
+      if (isEnough(answer)) end()
+      else silence = setTimeout(end, silenceMs)
     })
     socket.on('error', end)
     socket.on('end', () => {
