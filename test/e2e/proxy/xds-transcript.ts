@@ -47,7 +47,7 @@ export async function play(server: FakeXdsServer, script: (talker: Talker) => Pr
       seen = stream.pending.length
       await sleep(quietMs)
     }
-    while (stream.pending.length > 0) lines.push(lineOf(await stream.next()))
+    while (stream.pending.length > 0) lines.push(lineOf((await stream.next()) as unknown as Said))
   }
   const { protocol } = stream
   await note('connected')
@@ -87,25 +87,35 @@ function nameOf(resource: Message): string {
   return String(resource['name'] ?? resource['cluster_name'])
 }
 
-function lineOf(request: Message): string {
-  const word = Object.keys(words).find((key) => String(request['type_url']).endsWith(words[key] as string))
-  // In which order an Envoy lists names depends on its hash tables, but for those that came one after the other.
-  const list = (key: string): string => [...((request[key] ?? []) as readonly string[])].sort().join(' ')
-  const error =
-    (request['error_detail'] as { readonly code: number; readonly message: string } | undefined) ?? undefined
+interface Said {
+  readonly type_url: string
+  readonly node?: object
+  readonly version_info?: string
+  readonly response_nonce?: string
+  readonly resource_names?: readonly string[]
+  readonly resource_names_subscribe?: readonly string[]
+  readonly resource_names_unsubscribe?: readonly string[]
+  readonly initial_resource_versions?: Readonly<Record<string, string>>
+  readonly error_detail?: { readonly code: number; readonly message: string }
+}
+
+/** In which order an Envoy lists names depends on its hash tables, but for those that came one after the other. */
+const sorted = (names: readonly string[]): string => names.toSorted((a, b) => (a < b ? -1 : 1)).join(' ')
+
+function lineOf(request: Said): string {
+  const { initial_resource_versions: versions, error_detail: error } = request
   const parts = [
-    word,
-    request['node'] !== undefined && 'with node',
-    request['version_info'] !== undefined && `version ${String(request['version_info'])}`,
-    request['response_nonce'] !== undefined && `nonce ${String(request['response_nonce'])}`,
-    request['resource_names'] !== undefined && `names ${list('resource_names')}`,
-    request['resource_names_subscribe'] !== undefined && `+ ${list('resource_names_subscribe')}`,
-    request['resource_names_unsubscribe'] !== undefined && `- ${list('resource_names_unsubscribe')}`,
-    request['initial_resource_versions'] !== undefined &&
-      `has ${JSON.stringify(Object.entries(request['initial_resource_versions'] as object).sort())}`,
-    error !== undefined && `error ${error.code} ${reasonOf(error.message)}`,
+    Object.keys(words).find((key) => request.type_url.endsWith(words[key] as string)),
+    request.node && 'with node',
+    request.version_info && `version ${request.version_info}`,
+    request.response_nonce && `nonce ${request.response_nonce}`,
+    request.resource_names && `names ${sorted(request.resource_names)}`,
+    request.resource_names_subscribe && `+ ${sorted(request.resource_names_subscribe)}`,
+    request.resource_names_unsubscribe && `- ${sorted(request.resource_names_unsubscribe)}`,
+    versions && `has ${sorted(Object.entries(versions).map(([name, version]) => `${name}@${version}`))}`,
+    error && `error ${error.code} ${reasonOf(error.message)}`,
   ]
-  return parts.filter((part) => part !== false).join(', ')
+  return parts.filter((part) => part !== undefined).join(', ')
 }
 
 /** Without the resource that an Envoy dumps, and without its own words where a resource cannot be used. */
