@@ -91,28 +91,21 @@ export class FilterChain {
       return
     }
     this.#open.add(connection)
-    connection.stream.once('close', () => {
-      this.#open.delete(connection)
-      if (this.#isDraining) this.#endIfDone()
-    })
+    connection.stream.once('close', () => this.#open.delete(connection))
     if (this.#isDraining) connection.drain()
     await this.#giveToFilters(connection)
   }
 
-  get openCount(): number {
-    return this.#open.size
-  }
-
-  /** Its connections are told to go; those that are left in the end are closed. */
+  /**
+   * Its connections are told to go; those that are left in the end are closed. It stays for all of the time, also without
+   * connections: as in Envoy it keeps its routes until then.
+   */
   drain(timeMs: number): void {
     if (this.#isDraining) return
     this.#isDraining = true
     for (const connection of this.#open) connection.drain()
-    if (this.#open.size > 0) {
-      const timer = this.#owner.context.clock.after(timeMs, () => this.close())
-      this.#ends.push(() => timer.cancel())
-    }
-    this.#endIfDone()
+    const timer = this.#owner.context.clock.after(timeMs, () => this.close())
+    this.#ends.push(() => timer.cancel())
   }
 
   /** Calls back when it has drained. */
@@ -121,11 +114,14 @@ export class FilterChain {
     else this.#ends.push(act)
   }
 
+  /** At once. */
   close(): void {
+    if (this.#isClosed) return
     this.#isDraining = true
+    this.#isClosed = true
     for (const connection of this.#open) connection.stream.destroy()
     this.#open.clear()
-    this.#endIfDone()
+    this.#end()
   }
 
   async #secure(tls: DownstreamTls, socket: Socket): Promise<SecuredConnection | undefined> {
@@ -149,12 +145,6 @@ export class FilterChain {
       const goesOn = typeof answer === 'boolean' ? answer : await answer
       if (!goesOn) return
     }
-  }
-
-  #endIfDone(): void {
-    if (this.#open.size > 0 || this.#isClosed) return
-    this.#isClosed = true
-    this.#end()
   }
 
   #end(): void {

@@ -8,6 +8,7 @@ import { type DownstreamTlsConfig, readDownstreamTransportSocket } from './downs
 import { type FilterChainMatch, matchesAll, needsTlsInspector, readFilterChainMatch } from './filter-chain-match.ts'
 import { httpInspector } from './http-inspector.ts'
 import type { ListenerFilter, ListenerFilterKind } from './listener-filter.ts'
+import { originalDstFilter } from './original-dst-filter.ts'
 import { proxyProtocolFilter } from './proxy-protocol-filter.ts'
 import { tlsInspector } from './tls-inspector.ts'
 
@@ -53,7 +54,12 @@ export interface NetworkFilterUse {
 const envoysFiltersTimeoutMs = 15_000
 const envoysBufferLimit = 1024 * 1024
 
-const listenerFilterKinds: readonly ListenerFilterKind[] = [tlsInspector, proxyProtocolFilter, httpInspector]
+const listenerFilterKinds: readonly ListenerFilterKind[] = [
+  tlsInspector,
+  proxyProtocolFilter,
+  httpInspector,
+  originalDstFilter,
+]
 
 /** What a listener's JSON means to a proxy that has these network filters. */
 export type ReadListener = (json: JsonObject) => ListenerConfig

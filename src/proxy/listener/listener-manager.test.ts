@@ -204,7 +204,7 @@ describe('a listener', () => {
   })
 
   it('is replaced without a connection refused, and the old connections go on', async () => {
-    const one = await bed(['a', 'b'])
+    const one = await bed(['a', 'b'], 3000)
     const port = await freePort()
     one.manager.startDynamic()
     one.discovery.sendAll('listener', { in: listener('in', port, [{ filters: [tcp('a')] }]) })
@@ -227,11 +227,11 @@ describe('a listener', () => {
     expect(await oldWords).toBe('a:still here')
     expect(one.stat('listener_manager.listener_modified')).toBe(1)
     expect(one.stat('listener_manager.listener_in_place_updated')).toBe(0)
-    await expect.poll(() => one.stat('listener_manager.total_listeners_draining')).toBe(0)
+    expect(one.stat('listener_manager.total_listeners_draining')).toBe(1)
   })
 
   it('keeps the filter chains that are the same when only others change', async () => {
-    const one = await bed(['a', 'b'])
+    const one = await bed(['a', 'b'], 100)
     const port = await freePort()
     const kept: JsonObject = { name: 'kept', filters: [waits, tcp('a')] }
     const other = (cluster: string): JsonObject => ({
@@ -256,7 +256,11 @@ describe('a listener', () => {
       one.stat('listener.127.0.0.1_0.downstream_cx_total') ??
         one.stat(`listener.127.0.0.1_${port}.downstream_cx_total`),
     ).toBe(1)
+    await expect.poll(() => one.stat('listener_manager.total_filter_chains_draining')).toBe(0)
+    expect(isEnded).toBe(false)
+    // It stays for as long as it drains, connections or none.
     one.discovery.sendAll('listener', {}, ['in'])
+    expect(isEnded).toBe(false)
     await expect.poll(() => isEnded).toBe(true)
   })
 

@@ -241,12 +241,13 @@ class Manager implements ListenerManager {
   /** Its connections go on until they end, or until the drain time is over. */
   #retire(version: ListenerVersion, successor: ListenerVersion | undefined): void {
     version.socket.letGo()
-    const chains = version.drainAllBut(successor, this.#drainTimeMs)
+    const chains = version.chainsNotOf(successor)
     const left = new Set<FilterChain>(chains)
     if (left.size > 0) this.#draining.add(version)
     else this.#forget(version)
     for (const chain of chains) {
       this.#stats.chainsDraining.add(1)
+      chain.drain(this.#drainTimeMs)
       chain.onEnded(() => {
         this.#stats.chainsDraining.add(-1)
         left.delete(chain)
@@ -261,7 +262,7 @@ class Manager implements ListenerManager {
   /** One that never listened. */
   #discard(version: ListenerVersion): void {
     const active = this.#active.get(version.name)
-    version.drainAllBut(active, 0)
+    for (const chain of version.chainsNotOf(active)) chain.close()
     version.socket.letGo()
     this.#forget(version)
   }

@@ -102,12 +102,10 @@ export class ListenerVersion {
     this.socket.giveTo((socket) => this.#accept(socket))
   }
 
-  /** Those of the filter chains that `other` does not have drain; returns them. */
-  drainAllBut(other: ListenerVersion | undefined, timeMs: number): readonly FilterChain[] {
+  /** Those of the filter chains that `other` does not have. */
+  chainsNotOf(other: ListenerVersion | undefined): readonly FilterChain[] {
     const kept = new Set(other?.chains)
-    const gone = this.chains.filter((chain) => !kept.has(chain))
-    for (const chain of gone) chain.drain(timeMs)
-    return gone
+    return this.chains.filter((chain) => !kept.has(chain))
   }
 
   close(): void {
