@@ -256,6 +256,31 @@ describe('a change', () => {
     expect(told(one.apply(kindUnit(gatewayForm('egde', ['x']))))).toEqual([])
   })
 
+  const lost = (gateways: readonly string[] | undefined, hosts: readonly string[] = ['a.example']): Unit => {
+    const { gateways: _, ...form } = routeForm('lost', [], hosts, [['/', 'cart']])
+    return kindUnit({ ...form, ...(gateways && { gateways }) })
+  }
+  const [listener, aSidecar] = [
+    gatewayForm('edge', ['edge'], ['*.b.example', 'c.example']),
+    sidecarForm('web', ['web'], undefined),
+  ]
+
+  it.each<[string, Unit, string, Unit]>([
+    ['whose hosts no listener has', lost(['edge']), '12 gateways[0]', lost(['edge'], ['c.example'])],
+    ['whose hosts are only above those of a listener', lost(['edge'], ['b.example']), '12 gateways[0]', edge],
+    ['of the sidecars, where there are none', lost(undefined), '1 ', kindUnit(aSidecar)],
+    [
+      'of the mesh, where it has no sidecar',
+      lost(['edge', 'mesh'], ['c.example']),
+      '12 gateways[1]',
+      kindUnit(aSidecar),
+    ],
+  ])('to a Route %s is told, until it is of use', (_, route, place, mended) => {
+    const one = bed(cart, kindUnit(listener))
+    expect(told(one.apply(route))).toEqual([`unattached Route-lost.yaml:${place}`])
+    expect(told(one.apply(mended))).toEqual([])
+  })
+
   it('is told at its line when Envoy could not take it, and what was before stays', () => {
     const one = bed(cart, edge, toCart)
     const before = contents(one)

@@ -34,7 +34,11 @@ async function startApp(name: string, log: Asked[]): Promise<number> {
     request.resume()
     const wait = Number(headers['x-wait'] ?? 0)
     setTimeout(() => {
-      response.writeHead(Number(wanted ?? 200), { 'content-type': 'application/json', 'x-powered-by': 'echo' })
+      response.writeHead(Number(wanted ?? 200), {
+        'content-type': 'application/json',
+        'x-powered-by': 'echo',
+        server: 'shop/1',
+      })
       response.end(JSON.stringify({ ...asked, padding: 'x'.repeat(2000) }))
     }, wait)
   })
@@ -168,6 +172,7 @@ rules:
 - {match: {path: /fallback}, backends: [{service: shop, version: dead}], fallback: {service: shop, version: b}}
 - {match: {path: /fallback-refused}, backends: broken, fallback: {service: shop, version: b}, retry: {attempts: 0}}
 - {match: {path: /arms}, backends: [{service: shop, version: dead}, {service: shop, version: a}], fallback: {service: shop, version: b}}
+- {match: {path: /half-dead}, backends: [{service: shop, version: dead}, {service: shop, version: a}]}
 - {match: {path: /user}, backends: [{service: shop, version: a}, {service: shop, version: b}], hash: {header: x-user}}
 - {match: {path: /sticky}, backends: [{service: shop, version: a}, {service: shop, version: b}], hash: {cookie: arm, ttl: 1h}}
 - {match: {path: /split}, backends: [{service: shop, version: a, weight: 9}, {service: shop, version: b}]}
@@ -429,6 +434,21 @@ describeWithEnvoy('routes on a stock Envoy', () => {
   test('fall back to the other arms first', async () => {
     const apps = await Promise.all(Array.from({ length: 20 }, async () => (await ask(port, '/arms')).asked?.app))
     expect(new Set(apps)).toEqual(new Set(['a']))
+  })
+
+  test('match a host without its port and case; the app gets it as it was sent, and the client what the app says it is', async () => {
+    const { asked, headers } = await ask(port, '/plain', { host: 'Shop.Example:8080' })
+    expect(asked?.headers.host).toBe('Shop.Example:8080')
+    expect(headers.server).toBe('shop/1')
+  })
+
+  test('leave a version without endpoints its share, which is answered with 503', async () => {
+    const answers = await Promise.all(Array.from({ length: 400 }, () => ask(port, '/half-dead')))
+    const dead = answers.filter(({ status }) => status === 503).length
+    expect(answers.filter(({ asked }) => asked?.app === 'a').length).toBe(answers.length - dead)
+    // Of 400 draws of one half, five standard deviations.
+    expect(dead).toBeGreaterThan(150)
+    expect(dead).toBeLessThan(250)
   })
 
   test('give one user one arm, and users both', async () => {
