@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { atTestEnd } from '../../test/support/at-test-end.ts'
 import { startBackend } from '../../test/support/backend.ts'
+import { createAuthority, writeAuthorities, writeCertificate } from '../../test/support/certificates.ts'
 import { rejections, startControlPlane, type TestControlPlane } from '../../test/support/control-plane.ts'
 import { createFileStore, type DocumentStore } from '../../test/support/document-store.ts'
 import { cluster, endpoints, listener, rds, routeConfiguration, routesTo } from '../../test/support/documents.ts'
 import { eventually } from '../../test/support/poll.ts'
+import { tempDir } from '../../test/support/temp.ts'
 import type { Protocol } from '../../test/support/wire-client.ts'
 import { buildBootstrap } from '../cli/bootstrap-config.ts'
 import { createProxy, type Proxy, type ProxyOptions } from './create-proxy.ts'
@@ -63,6 +65,24 @@ describe.each(protocols)('a reference proxy over %s', (protocol) => {
     await eventually(() => proxy.stats.gauges.get('control_plane.connected_state')?.value === 0)
     const response = await fetch(`http://127.0.0.1:${proxy.listenerPort('http')}/`)
     expect(response.status).toBe(200)
+  })
+
+  it('takes no control plane that shows the certificate of another', async () => {
+    const authority = await createAuthority()
+    const directory = tempDir()
+    const server = writeCertificate(directory, 'server', await authority.issue({ name: 'x', sans: ['other.example'] }))
+    const store = createFileStore()
+    await store.write({ ...cluster('shop'), ...endpoints('shop') })
+    const controlPlane = await startControlPlane({
+      ...store.flags,
+      tlsCert: server.certificate,
+      tlsKey: server.key,
+    })
+    const tlsCa = writeAuthorities(directory, 'ca', [authority])
+    const asked = { id: 'edge-1', cluster: 'edge', server: controlPlane.server, delta: protocol === 'delta', tlsCa }
+    const proxy = await start({ bootstrap: buildBootstrap({ ...asked, adminPort: 0 }) })
+    await eventually(() => (proxy.stats.counters.get('cluster_manager.cds.update_failure')?.value ?? 0) > 1)
+    expect(proxy.isLive).toBe(false)
   })
 
   it('tells of itself as Envoy does', async () => {

@@ -98,9 +98,12 @@ function credentialsOf(transport: UpstreamTransportConfig | undefined): {
       rejectUnauthorized: isChecked && !validation.acceptsUntrusted,
       checkServerIdentity: (_host, { raw }) => whyNotTaken(raw, validation),
     }),
-    options: sni === '' ? {} : { 'grpc.ssl_target_name_override': sni },
+    options: { 'grpc.ssl_target_name_override': sni === '' ? noName : sni },
   }
 }
+
+/** Envoy names nobody where it is not told to, which gRPC cannot; and an address, which gRPC would name, is no name. */
+const noName = 'control-plane.invalid'
 
 /** Unlike gRPC, Envoy compares no name that it was not told to. */
 function whyNotTaken(der: Buffer, validation: ValidationContext | undefined): Error | undefined {
