@@ -10,6 +10,7 @@ export type BalanceConfig =
   | RandomConfig
   | RingHashConfig
   | MaglevConfig
+  | ReportedWeightConfig
   | SubsetConfig
   | ClusterProvidedConfig
 
@@ -47,6 +48,19 @@ export interface MaglevConfig {
   readonly policy: 'maglev'
   readonly tableSize: number
   readonly hashing: ConsistentHashing
+}
+
+/** Round robin by weights that follow from what hosts report of their load with their responses. Times are ms. */
+export interface ReportedWeightConfig {
+  readonly policy: 'reported weights'
+  /** What a host says counts when it has said something for so long. */
+  readonly blackoutMs: number
+  /** What it said is forgotten after that. */
+  readonly expirationMs: number
+  readonly updatePeriodMs: number
+  /** How much errors count as utilization. */
+  readonly errorPenalty: number
+  readonly locality: LocalityConfig
 }
 
 export interface ConsistentHashing {
@@ -270,6 +284,18 @@ const policyTypes: Readonly<Record<string, Read<BalanceConfig>>> = {
   [`${extensions}.subset.v3.Subset`]: (fields) => {
     const inner = fields.message('subset_lb_policy', readPolicies)
     return readSubset(fields, inner ?? { policy: 'round robin', slowStart: undefined, locality: byZone })
+  },
+  [`${extensions}.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin`]: (fields) => {
+    if (fields.flag('enable_oob_load_report')) fields.refuse('enable_oob_load_report', 'it is not supported')
+    fields.ignore('oob_reporting_period', 'there are no reports beside those with responses')
+    return {
+      policy: 'reported weights',
+      blackoutMs: fields.durationMs('blackout_period') ?? 10_000,
+      expirationMs: fields.durationMs('weight_expiration_period') ?? 180_000,
+      updatePeriodMs: fields.durationMs('weight_update_period') ?? 1000,
+      errorPenalty: fields.number('error_utilization_penalty') ?? 1,
+      locality: fields.message('locality_lb_config', readLocalityConfig) ?? byZone,
+    }
   },
   [`${extensions}.cluster_provided.v3.ClusterProvided`]: () => ({ policy: 'cluster provided' }),
 }

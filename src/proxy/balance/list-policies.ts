@@ -1,9 +1,10 @@
 import type { ClusterHost } from '../cluster/cluster-host.ts'
 import { valueOf } from '../config/runtime-double.ts'
-import type { LeastRequestConfig, RoundRobinConfig, SlowStartConfig } from './balance-config.ts'
+import type { LeastRequestConfig, ReportedWeightConfig, RoundRobinConfig, SlowStartConfig } from './balance-config.ts'
 import { type BalancerOwner, below } from './balancer.ts'
 import type { HostSet } from './host-set.ts'
 import type { ListPolicy } from './list-balancer.ts'
+import { ReportedWeights } from './reported-weights.ts'
 import { SlowStart } from './slow-start.ts'
 
 /** One after the other; by turns that follow the weights where they differ. */
@@ -28,6 +29,17 @@ export function leastRequest({ context }: BalancerOwner, config: LeastRequestCon
     pick: (hosts) =>
       config.isFullScan ? leastOf(hosts, context.random) : leastOfSome(hosts, config.choices, context.random),
     ...watching(starting),
+  }
+}
+
+/** One after the other, by the weights that they give themselves. */
+export function reportedWeights({ context }: BalancerOwner, config: ReportedWeightConfig): ListPolicy {
+  const weights = new ReportedWeights(config, context.clock)
+  return {
+    weightOf: (host) => weights.weightOf(host),
+    pick: (hosts, turn) => hosts[turn % hosts.length] as ClusterHost,
+    isWeighing: () => true,
+    onUpdate: (sets) => weights.onUpdate(sets),
   }
 }
 

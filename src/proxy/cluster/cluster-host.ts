@@ -40,6 +40,8 @@ export class ClusterHost implements Host {
   healthySinceMs: number | undefined
   /** How outlier detection counts what becomes of tries. */
   judge: ((outcome: TryOutcome) => void) | undefined
+  /** Set where the balancer goes by what hosts say of their load. */
+  takeLoad: ((header: string) => void) | undefined
   #onRemoved: (() => void)[] | undefined
   #onUnhealthy: Set<() => void> | undefined
 
@@ -71,6 +73,10 @@ export class ClusterHost implements Host {
 
   report(outcome: TryOutcome): void {
     this.judge?.(outcome)
+  }
+
+  reportLoad(header: string): void {
+    this.takeLoad?.(header)
   }
 
   onRemoved(act: () => void): void {

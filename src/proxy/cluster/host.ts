@@ -21,6 +21,8 @@ export interface Host {
   readonly stats: HostStats
   /** What became of a try, for outlier detection. */
   report(outcome: TryOutcome): void
+  /** The header or trailer `endpoint-load-metrics` of a response, for balancers that go by it. */
+  reportLoad?(header: string): void
   /** Called once, when the host is no member any more. */
   onRemoved(act: () => void): void
   /**

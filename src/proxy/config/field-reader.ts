@@ -1,6 +1,6 @@
 import { ConfigRejection } from './config-rejection.ts'
 
-type Json = null | boolean | number | string | readonly Json[] | JsonObject
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject
 export interface JsonObject {
   readonly [name: string]: Json
 }
