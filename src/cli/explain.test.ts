@@ -96,6 +96,39 @@ describe('fairlead explain', () => {
     expect((await explain('Service/cart', shop())).out).not.toContain('has a say')
   })
 
+  test('knows the Mesh by its own name', async () => {
+    const config = shop({
+      'mesh.yaml': 'kind: Mesh\nname: shop\ntracing: {otlp: otel:4317}\n',
+      'edge.yaml': edge,
+      'cart.yaml': cart,
+    })
+    const { code, out } = await explain('Mesh/shop', config)
+    expect(code).toBe(0)
+    expect(out).toContain(`Mesh shop  ${config}/mesh.yaml:1:1\n  cluster   mesh/otlp  for nodes of cluster=edge\n`)
+    expect((await explain('Mesh/shpo', config)).err).toContain('there is no Mesh/shpo: did you mean Mesh/shop?')
+  })
+
+  test('says of what no proxy gets what they get instead, and of a Patch of it that it has no effect', async () => {
+    const versions = cart.replace('port: 8080', 'port: 8080, labels: {version: v1}')
+    const config = shop({
+      'cart.yaml': `${versions}versions: {v1: {version: v1}, v2: {version: v1}}\n`,
+      'edge.yaml': edge.replace(
+        'backends: cart',
+        'backends: [{service: cart, version: v1}, {service: cart, version: v2}]',
+      ),
+    })
+    const { code, err } = await explain('cluster/cart', config)
+    expect([code, err]).toEqual([
+      1,
+      'fairlead: no proxy gets cluster/cart: they get cluster/cart/v1, cluster/cart/v2\n',
+    ])
+    const { out } = await explain('Patch/buffers', config)
+    expect(out).toContain('  becomes nothing of its own that a proxy gets\n')
+    expect(out).toContain('No proxy gets the cluster cart, so that changing it changes nothing. (no-effect)\n')
+    const alone = await explain('cluster/cart', shop({ 'cart.yaml': cart }))
+    expect([alone.code, alone.err]).toEqual([1, 'fairlead: no proxy gets cluster/cart\n'])
+  })
+
   test('says which callers get which of what is not the same to all', async () => {
     const regions = cart
       .replace('[{', '[{region: eu, ')

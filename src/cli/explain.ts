@@ -121,22 +121,37 @@ function explainName(shop: Shop, what: string): Explained {
   const [type, name] = [what.slice(0, slash), what.slice(slash + 1)]
   const { world } = shop
   const all = [...world.inForce.values(), ...world.generated.values()]
-  const units = all.filter(({ resources }) =>
-    resources.some((one) => one.name === name && wordOf(one.typeUrl) === type),
-  )
-  if (units.length === 0) {
-    const names = all.flatMap(({ resources }) => resources.map((one) => `${wordOf(one.typeUrl)}/${one.name}`))
-    const near = nearestName(what, names)
-    const why = world.problems.some(isError) ? '; some documents have errors: see fairlead validate' : ''
-    throw new ControlPlaneError('config', `there is no ${what}${near === undefined ? why : `: did you mean ${near}?`}`)
-  }
+  const isNamed = (one: Resource): boolean => one.name === name && wordOf(one.typeUrl) === type
+  // The Mesh's resource is called `mesh`, whatever the Mesh is.
+  const units = all.filter((unit) => unit.resources.some(isNamed) || documentLabel(shop, unit) === what)
+  if (units.length === 0) throw new ControlPlaneError('config', absence(shop, what, all))
   const isResource = !/^[A-Z]/.test(type)
-  const only = (one: Resource): boolean => one.name === name && wordOf(one.typeUrl) === type
   return {
-    units: isResource ? units.map((unit) => ({ ...unit, resources: unit.resources.filter(only) })) : units,
+    units: isResource ? units.map((unit) => ({ ...unit, resources: unit.resources.filter(isNamed) })) : units,
     isResource,
     problems: isResource ? [] : world.problems.filter((problem) => units.some((unit) => stands(problem, unit, world))),
   }
+}
+
+/** `Service/cart`; undefined for a raw document. */
+function documentLabel({ documents }: Shop, { key }: Unit): string | undefined {
+  const form = documents.get(key)?.form
+  return form && `${form.kind}/${form.name}`
+}
+
+/** Why nothing is called that, and what was meant. */
+function absence(shop: Shop, what: string, all: readonly Unit[]): string {
+  const names = all.flatMap((unit) => {
+    const label = documentLabel(shop, unit)
+    return label === undefined ? unit.resources.map((one) => `${wordOf(one.typeUrl)}/${one.name}`) : [label]
+  })
+  const why = shop.world.problems.some(isError) ? '; some documents have errors: see fairlead validate' : ''
+  if (shop.trees.has(what.replace('/', ' '))) {
+    const served = [...new Set(names.filter((one) => one.startsWith(`${what}/`)))].sort()
+    return `no proxy gets ${what}${served.length === 0 ? why : `: they get ${served.join(', ')}`}`
+  }
+  const near = nearestName(what, names)
+  return `there is no ${what}${near === undefined ? why : `: did you mean ${near}?`}`
 }
 
 /** Within the lines of the document: those up to the next one of its file. */
