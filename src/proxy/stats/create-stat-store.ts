@@ -5,7 +5,13 @@ export function createStatStore(): StatStore {
   return new Store()
 }
 
-class Count implements Counter {
+/** A stat, with how many scopes hold it: there are many, so that each is one small object. */
+interface Held {
+  holders: number
+}
+
+class Count implements Counter, Held {
+  holders = 0
   value = 0
 
   add(amount = 1): void {
@@ -13,7 +19,8 @@ class Count implements Counter {
   }
 }
 
-class Level implements Gauge {
+class Level implements Gauge, Held {
+  holders = 0
   value = 0
 
   set(value: number): void {
@@ -25,7 +32,8 @@ class Level implements Gauge {
   }
 }
 
-class Word implements Text {
+class Word implements Text, Held {
+  holders = 0
   value = ''
 
   set(value: string): void {
@@ -33,115 +41,111 @@ class Word implements Text {
   }
 }
 
+class HeldQuantiles extends Quantiles implements Held {
+  holders = 0
+}
+
 /** Stats of one kind, each for as long as some scope holds it. */
-class Shelf<Stat> {
+class Shelf<Stat extends Held> {
   readonly #create: () => Stat
-  readonly #held = new Map<string, { readonly stat: Stat; holders: number }>()
+  readonly #stats = new Map<string, Stat>()
 
   constructor(create: () => Stat) {
     this.#create = create
   }
 
   hold(name: string): Stat {
-    const known = this.#held.get(name)
-    if (known !== undefined) {
-      known.holders++
-      return known.stat
-    }
-    const stat = this.#create()
-    this.#held.set(name, { stat, holders: 1 })
+    const known = this.#stats.get(name)
+    const stat = known ?? this.#create()
+    if (known === undefined) this.#stats.set(name, stat)
+    stat.holders++
     return stat
   }
 
-  letGo(name: string): void {
-    const held = this.#held.get(name)
-    if (held !== undefined && --held.holders === 0) this.#held.delete(name)
+  letGo(name: string, stat: Stat): void {
+    if (--stat.holders === 0) this.#stats.delete(name)
   }
 
   get inOrder(): ReadonlyMap<string, Stat> {
-    const names = [...this.#held.keys()].sort()
-    return new Map(names.map((name) => [name, (this.#held.get(name) as { stat: Stat }).stat]))
+    return new Map([...this.#stats].sort(([one], [other]) => (one < other ? -1 : 1)))
   }
 }
 
 interface Shelves {
   readonly counters: Shelf<Count>
   readonly gauges: Shelf<Level>
-  readonly histograms: Shelf<Quantiles>
+  readonly histograms: Shelf<HeldQuantiles>
   readonly texts: Shelf<Word>
 }
 
 /** What one scope holds of a shelf, by the names within the scope: looked up without putting names together. */
-class Holding<Stat> {
-  readonly #shelf: Shelf<Stat>
-  readonly #prefix: string
-  readonly #stats = new Map<string, Stat>()
-
-  constructor(shelf: Shelf<Stat>, prefix: string) {
-    this.#shelf = shelf
-    this.#prefix = prefix
-  }
-
-  get(name: string): Stat {
-    const known = this.#stats.get(name)
-    if (known !== undefined) return known
-    const stat = this.#shelf.hold(this.#prefix + name)
-    this.#stats.set(name, stat)
-    return stat
-  }
-
-  close(): void {
-    for (const name of this.#stats.keys()) this.#shelf.letGo(this.#prefix + name)
-    this.#stats.clear()
-  }
-}
+type Holding<Stat> = Map<string, Stat>
 
 class Scope implements StatScope {
   readonly #shelves: Shelves
   readonly #prefix: string
-  readonly #onClosed: () => void
-  readonly #counters: Holding<Count>
-  readonly #gauges: Holding<Level>
-  readonly #histograms: Holding<Quantiles>
-  readonly #texts: Holding<Word>
-  readonly #inner = new Set<Scope>()
+  readonly #onClosed: (() => void) | undefined
+  // Made when they are needed: most scopes hold but one or two kinds.
+  #counters: Holding<Count> | undefined
+  #gauges: Holding<Level> | undefined
+  #histograms: Holding<HeldQuantiles> | undefined
+  #texts: Holding<Word> | undefined
+  #inner: Set<Scope> | undefined
 
-  constructor(shelves: Shelves, prefix: string, onClosed: () => void) {
+  constructor(shelves: Shelves, prefix: string, onClosed: (() => void) | undefined) {
     this.#shelves = shelves
     this.#prefix = prefix
     this.#onClosed = onClosed
-    this.#counters = new Holding(shelves.counters, prefix)
-    this.#gauges = new Holding(shelves.gauges, prefix)
-    this.#histograms = new Holding(shelves.histograms, prefix)
-    this.#texts = new Holding(shelves.texts, prefix)
   }
 
   counter(name: string): Counter {
-    return this.#counters.get(name)
+    this.#counters ??= new Map()
+    return this.#get(this.#counters, this.#shelves.counters, name)
   }
 
   gauge(name: string): Gauge {
-    return this.#gauges.get(name)
+    this.#gauges ??= new Map()
+    return this.#get(this.#gauges, this.#shelves.gauges, name)
   }
 
   histogram(name: string): Histogram {
-    return this.#histograms.get(name)
+    this.#histograms ??= new Map()
+    return this.#get(this.#histograms, this.#shelves.histograms, name)
   }
 
   text(name: string): Text {
-    return this.#texts.get(name)
+    this.#texts ??= new Map()
+    return this.#get(this.#texts, this.#shelves.texts, name)
   }
 
   scope(prefix: string): StatScope {
-    const inner: Scope = new Scope(this.#shelves, this.#prefix + prefix, () => this.#inner.delete(inner))
-    this.#inner.add(inner)
+    this.#inner ??= new Set()
+    const siblings = this.#inner
+    const inner: Scope = new Scope(this.#shelves, this.#prefix + prefix, () => siblings.delete(inner))
+    siblings.add(inner)
     return inner
   }
 
   close(): void {
-    for (const inner of this.#inner) inner.close()
-    for (const holding of [this.#counters, this.#gauges, this.#histograms, this.#texts]) holding.close()
-    this.#onClosed()
+    for (const inner of this.#inner ?? []) inner.close()
+    this.#letGo(this.#counters, this.#shelves.counters)
+    this.#letGo(this.#gauges, this.#shelves.gauges)
+    this.#letGo(this.#histograms, this.#shelves.histograms)
+    this.#letGo(this.#texts, this.#shelves.texts)
+    this.#onClosed?.()
+  }
+
+  #get<Stat extends Held>(holding: Holding<Stat>, shelf: Shelf<Stat>, name: string): Stat {
+    const known = holding.get(name)
+    if (known !== undefined) return known
+    const stat = shelf.hold(this.#prefix + name)
+    holding.set(name, stat)
+    return stat
+  }
+
+  #letGo<Stat extends Held>(holding: Holding<Stat> | undefined, shelf: Shelf<Stat>): void {
+    for (const [name, stat] of holding ?? []) shelf.letGo(this.#prefix + name, stat)
+    holding?.clear()
   }
 }
 
@@ -152,10 +156,10 @@ class Store extends Scope implements StatStore {
     const shelves: Shelves = {
       counters: new Shelf(() => new Count()),
       gauges: new Shelf(() => new Level()),
-      histograms: new Shelf(() => new Quantiles()),
+      histograms: new Shelf(() => new HeldQuantiles()),
       texts: new Shelf(() => new Word()),
     }
-    super(shelves, '', () => undefined)
+    super(shelves, '', undefined)
     this.#shelves = shelves
   }
 
@@ -167,7 +171,7 @@ class Store extends Scope implements StatStore {
     return this.#shelves.gauges.inOrder
   }
 
-  get histograms(): ReadonlyMap<string, Quantiles> {
+  get histograms(): ReadonlyMap<string, HeldQuantiles> {
     return this.#shelves.histograms.inOrder
   }
 
