@@ -223,7 +223,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
     if (expectation === undefined || this.#manager.config.edge.proxiesContinue) return true
     if (expectation.toLowerCase() !== '100-continue') return true
     request.remove('expect')
-    this.sendInterim(Headers.of({ ':status': '100' }))
+    this.#passInterim(Headers.of({ ':status': '100' }))
     return true
   }
 
@@ -394,7 +394,12 @@ export class ActiveStream implements RoutedStream, PumpListener {
     this.exchange.reset()
   }
 
+  /** Of an upstream: who gives leave to send a body itself keeps back all that comes before responses. */
   sendInterim(headers: Headers): void {
+    if (this.#manager.config.edge.proxiesContinue) this.#passInterim(headers)
+  }
+
+  #passInterim(headers: Headers): void {
     if (this.isAnswered || this.isOver) return
     this.stats.requests.byClass[1]?.add()
     this.exchange.sendInterim(headers)

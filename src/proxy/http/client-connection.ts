@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Timer } from '../../clock.ts'
 import type { DownstreamConnection } from '../network/network-filter.ts'
 import { ActiveStream } from './active-stream.ts'
@@ -197,6 +198,9 @@ export class ClientConnection implements CodecClient, StreamOwner {
     if (this.connection.tls !== undefined) connections.sslActive.add(-1)
     if (this.#codec !== undefined)
       (this.#codec.protocol === 'HTTP/2' ? connections.http2Active : connections.http1Active).add(-1)
+    const { bytesRead = 0, bytesWritten = 0 } = this.connection.stream as Partial<Socket>
+    connections.rxBytes.add(bytesRead)
+    connections.txBytes.add(bytesWritten)
     connections.lengthMs.record(this.#now - this.#startMs)
     this.#onGone()
   }

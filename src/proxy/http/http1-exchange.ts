@@ -70,14 +70,15 @@ export class Http1Exchange implements Exchange {
     return Headers.fromRaw(rawTrailers)
   }
 
+  /** By hand, for Node would write only what it has a use for. */
   sendInterim(headers: Headers): void {
-    const status = headers.get(':status')
-    if (status === '100') this.responseBody.writeContinue()
-    else if (status === '103') {
-      const hints: Record<string, string[]> = {}
-      for (const [name, value] of headers) if (name !== ':status') (hints[name] ??= []).push(value)
-      if (hints['link'] !== undefined) this.responseBody.writeEarlyHints(hints)
-    }
+    const { stream } = this.#connection
+    const status = Number(headers.get(':status'))
+    if (this.hasHeaders || this.protocol === 'HTTP/1.0' || status === 101 || !stream.writable) return
+    let text = `HTTP/1.1 ${status} ${reasonPhrase(status)}\r\n`
+    for (const [name, value] of headers)
+      if (name.charCodeAt(0) !== colon && !hopByHop.has(name)) text += `${name}: ${value}\r\n`
+    stream.write(`${text}\r\n`, 'latin1')
   }
 
   sendHeaders(headers: Headers, isEnd: boolean): void {

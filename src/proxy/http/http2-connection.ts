@@ -61,9 +61,9 @@ export class Http2Connection implements CodecConnection {
 
   #onPremature(): void {
     this.#premature += 1
-    if (this.#premature * 2 < Math.max(prematureLimit, this.#closed)) return
-    this.#client.onMalformed({ status: undefined, details: 'too_many_premature_resets' })
+    if (this.#session.destroyed || this.#premature * 2 < Math.max(prematureLimit, this.#closed)) return
     this.#session.destroy()
+    this.#client.onMalformed({ status: undefined, details: 'too_many_premature_resets' })
   }
 
   #keepAlive(): void {

@@ -1,7 +1,8 @@
-import { constants, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { constants, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex, Readable, Writable } from 'node:stream'
 import type { Exchange, HttpProtocol } from './exchange.ts'
 import { Headers } from './headers.ts'
+import { http2Headers } from './http2-headers.ts'
 
 export class Http2Exchange implements Exchange {
   readonly protocol: HttpProtocol = 'HTTP/2'
@@ -48,7 +49,9 @@ export class Http2Exchange implements Exchange {
   }
 
   sendInterim(headers: Headers): void {
-    if (!this.#stream.headersSent && !this.#stream.destroyed) this.#stream.additionalHeaders(objectOf(headers))
+    const stream = this.#stream
+    if (stream.headersSent || stream.destroyed || stream.closed || headers.get(':status') === '101') return
+    stream.additionalHeaders(http2Headers(headers.flat))
   }
 
   sendHeaders(headers: Headers, isEnd: boolean): void {
@@ -56,7 +59,7 @@ export class Http2Exchange implements Exchange {
     this.isAnswered = true
     if (stream.destroyed || stream.closed) return
     try {
-      stream.respond(objectOf(headers), { endStream: isEnd, waitForTrailers: !isEnd })
+      stream.respond(http2Headers(headers.flat), { endStream: isEnd, waitForTrailers: !isEnd })
     } catch {
       // What the upstream answered cannot be said in HTTP/2.
       this.reset()
@@ -65,7 +68,7 @@ export class Http2Exchange implements Exchange {
     if (isEnd) this.#onWritten()
     else {
       stream.once('wantTrailers', () => {
-        stream.sendTrailers(this.#responseTrailers === undefined ? {} : objectOf(this.#responseTrailers))
+        stream.sendTrailers(this.#responseTrailers === undefined ? {} : http2Headers(this.#responseTrailers.flat))
         this.#onWritten()
       })
     }
@@ -95,7 +98,7 @@ export class Http2Exchange implements Exchange {
 
   takeOver(headers: Headers): Duplex {
     this.isAnswered = true
-    this.#stream.respond(objectOf(headers))
+    this.#stream.respond(http2Headers(headers.flat))
     return this.#stream
   }
 
@@ -111,31 +114,6 @@ export class Http2Exchange implements Exchange {
 }
 
 const ignore = (): void => undefined
-
-/** What HTTP/2 has no place for. */
-const connectionHeaders: ReadonlySet<string> = new Set([
-  'connection',
-  'transfer-encoding',
-  'keep-alive',
-  'proxy-connection',
-  'upgrade',
-  'http2-settings',
-])
-
-function objectOf(headers: Headers): OutgoingHttpHeaders {
-  const object: Record<string, string | string[]> = {}
-  const { flat } = headers
-  for (let at = 0; at < flat.length; at += 2) {
-    const name = flat[at] as string
-    if (connectionHeaders.has(name)) continue
-    const value = flat[at + 1] as string
-    const before = object[name]
-    if (before === undefined) object[name] = value
-    else if (Array.isArray(before)) before.push(value)
-    else object[name] = [before, value]
-  }
-  return object
-}
 
 /** Cookies may come in crumbs, and the authority as `host`. */
 function readRequest(raw: readonly string[]): Headers {

@@ -26,6 +26,8 @@ export interface ManagerStats {
     readonly destroyedRemoteActive: Counter
     readonly destroyedLocalActive: Counter
     readonly prematureResets: Counter
+    readonly rxBytes: Counter
+    readonly txBytes: Counter
     readonly lengthMs: Histogram
   }
   readonly requests: {
@@ -89,6 +91,8 @@ export function createManagerStats(scope: StatScope, listener: StatScope): Manag
       destroyedRemoteActive: counter('downstream_cx_destroy_remote_active_rq'),
       destroyedLocalActive: counter('downstream_cx_destroy_local_active_rq'),
       prematureResets: counter('downstream_rq_too_many_premature_resets'),
+      rxBytes: counter('downstream_cx_rx_bytes_total'),
+      txBytes: counter('downstream_cx_tx_bytes_total'),
       lengthMs: scope.histogram('downstream_cx_length_ms'),
     },
     requests: {

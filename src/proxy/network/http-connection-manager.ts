@@ -75,7 +75,7 @@ function watchRoutes(
         settle()
       },
     },
-    { initialFetchTimeoutMs },
+    { initialFetchTimeoutMs, stats: manager.stats.scope.scope(`rds.${name}.`) },
   )
   owner.onClosed(() => {
     watching.cancel()

@@ -224,7 +224,7 @@ export class RouterStream implements TryListener, ResponseSource {
     const one = new UpstreamTry(host, clock.now(), this)
     this.#current = one
     const { protocol } = stream.exchange
-    one.open(this.#owner.connections, this.#cluster, {
+    one.open(this.#owner.connections, this.#cluster.ownerOf?.(host) ?? this.#cluster, {
       headers: request,
       isEnd: this.#body === undefined && stream.upgrade === undefined,
       priority: this.#action.priority,
@@ -290,10 +290,12 @@ export class RouterStream implements TryListener, ResponseSource {
     }
     if (this.#retried(failure, (retry) => retry.onBreakOff(failure))) return
     info.flags.add(failure.flag)
-    this.#counts.countStatus(503, this.#isInternal)
+    // What is no HTTP is a bad gateway; all else may be better another time.
+    const status = failure.flag === 'UPE' ? 502 : 503
+    this.#counts.countStatus(status, this.#isInternal)
     const again = this.#hasRetried ? 'retried and the latest ' : ''
     this.#stream.reply({
-      status: 503,
+      status,
       body: `upstream connect error or disconnect/reset before headers. ${again}reset reason: ${failure.reason}`,
       details: detailsOf(failure),
       ...(failure.flag === 'UO' &&
@@ -412,6 +414,8 @@ export class RouterStream implements TryListener, ResponseSource {
     const grpcStatus = isGrpc(this.#stream.request) ? headers.get('grpc-status') : undefined
     const outcome = grpcStatus === undefined ? status : grpcStatusToHttp(Number(grpcStatus))
     host.report({ status: outcome })
+    const load = headers.get(loadHeader)
+    if (load !== undefined) host.reportLoad?.(load)
     if (outcome >= 500) host.stats.rqError += 1
     else host.stats.rqSuccess += 1
   }
@@ -427,6 +431,8 @@ export class RouterStream implements TryListener, ResponseSource {
       this.#counts.countTime(this.#elapsedMs, this.#isInternal)
       const status = this.#grpcStatusBehind()
       if (status !== undefined && one !== undefined) one.host.report({ status: grpcStatusToHttp(status) })
+      const load = this.#response?.isEnd === true ? undefined : this.#response?.trailers()?.get(loadHeader)
+      if (load !== undefined) one?.host.reportLoad?.(load)
     } else if (one !== undefined) one.host.report({ failure: 'reset' })
     if (one !== undefined) one.isOver = true
     this.#end()
@@ -468,7 +474,7 @@ export class RouterStream implements TryListener, ResponseSource {
     }
     stream.info.upstreamHost = host
     try {
-      const upstream = await this.#owner.connections.connect(this.#cluster, host)
+      const upstream = await this.#owner.connections.connect(this.#cluster.ownerOf?.(host) ?? this.#cluster, host)
       if (this.#isOver) {
         upstream.close()
         return
@@ -512,6 +518,9 @@ export class RouterStream implements TryListener, ResponseSource {
 }
 
 const ignore = (): void => undefined
+
+/** An upstream's report of how busy it is (ORCA). */
+const loadHeader = 'endpoint-load-metrics'
 
 /** `upstream_reset_before_response_started{connection_termination}` */
 function detailsOf({ reason, transportFailure }: UpstreamFailure): string {
