@@ -3,17 +3,18 @@ import { atTestEnd } from '../support/at-test-end.ts'
 import { createEtcdStore, createFileStore, type DocumentStore } from '../support/document-store.ts'
 import { startEtcd } from '../support/etcd.ts'
 import { runMainJob } from '../support/main-job.ts'
-import { describeWithEnvoy, describeWithEtcd } from '../support/needs.ts'
+import { describeWithEtcd } from '../support/needs.ts'
+import { describeEachPlane } from '../support/planes.ts'
 import { testBothProtocols } from '../support/side-by-side.ts'
 
 const rounds = process.env['FAIRLEAD_TEST_LONG'] === '1' ? 15 : 2
 
-describeWithEnvoy('a stock Envoy with nothing but the printed bootstrap', (binary) => {
+describeEachPlane('with nothing but the printed bootstrap', (start) => {
   const suite = (openStore: () => Promise<DocumentStore>): void => {
     testBothProtocols(
       'over %s goes LIVE, routes, and takes every kind of change under load without a failed request',
       async (protocol) => {
-        const report = await runMainJob({ protocol, store: await openStore(), binary, rounds })
+        const report = await runMainJob({ protocol, store: await openStore(), start, rounds })
         expect(report).toMatchObject({
           http: { failed: 0, failures: [] },
           tls: { failed: 0, failures: [] },

@@ -8,9 +8,8 @@ import { createXdsServer } from '../../src/xds/server.ts'
 import type { StreamEvent } from '../../src/xds/stream-event.ts'
 import { atTestEnd } from '../support/at-test-end.ts'
 import { type Backend, startBackend } from '../support/backend.ts'
-import { startEnvoy } from '../support/envoy.ts'
 import { startLoad } from '../support/load.ts'
-import { describeWithEnvoy } from '../support/needs.ts'
+import { describeEachPlane } from '../support/planes.ts'
 import { eventually } from '../support/poll.ts'
 import { edsCluster, envoyApi, resource, routeTo } from '../support/resource.ts'
 import { testBothProtocols } from '../support/side-by-side.ts'
@@ -53,7 +52,7 @@ function unitOf(item: Resource): Unit {
 /** Far below the 15 s after which Envoy goes on by itself. */
 const soonMs = 5_000
 
-describeWithEnvoy('a stock Envoy under load', () => {
+describeEachPlane('under load', (startProxy) => {
   const start = async (protocol: Protocol, ...resources: readonly Resource[]) => {
     const cache = createSnapshotCache()
     const events: StreamEvent[] = []
@@ -69,7 +68,7 @@ describeWithEnvoy('a stock Envoy under load', () => {
         withheld: [],
       })
     apply(resources)
-    const envoy = await startEnvoy({
+    const envoy = await startProxy({
       bootstrap: buildBootstrap({
         id: 'edge-1',
         cluster: 'edge',

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { createFileStore } from '../support/document-store.ts'
+import { startEnvoy } from '../support/envoy.ts'
 import { runMainJob } from '../support/main-job.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
+import type { StartProxy } from '../support/planes.ts'
 
 const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
 
@@ -15,10 +17,11 @@ for (const version of isLong ? versions : []) {
   describeWithEnvoy(
     `a stock Envoy ${version}`,
     (binary) => {
+      const start: StartProxy = (options) => startEnvoy({ ...options, binary })
       test.each(['sotw', 'delta'] as const)(
         'over %s takes every kind of change under load without a failed request',
         async (protocol) => {
-          const report = await runMainJob({ protocol, store: createFileStore(), binary, rounds: 3 })
+          const report = await runMainJob({ protocol, store: createFileStore(), start, rounds: 3 })
           expect(report).toMatchObject({
             http: { failed: 0, failures: [] },
             tls: { failed: 0, failures: [] },

@@ -7,7 +7,7 @@ import { startBackend } from '../support/backend.ts'
 import { cluster, endpoints, listener, rds, routeConfiguration, routesTo } from '../support/documents.ts'
 import { backendOf, get, startEdge } from '../support/edge.ts'
 import { startLoad } from '../support/load.ts'
-import { describeWithEnvoy } from '../support/needs.ts'
+import { describeEachPlane } from '../support/planes.ts'
 import { eventually } from '../support/poll.ts'
 
 /** Far below the 15 s after which Envoy goes on by itself. */
@@ -22,10 +22,10 @@ async function startSilentServer(): Promise<{ host: string; port: number }> {
   return { host: '127.0.0.1', port: (server.address() as AddressInfo).port }
 }
 
-describeWithEnvoy('a stock Envoy', () => {
+describeEachPlane('', (start) => {
   describe.each(['sotw', 'delta'] as const)('over %s', (protocol) => {
     test('is LIVE at once where there is nothing for it (rule 34)', async () => {
-      const { envoy } = await startEdge({ protocol, documents: {}, liveMs: soonMs })
+      const { envoy } = await startEdge({ start, protocol, documents: {}, liveMs: soonMs })
       expect(await envoy.stat('cluster_manager.cds.update_success')).toBe(1)
       expect(await envoy.stat('listener_manager.lds.update_success')).toBe(1)
     })
@@ -36,6 +36,7 @@ describeWithEnvoy('a stock Envoy', () => {
         ...routeConfiguration('routes', routesTo('empty')),
       }
       const { envoy, store } = await startEdge({
+        start,
         protocol,
         documents: { ...shop, ...cluster('empty'), ...endpoints('empty') },
       })
@@ -54,6 +55,7 @@ describeWithEnvoy('a stock Envoy', () => {
     test('is not held up by a cluster that never gets warm (rule 71)', async () => {
       const [one, two] = [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })]
       const { envoy, store, controlPlane } = await startEdge({
+        start,
         protocol,
         flags: { transitionTimeout: '1s' },
         documents: {

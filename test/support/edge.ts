@@ -5,6 +5,7 @@ import { createFileStore, type DocumentStore } from './document-store.ts'
 import type { Changes } from './documents.ts'
 import { type EnvoyProcess, startEnvoy } from './envoy.ts'
 import { type Answer, outcomeOf } from './outcome.ts'
+import type { StartProxy } from './planes.ts'
 import type { Protocol } from './wire-client.ts'
 
 /** A control plane on files, and one stock Envoy that went LIVE with nothing but the printed bootstrap. */
@@ -24,6 +25,8 @@ export interface EdgeOptions {
   readonly bootstrap?: object
   /** How long Envoy may take to be LIVE; 10 s by default. */
   readonly liveMs?: number
+  /** A stock Envoy by default. */
+  readonly start?: StartProxy
 }
 
 export async function startEdge({
@@ -32,11 +35,16 @@ export async function startEdge({
   flags,
   bootstrap,
   liveMs,
+  start,
 }: EdgeOptions): Promise<Edge> {
   const store = createFileStore()
   await store.write(documents)
   const controlPlane = await startControlPlane({ ...store.flags, ...flags })
-  const envoy = await startEdgeEnvoy(controlPlane, { protocol, ...(bootstrap && { bootstrap }) })
+  const envoy = await startEdgeEnvoy(controlPlane, {
+    protocol,
+    ...(bootstrap && { bootstrap }),
+    ...(start && { start }),
+  })
   await envoy.waitLive(liveMs)
   return { store, controlPlane, envoy }
 }
@@ -48,12 +56,13 @@ export async function startEdgeEnvoy(
     protocol = 'delta',
     bootstrap,
     args = [],
-  }: Pick<EdgeOptions, 'protocol' | 'bootstrap'> & {
+    start = (options) => startEnvoy({ ...options, args }),
+  }: Pick<EdgeOptions, 'protocol' | 'bootstrap' | 'start'> & {
     readonly args?: readonly string[]
   } = {},
 ): Promise<EnvoyProcess> {
   const printed = buildBootstrap({ id: 'edge-1', cluster: 'edge', server, delta: protocol === 'delta' })
-  return await startEnvoy({ bootstrap: { ...printed, ...bootstrap }, args })
+  return await start({ bootstrap: { ...printed, ...bootstrap } })
 }
 
 /** One request on a connection of its own. `host` is the Host header. @throws Error when no answer comes in time */

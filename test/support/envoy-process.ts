@@ -98,7 +98,7 @@ export async function launchEnvoy(options: EnvoyOptions): Promise<EnvoyProcess> 
       const text = existsSync(files.admin) ? readFileSync(files.admin, 'utf8').trim() : ''
       return text !== '' && text
     })
-    return running({ child, admin: `http://${address}`, log, ensureRunning, close })
+    return overAdmin({ pid: child.pid as number, admin: `http://${address}`, log, ensureRunning, close })
   } catch (error) {
     await close()
     throw error
@@ -113,15 +113,18 @@ class EnvoyEnded extends Error {
   }
 }
 
-interface Running {
-  readonly child: ChildProcess
+export interface Administered {
+  readonly pid: number
+  /** `http://127.0.0.1:PORT` */
   readonly admin: string
   readonly log: () => string
+  /** Throws when nobody is there any more. */
   readonly ensureRunning: () => void
   readonly close: () => Promise<void>
 }
 
-function running({ child, admin, log, ensureRunning, close }: Running): EnvoyProcess {
+/** What is asked of an Envoy, or of what has the same admin interface. */
+export function overAdmin({ pid, admin, log, ensureRunning, close }: Administered): EnvoyProcess {
   const adminGet = async (path: string): Promise<string> => {
     ensureRunning()
     const response = await fetch(`${admin}${path}`, { signal: AbortSignal.timeout(10_000) })
@@ -147,7 +150,7 @@ function running({ child, admin, log, ensureRunning, close }: Running): EnvoyPro
 
   return {
     admin,
-    pid: child.pid as number,
+    pid,
     waitLive: async (timeoutMs = 10_000) => {
       await wait('LIVE', timeoutMs, async () => (await adminGet('/ready')).trim() === 'LIVE')
     },

@@ -18,17 +18,17 @@ import {
   tlsBySecret,
   tlsCertificate,
 } from './documents.ts'
-import { type EnvoyProcess, startEnvoy } from './envoy.ts'
+import type { EnvoyProcess } from './envoy.ts'
 import { type Load, type LoadReport, startLoad } from './load.ts'
 import { lowPort } from './low-port.ts'
+import type { StartProxy } from './planes.ts'
 import { eventually } from './poll.ts'
 import type { Protocol } from './wire-client.ts'
 
 export interface MainJobOptions {
   readonly protocol: Protocol
   readonly store: DocumentStore
-  /** The path of the Envoy. */
-  readonly binary: string
+  readonly start: StartProxy
   /** How often it makes every kind of change. */
   readonly rounds: number
 }
@@ -63,7 +63,7 @@ interface Mesh {
  * changes of endpoints, clusters, routes, listeners and certificates while it is under load. Each change is waited for at
  * Envoy, by what it serves or counts.
  */
-export async function runMainJob({ protocol, store, binary, rounds }: MainJobOptions): Promise<MainJobReport> {
+export async function runMainJob({ protocol, store, start, rounds }: MainJobOptions): Promise<MainJobReport> {
   const authority = await createAuthority()
   const backends: [Backend, Backend] = [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })]
   const certificate = await authority.issue({ name: 'first' })
@@ -83,7 +83,7 @@ export async function runMainJob({ protocol, store, binary, rounds }: MainJobOpt
     server: controlPlane.server,
     delta: protocol === 'delta',
   })
-  const envoy = await startEnvoy({ binary, bootstrap })
+  const envoy = await start({ bootstrap })
   await envoy.waitLive()
   const http = startLoad({ port: ports.http, rate: 200 })
   const tls = startLoad({ port: ports.https, rate: 50, connections: 0, tls: { ca: authority.certificate } })

@@ -1,11 +1,8 @@
-import { Writable } from 'node:stream'
 import { buildBootstrap } from '../../../src/cli/bootstrap-config.ts'
-import { createLog } from '../../../src/log.ts'
-import { createProxy } from '../../../src/proxy/create-proxy.ts'
 import { prometheusText } from '../../../src/proxy/stats/prometheus.ts'
-import { atTestEnd, ifTestFails } from '../../support/at-test-end.ts'
-import { type EnvoyConfigDump, tail } from '../../support/envoy-process.ts'
+import type { EnvoyConfigDump } from '../../support/envoy-process.ts'
 import { eventually } from '../../support/poll.ts'
+import { openReferenceProxy } from '../../support/reference-proxy.ts'
 import { differences } from '../proxy/differences.ts'
 import { patternOf, versionsIn } from './envoy-names.ts'
 import { resolverAt, stockEnvoy } from './stock-envoy.ts'
@@ -22,16 +19,7 @@ export const referenceProxy: DataPlane = {
   async start({ node, xds, protocol, nameServer }) {
     const printed = buildBootstrap({ ...node, server: xds, delta: protocol === 'delta', adminPort: 0 })
     const bootstrap = nameServer === undefined ? printed : { ...printed, ...resolverAt(nameServer) }
-    let text = ''
-    const stream = new Writable({
-      write(chunk: Buffer, _encoding, done) {
-        text += chunk.toString()
-        done()
-      },
-    })
-    const proxy = await createProxy({ bootstrap, log: createLog({ level: 'info', format: 'json', stream }) })
-    ifTestFails(() => console.error(`the end of the log of the reference proxy ${node.id}:\n${tail(text)}`))
-    atTestEnd(() => proxy.close())
+    const proxy = await openReferenceProxy(bootstrap)
     await proxy.live
     const dump = (): EnvoyConfigDump => proxy.configDump() as unknown as EnvoyConfigDump
     return {
