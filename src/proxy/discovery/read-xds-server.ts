@@ -5,7 +5,7 @@ import { type AddressConfig, readAddress } from '../config/address.ts'
 import { ConfigRejection } from '../config/config-rejection.ts'
 import { FieldReader, type JsonObject } from '../config/field-reader.ts'
 import { hasAcceptedName, namesOf } from '../tls/certificate-names.ts'
-import { buildSecureContext } from '../tls/secure-context.ts'
+import { buildClientContext } from '../tls/secure-context.ts'
 import type { ValidationContext } from '../tls/validation-context.ts'
 import { type HttpProtocolOptions, readHttpProtocolOptions } from '../upstream/http-protocol-options.ts'
 import { readUpstreamTransportSocket, type UpstreamTransportConfig } from '../upstream/transport-socket-config.ts'
@@ -94,7 +94,7 @@ function credentialsOf(transport: UpstreamTransportConfig | undefined): {
   }
   const isChecked = validation?.trustedCa !== undefined || validation?.usesSystemRoots === true
   return {
-    credentials: credentials.createFromSecureContext(buildSecureContext(tls, certificates, validation), {
+    credentials: credentials.createFromSecureContext(buildClientContext(tls, certificates, validation), {
       rejectUnauthorized: isChecked && !validation.acceptsUntrusted,
       checkServerIdentity: (_host, { raw }) => whyNotTaken(raw, validation),
     }),

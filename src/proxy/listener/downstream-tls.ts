@@ -1,6 +1,13 @@
 import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { createSecureContext, createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls'
+import {
+  createSecureContext,
+  createServer,
+  type SecureContext,
+  type Server,
+  type TLSSocket,
+  type TlsOptions,
+} from 'node:tls'
 import type { DownstreamTls as TlsInfo } from '../network/network-filter.ts'
 import type { Secrets } from '../secret/secrets.ts'
 import type { StatScope } from '../stats/stat-store.ts'
@@ -11,11 +18,16 @@ import { type TlsMaterial, TlsMaterials } from '../tls/tls-material.ts'
 import type { TlsSettings } from '../tls/tls-settings.ts'
 import type { ValidationContext } from '../tls/validation-context.ts'
 import { sha256Of, verifyPeer } from '../tls/verify-peer.ts'
+import { readClientHello } from './client-hello.ts'
 import type { DownstreamTlsConfig } from './downstream-tls-config.ts'
+import { FirstBytes } from './first-bytes.ts'
+import type { InspectedConnection } from './listener-filter.ts'
 
 /** What one version of certificates and CAs makes of connections. */
 interface Built {
   readonly server: Server
+  /** For clients that offer no protocol which is known: to them nothing is said of it. */
+  readonly serverWithoutAlpn: Server
   readonly validation: ValidationContext | undefined
 }
 
@@ -54,7 +66,7 @@ export class DownstreamTls {
   }
 
   /** Undefined where nothing came of it; the socket is closed then. */
-  async secure(socket: Socket): Promise<SecuredConnection | undefined> {
+  async secure(socket: Socket, inspected: InspectedConnection): Promise<SecuredConnection | undefined> {
     const built = this.#materials.current
     if (built === undefined) {
       // A secret has not come: Envoy lets nobody in either.
@@ -62,11 +74,16 @@ export class DownstreamTls {
       socket.destroy()
       return undefined
     }
+    const { alpn } = this.#config.tls
+    const offered = alpn.length === 0 ? [] : await offeredProtocols(socket, inspected)
+    if (socket.destroyed) return undefined
+    const isAgreed = alpn.some((protocol) => offered.includes(protocol))
     const key = keyOf(socket)
     const secured = await new Promise<TLSSocket | undefined>((resolve) => {
       this.#pending.set(key, resolve)
       socket.once('close', () => resolve(undefined))
-      built.server.emit('connection', socket)
+      const server = isAgreed ? built.server : built.serverWithoutAlpn
+      server.emit('connection', socket)
     })
     this.#pending.delete(key)
     if (secured === undefined) return undefined
@@ -79,7 +96,6 @@ export class DownstreamTls {
     const fault = this.#faultOf(socket, certificate, validation)
     if (fault !== undefined) {
       this.#ssl(fault)
-      this.#ssl('connection_error')
       socket.destroy()
       return undefined
     }
@@ -107,38 +123,66 @@ export class DownstreamTls {
     if (certificate === undefined) {
       return this.#config.requiresClientCertificate ? 'fail_verify_no_cert' : undefined
     }
-    return validation === undefined ? undefined : verifyPeer(socket, validation)
+    return validation === undefined ? undefined : verifyPeer(socket, certificate, validation)
   }
 
   #build({ settings, certificates, validation }: TlsMaterial): Built {
     checkMaterial(certificates, validation)
     const byName = new CertificatesByName(settings, certificates, validation)
     const { alpn } = settings
-    const server = createServer({
+    const options: TlsOptions = {
       ...secureContextOptions(settings, byName.first, validation),
       SNICallback: (name, done) => done(null, byName.contextFor(name)),
-      ...(alpn.length > 0 && {
-        ALPNCallback: ({ protocols }: { readonly protocols: readonly string[] }) =>
-          alpn.find((protocol) => protocols.includes(protocol)),
-      }),
       requestCert: this.#config.requiresClientCertificate || validation !== undefined,
-      // Who is let in is decided behind the handshake, where what is wrong can be counted.
-      rejectUnauthorized: false,
+      // Who comes without a certificate is told so by TLS itself. Otherwise it is decided behind the handshake, for Node
+      // knows no exceptions.
+      rejectUnauthorized: this.#config.requiresClientCertificate && !isLenient(validation),
       ...(this.#config.sessionTimeoutMs !== undefined && { sessionTimeout: this.#config.sessionTimeoutMs / 1000 }),
       // Envoy knows none but `transport_socket_connect_timeout`.
       handshakeTimeout: 2 ** 31 - 1,
-    })
+    }
+    const serverWithoutAlpn = this.#createServer(options)
+    const server =
+      alpn.length === 0
+        ? serverWithoutAlpn
+        : this.#createServer({
+            ...options,
+            ALPNCallback: ({ protocols }) => alpn.find((protocol) => protocols.includes(protocol)),
+          })
+    return { server, serverWithoutAlpn, validation }
+  }
+
+  #createServer(options: TlsOptions): Server {
+    const server = createServer(options)
     server.on('secureConnection', (socket) => this.#pending.get(keyOf(socket))?.(socket))
-    server.on('tlsClientError', (_, socket) => {
-      this.#ssl('connection_error')
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+      if (error.code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE') this.#ssl('fail_verify_no_cert')
+      else this.#ssl(socket.authorizationError ? 'fail_verify_error' : 'connection_error')
       socket.destroy()
     })
-    return { server, validation }
+    return server
   }
 
   #ssl(name: string): void {
     this.#stats.counter(`ssl.${name}`).add()
   }
+}
+
+/** Whether certificates are let in that Node would refuse. */
+function isLenient(validation: ValidationContext | undefined): boolean {
+  if (validation === undefined) return true
+  const { trustedCa, usesSystemRoots, acceptsUntrusted, allowsExpired } = validation
+  return (trustedCa === undefined && !usesSystemRoots) || acceptsUntrusted || allowsExpired
+}
+
+/** By ALPN; looked for where no listener filter has. */
+async function offeredProtocols(socket: Socket, inspected: InspectedConnection): Promise<readonly string[]> {
+  if (inspected.transportProtocol === 'tls') return inspected.applicationProtocols
+  const first = new FirstBytes(socket)
+  let hello = readClientHello(first.bytes)
+  while (hello === 'more' && (await first.more())) hello = readClientHello(first.bytes)
+  first.release()
+  return typeof hello === 'string' ? [] : hello.alpn
 }
 
 /** Each certificate for the names in it; one for each kind of key may have the same name. */

@@ -76,7 +76,7 @@ export class FilterChain {
   async accept(socket: Socket, inspected: InspectedConnection): Promise<void> {
     let secured: SecuredConnection | undefined
     if (this.#tls !== undefined) {
-      secured = await this.#secure(this.#tls, socket)
+      secured = await this.#secure(this.#tls, socket, inspected)
       if (secured === undefined) return
     }
     const connection = new ClientConnection({
@@ -124,15 +124,19 @@ export class FilterChain {
     this.#end()
   }
 
-  async #secure(tls: DownstreamTls, socket: Socket): Promise<SecuredConnection | undefined> {
+  async #secure(
+    tls: DownstreamTls,
+    socket: Socket,
+    inspected: InspectedConnection,
+  ): Promise<SecuredConnection | undefined> {
     const { transportTimeoutMs } = this.config
-    if (transportTimeoutMs === undefined) return tls.secure(socket)
+    if (transportTimeoutMs === undefined) return tls.secure(socket, inspected)
     const timer = this.#owner.context.clock.after(transportTimeoutMs, () => {
       this.#owner.stats.counter('downstream_cx_transport_socket_connect_timeout').add()
       socket.destroy()
     })
     try {
-      return await tls.secure(socket)
+      return await tls.secure(socket, inspected)
     } finally {
       timer.cancel()
     }

@@ -22,10 +22,14 @@ export function namesOf(certificate: X509Certificate): readonly CertificateName[
   for (const [, kind, quoted, plain] of text.matchAll(/([A-Za-z ]+):(?:("(?:[^"\\]|\\.)*")|([^,]*))(?:, |$)/g)) {
     const type = types[kind as string]
     if (type === undefined) continue
-    names.push({ type, value: quoted === undefined ? (plain ?? '') : (JSON.parse(quoted) as string) })
+    const value = quoted === undefined ? (plain ?? '') : (JSON.parse(quoted) as string)
+    names.push({ type, value: type === 'IP_ADDRESS' && value.includes(':') ? shortIpv6(value) : value })
   }
   return names
 }
+
+/** As it is usually written, and as Envoy compares it: the longest run of zeros is left out. */
+const shortIpv6 = (address: string): string => new URL(`http://[${address}]`).hostname.slice(1, -1)
 
 /** Whether one of a certificate's names is one that is asked for. */
 export function hasAcceptedName(names: readonly CertificateName[], matchers: readonly NameMatcher[]): boolean {

@@ -10,14 +10,16 @@ import type { ValidationContext } from './validation-context.ts'
  * OpenSSL's context for the settings, with certificates of which each has another kind of key.
  * @throws ConfigRejection where a certificate, key or CA cannot be used.
  */
-export function buildSecureContext(
+export function buildClientContext(
   settings: TlsSettings,
   certificates: readonly TlsCertificate[],
   validation: ValidationContext | undefined,
 ): SecureContext {
   checkMaterial(certificates, validation)
+  // Towards upstreams Envoy goes no higher than 1.2 where nothing is said (measured).
+  const maxVersion = settings.maxVersion ?? settings.minVersion ?? 'TLSv1.2'
   try {
-    return createSecureContext(secureContextOptions(settings, certificates, validation))
+    return createSecureContext(secureContextOptions({ ...settings, maxVersion }, certificates, validation))
   } catch (error) {
     throw new ConfigRejection(`Failed to initialize TLS: ${messageOf(error)}`, { cause: error })
   }
@@ -59,7 +61,7 @@ export function secureContextOptions(
     ...(validation?.crl !== undefined && { crl: validation.crl }),
     minVersion: settings.minVersion ?? usualVersions.min,
     maxVersion: settings.maxVersion ?? usualVersions.max,
-    ...(cipherSuites.length > 0 && { ciphers: [...usualTls13Ciphers, ...cipherSuites.map(cipherName)].join(':') }),
+    ciphers: [...tls13Ciphers, ...(cipherSuites.length > 0 ? cipherSuites : usualCiphers)].map(cipherName).join(':'),
     ...(ecdhCurves.length > 0 && { ecdhCurve: ecdhCurves.join(':') }),
     ...(signatureAlgorithms.length > 0 && { sigalgs: signatureAlgorithms.join(':') }),
   }
@@ -68,7 +70,15 @@ export function secureContextOptions(
 const usualVersions: { readonly min: TlsVersion; readonly max: TlsVersion } = { min: 'TLSv1.2', max: 'TLSv1.3' }
 
 /** `cipher_suites` says nothing of TLS 1.3, whose suites are always these. */
-const usualTls13Ciphers = ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256']
+const tls13Ciphers = ['TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256']
+
+/** Envoy's own for TLS 1.2. */
+const usualCiphers = [
+  '[ECDHE-ECDSA-AES128-GCM-SHA256|ECDHE-ECDSA-CHACHA20-POLY1305]',
+  '[ECDHE-RSA-AES128-GCM-SHA256|ECDHE-RSA-CHACHA20-POLY1305]',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+]
 
 /** Envoy's lists may group suites of equal preference, which OpenSSL knows no way to say: `[A|B]`. */
 const cipherName = (name: string): string => name.replaceAll(/[[\]]/g, '').replaceAll('|', ':')

@@ -6,13 +6,16 @@ import type { NameMatcher, ValidationContext } from './validation-context.ts'
 /** Why a peer is not taken for whom it says it is: what Envoy counts it as. */
 export type PeerFault = 'fail_verify_no_cert' | 'fail_verify_error' | 'fail_verify_san' | 'fail_verify_cert_hash'
 
-/** @param names that are asked for beside the context's: those that `auto_san_validation` makes of the request. */
+/**
+ * @param certificate what the peer has shown, asked for once: Node gives it only to who asks first
+ * @param names that are asked for beside the context's: those that `auto_san_validation` makes of the request
+ */
 export function verifyPeer(
   socket: TLSSocket,
+  certificate: X509Certificate | undefined,
   validation: ValidationContext,
   names: readonly NameMatcher[] = [],
 ): PeerFault | undefined {
-  const certificate = socket.getPeerX509Certificate()
   if (certificate === undefined) return 'fail_verify_no_cert'
   if (!isChainTrusted(socket, validation)) return 'fail_verify_error'
   const asked = names.length > 0 ? names : validation.names

@@ -9,7 +9,7 @@ import { Http1ResponseParser, HttpProtocolError, type ResponseEvents } from './h
 import type { ConnectionKeeper, PooledConnection } from './pooled-connection.ts'
 import { UpstreamFailure, type UpstreamRequest, type UpstreamResponse, type UpstreamStream } from './upstream.ts'
 
-const maxResponseHeaderBytes = 60 * 1024
+const maxResponseHeaderBytes = 80 * 1024
 
 export interface Http1ConnectionOptions {
   readonly socket: Socket

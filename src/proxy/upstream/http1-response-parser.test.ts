@@ -70,7 +70,7 @@ describe('a response', () => {
     ],
     ['until the connection ends', `${ok}\r\nabc`, ['headers :status|200', 'body abc', 'end'], { ends: true }],
     ['to HEAD', `${ok}content-length: 5\r\n\r\n`, ['whole :status|200|content-length|5', 'end'], { method: 'HEAD' }],
-    ['204', 'HTTP/1.1 204\r\ncontent-length: 5\r\n\r\n', ['whole :status|204|content-length|5', 'end']],
+    ['204', 'HTTP/1.1 204\r\ncontent-length: 0\r\n\r\n', ['whole :status|204', 'end']],
     ['304', 'HTTP/1.1 304 Not Modified\r\n\r\n', ['whole :status|304', 'end']],
     [
       'behind an interim one',
@@ -142,6 +142,7 @@ describe('what is refused', () => {
     ['a chunk that is longer than it says', `${ok}transfer-encoding: chunked\r\n\r\n1\r\nabc\r\n`, 'http1.codec_error'],
     ['too many headers', `${ok}${'a: b\r\n'.repeat(11)}\r\n`, 'http1.too_many_headers'],
     ['too long headers', `${ok}a: ${'b'.repeat(1001)}\r\n\r\n`, 'http1.headers_too_large'],
+    ['204 with a length', 'HTTP/1.1 204\r\ncontent-length: 5\r\n\r\n', 'http1.content_length_not_allowed'],
     ['an upgrade that nobody asked for', 'HTTP/1.1 101 x\r\n\r\n', 'http1.invalid_upgrade'],
     ['more than was asked for', `${ok}content-length: 0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n`, 'http1.codec_error'],
   ])('%s', (_, wire, error) => {

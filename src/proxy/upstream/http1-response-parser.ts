@@ -66,9 +66,9 @@ export class Http1ResponseParser {
 
   /** @throws HttpProtocolError */
   feed(data: Buffer): void {
-    this.#hasBegun = true
     let rest = data
     while (rest.length > 0) {
+      this.#hasBegun = true
       switch (this.#state) {
         case 'head':
           rest = this.#readHead(rest)
@@ -120,6 +120,9 @@ export class Http1ResponseParser {
     const framing = this.#readFraming(list)
     const isUpgraded = this.#isUpgrade && status === 101
     if (status < 200 && status !== 101) {
+      checkBodiless(framing)
+      // Of the response itself nothing has come.
+      this.#hasBegun = false
       this.#events.onInterim(new Headers(withoutHop(list, false)))
       return
     }
@@ -129,8 +132,9 @@ export class Http1ResponseParser {
     if (framing.length !== undefined && framing.isChunked && !this.#limits.allowsChunkedLength) {
       throw new HttpProtocolError('http1.content_length_and_chunked_not_allowed')
     }
+    if (status === 204) checkBodiless(framing)
     const headers = new Headers(withoutHop(list, isUpgraded))
-    if (framing.isChunked) headers.remove('content-length')
+    if (framing.isChunked || status === 204) headers.remove('content-length')
     const isEnd = hasNoBody || (!isTunnel && !framing.isChunked && framing.length === 0)
     if (isTunnel || framing.closes || (isHttp10 && !framing.keepsAlive)) this.#keepsAlive = false
     if (isEnd) {
@@ -266,6 +270,12 @@ interface Framing {
   readonly isChunked: boolean
   readonly closes: boolean
   readonly keepsAlive: boolean
+}
+
+/** @throws HttpProtocolError for a response that may have no body and speaks of one */
+function checkBodiless({ length = 0, isChunked }: Framing): void {
+  if (isChunked) throw new HttpProtocolError('http1.transfer_encoding_not_allowed')
+  if (length > 0) throw new HttpProtocolError('http1.content_length_not_allowed')
 }
 
 /** Control characters, and line ends that are not CR LF. */

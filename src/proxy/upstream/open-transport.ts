@@ -1,12 +1,13 @@
+import type { X509Certificate } from 'node:crypto'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { getSystemErrorName } from 'node:util'
 import type { Clock } from '../../clock.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import type { StatScope } from '../stats/stat-store.ts'
-import { tlsFailureText, tlsReasonText } from '../tls/tls-error.ts'
+import { tlsFailureText, tlsSystemErrorText, verifyFailureText } from '../tls/tls-error.ts'
 import type { NameMatcher } from '../tls/validation-context.ts'
-import { verifyPeer } from '../tls/verify-peer.ts'
+import { type PeerFault, verifyPeer } from '../tls/verify-peer.ts'
 import { buildProxyProtocolHeader } from './proxy-protocol-header.ts'
 import type { UpstreamTransportConfig } from './transport-socket-config.ts'
 import { type ClientAddresses, UpstreamFailure } from './upstream.ts'
@@ -102,11 +103,12 @@ export function openTransport(options: TransportOptions): OpeningTransport {
       tcp.on('error', () => undefined)
       secure.on('error', (error: NodeJS.ErrnoException) => {
         options.sslStats?.counter('connection_error').add()
-        onError(error)
+        fail(new UpstreamFailure('UF', 'remote connection failure', handshakeFailureText(error)))
       })
       secure.on('close', onClose)
       secure.once('secureConnect', () => {
-        const fault = started.check()
+        const certificate = secure.getPeerX509Certificate()
+        const fault = started.check(certificate)
         if (fault === undefined) {
           options.sslStats?.counter('handshake').add()
           secure.removeAllListeners('error')
@@ -115,8 +117,13 @@ export function openTransport(options: TransportOptions): OpeningTransport {
           return
         }
         options.sslStats?.counter(fault).add()
-        options.sslStats?.counter('connection_error').add()
-        fail(new UpstreamFailure('UF', 'remote connection failure', verifyFailureText(fault)))
+        fail(
+          new UpstreamFailure(
+            'UF',
+            'remote connection failure',
+            verifyFailureText(fault, { socket: secure, certificate }),
+          ),
+        )
       })
     })
   })
@@ -127,7 +134,7 @@ export function openTransport(options: TransportOptions): OpeningTransport {
 
 interface StartedTls {
   readonly socket: TLSSocket
-  check(): ReturnType<typeof verifyPeer>
+  check(certificate: X509Certificate | undefined): PeerFault | undefined
 }
 
 function startTls(tcp: Socket, config: UpstreamTlsConfig, options: TransportOptions): StartedTls | undefined {
@@ -147,7 +154,8 @@ function startTls(tcp: Socket, config: UpstreamTlsConfig, options: TransportOpti
   const names = options.isServerNameChecked && serverName !== undefined ? [matcherOf(serverName)] : []
   return {
     socket,
-    check: () => (current.validation === undefined ? undefined : verifyPeer(socket, current.validation, names)),
+    check: (certificate) =>
+      current.validation === undefined ? undefined : verifyPeer(socket, certificate, current.validation, names),
   }
 }
 
@@ -161,9 +169,6 @@ function matcherOf(serverName: string): NameMatcher {
 }
 
 function connectFailure(error: NodeJS.ErrnoException): UpstreamFailure {
-  if (error.code?.startsWith('ERR_SSL_') === true || error.code?.startsWith('ERR_TLS') === true) {
-    return new UpstreamFailure('UF', 'remote connection failure', tlsFailureText(error))
-  }
   return new UpstreamFailure('UF', 'remote connection failure', `delayed connect error: ${errnoText(error)}`)
 }
 
@@ -183,14 +188,12 @@ function errnoText({ code, errno, message }: NodeJS.ErrnoException): string {
   return errnoTexts[name] ?? message
 }
 
-function verifyFailureText(fault: NonNullable<ReturnType<typeof verifyPeer>>): string {
-  const more = {
-    fail_verify_error: 'verify cert failed: cert chain',
-    fail_verify_no_cert: 'verify cert failed: no cert',
-    fail_verify_san: 'verify cert failed: SAN matcher',
-    fail_verify_cert_hash: 'verify cert failed: cert hash and spki',
-  } as const
-  return tlsReasonText('CERTIFICATE_VERIFY_FAILED', 125, more[fault])
+/** What went wrong while TLS was agreed on. */
+function handshakeFailureText(error: NodeJS.ErrnoException): string {
+  const { code, errno } = error
+  if (code?.startsWith('ERR_') === true) return tlsFailureText(error)
+  // Without a number the host has just closed it.
+  return errno === undefined ? '' : tlsSystemErrorText(-errno, errnoText(error))
 }
 
 function localAddressOf({ localAddress = '', localPort = 0 }: Socket): string {

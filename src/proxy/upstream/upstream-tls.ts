@@ -1,6 +1,6 @@
 import type { SecureContext } from 'node:tls'
 import type { Secrets } from '../secret/secrets.ts'
-import { buildSecureContext } from '../tls/secure-context.ts'
+import { buildClientContext } from '../tls/secure-context.ts'
 import { type TlsMaterial, TlsMaterials } from '../tls/tls-material.ts'
 import type { ValidationContext } from '../tls/validation-context.ts'
 import type { UpstreamTransportConfig } from './transport-socket-config.ts'
@@ -46,7 +46,7 @@ export class UpstreamTls {
 }
 
 function build({ settings, certificates, validation }: TlsMaterial): ClientTls {
-  return { context: buildSecureContext(settings, certificates, validation), validation }
+  return { context: buildClientContext(settings, certificates, validation), validation }
 }
 
 function tlsOf(transport: UpstreamTransportConfig): UpstreamTlsConfig | undefined {
