@@ -3,7 +3,7 @@ import type { Headers } from '../http/headers.ts'
 import type { UpstreamStream } from '../upstream/upstream.ts'
 
 /**
- * The body of a request on its way to an upstream, kept for another try as long as it is not too long. What comes before
+ * The body of a request on its way to an upstream, kept for another try, and for mirrors, as long as it is not too long. What comes before
  * there is a connection is kept too, up to the same length, and then no more is read.
  */
 export class RequestBody {
@@ -58,6 +58,11 @@ export class RequestBody {
 
   /** A copy goes there too, as far as it keeps up. */
   mirrorTo(sink: UpstreamStream): void {
+    if (!this.#isKept) {
+      // Its beginning is gone.
+      sink.cancel()
+      return
+    }
     for (const chunk of this.#chunks) sink.body.write(chunk)
     if (this.isEnded) this.#endSink(sink)
     else this.#mirrors.push(sink)
@@ -67,12 +72,6 @@ export class RequestBody {
     this.#sink?.body.off('drain', this.#onDrain)
     this.#sink = undefined
     if (!this.isEnded && !this.#isKept) this.#source.pause()
-  }
-
-  /** It will not be tried again. */
-  letGo(): void {
-    this.#isKept = false
-    if (this.#sink !== undefined) this.#chunks = []
   }
 
   /** Nobody wants it any more: what still comes is read and forgotten. */

@@ -154,7 +154,7 @@ export class RouterStream implements TryListener, ResponseSource {
     }
     const { route, virtualHost } = this.#route.found
     this.#body = new RequestBody(source, () => stream.requestTrailers(), {
-      isKept: this.#retry !== undefined,
+      isKept: this.#retry !== undefined || mirrorsOf(this.#route).length > 0,
       limit: route?.bufferLimit ?? virtualHost.bufferLimit ?? this.#owner.bufferLimit,
       onEnd: () => this.#onRequestDone(),
       onTooLong: () => {
