@@ -31,6 +31,9 @@ export interface ProxyOptions {
   /** From 0 up to 1. */
   readonly random?: () => number
   readonly log?: Log
+  /** Where access logs go that are meant for stdout and stderr; those of the process by default. */
+  readonly stdout?: NodeJS.WritableStream
+  readonly stderr?: NodeJS.WritableStream
   /** What it is to do wrong, for tests of a control plane. */
   readonly misbehaviour?: Misbehaviour
   /** How long a listener that goes waits for its connections to end; Envoy's is 600 s. */
@@ -78,7 +81,8 @@ export async function createProxy(options: ProxyOptions): Promise<Proxy> {
   const bootstrap = parseBootstrap(api, options.bootstrap)
   const stats = createStatStore()
   const runtime = createRuntime(bootstrap.runtime)
-  const context: ProxyContext = { api, node: bootstrap.identity, clock, random, log, stats, runtime }
+  const { stdout = process.stdout, stderr = process.stderr } = options
+  const context: ProxyContext = { api, node: bootstrap.identity, clock, random, log, stats, runtime, stdout, stderr }
   const discovery = discoveryOf(context, bootstrap, options.misbehaviour)
   const opened: (() => void | Promise<void>)[] = [() => discovery.close()]
   const close = async (): Promise<void> => {

@@ -14,10 +14,9 @@ import { buildSnapshot } from '../../../src/snapshot/snapshot.ts'
 import { atTestEnd } from '../../support/at-test-end.ts'
 import { runCommand } from '../../support/command.ts'
 import { rejections, startControlPlane } from '../../support/control-plane.ts'
-import { startEnvoy } from '../../support/envoy.ts'
 import { lowPort } from '../../support/low-port.ts'
-import { describeWithEnvoy } from '../../support/needs.ts'
 import { outcomeOf } from '../../support/outcome.ts'
+import { describeEachPlane } from '../../support/planes.ts'
 import { createRandom, seedsOf } from '../../support/random.ts'
 import {
   documentsOfTable,
@@ -33,7 +32,7 @@ import { tempDir } from '../../support/temp.ts'
 import { translated } from '../../support/translated.ts'
 
 /**
- * What `fairlead route` says is what a stock Envoy does: for tables of routes by chance, each behind a gateway of its own,
+ * What `fairlead route` says is what a stock Envoy does, and the reference proxy, which share nothing of how they read: for tables of routes by chance, each behind a gateway of its own,
  * and requests that hit or miss by little. FAIRLEAD_TEST_SEED plays one table alone.
  */
 const api = loadEnvoyApi()
@@ -154,8 +153,8 @@ function shrunk(placed: Placed, request: TableRequest, seen: Seen): RouteTable {
   }
 }
 
-describeWithEnvoy('fairlead route', () => {
-  test('says of 1,000 requests to tables of chance what a stock Envoy does with them', async () => {
+describeEachPlane('and fairlead route', (start) => {
+  test('agree on 1,000 requests to tables of chance', async () => {
     const seeds = seedsOf(20)
     const echo = await startEcho()
     const ports: number[] = []
@@ -176,7 +175,7 @@ describeWithEnvoy('fairlead route', () => {
     const errors = server.pipeline.problems.filter(({ severity }) => severity === 'error')
     expect(errors).toEqual([])
     const bootstrap = buildBootstrap({ id: 'edge-1', cluster: 'edge', server: server.server, delta: true })
-    const envoy = await startEnvoy({ bootstrap })
+    const envoy = await start({ bootstrap })
     await envoy.waitLive()
     await Promise.all(tables.map(({ ground }) => envoy.listenerPort(`${ground.name}/http`)))
     expect(await rejections(server)).toBe(0)
@@ -195,7 +194,7 @@ describeWithEnvoy('fairlead route', () => {
         if (agreed === undefined) {
           const table = shrunk(placed, request, seen)
           const all = { seed: placed.seed, request, said: outcomes, seen, table }
-          expect.fail(`Envoy does something else: ${JSON.stringify(all, undefined, 1)}`)
+          expect.fail(`the proxy does something else: ${JSON.stringify(all, undefined, 1)}`)
         }
         actions[agreed.action] = (actions[agreed.action] ?? 0) + 1
         if (index > 0) continue

@@ -28,10 +28,13 @@ export function normalizePath(request: Headers, rules: PathRules): PathVerdict {
     if (normal === undefined) return 'reject'
     path = normal
   }
-  if (rules.mergesSlashes && path.includes('//')) path = path.replaceAll(/\/{2,}/g, '/')
+  if (rules.mergesSlashes && path.includes('//')) path = merged(path)
   if (path !== asked) request.set(':path', path + query)
   return verdict
 }
+
+/** A path of nothing but slashes keeps two, the first and the last, as in Envoy. */
+const merged = (path: string): string => (/^\/+$/.test(path) ? '//' : path.replaceAll(/\/{2,}/g, '/'))
 
 /** What is not in its normal form yet; for most paths this is the whole work. */
 const needsWork = /[%\\]|\/\.|[^!-~]|["<>`{}|^]/
