@@ -23,6 +23,8 @@ export interface ListPolicy {
   pick(hosts: readonly ClusterHost[], turn: number): ClusterHost
   /** Whether weights have to be looked at though all are the same: hosts are slowly starting. */
   isWeighing?(): boolean
+  /** Another one where all weights are others at once, and turns have to be given anew. */
+  weightsVersion?(): number
   /** Called with the healthy hosts of all priorities when they have changed. */
   onUpdate?(sets: readonly HostSet[]): void
 }
@@ -32,6 +34,7 @@ interface ListState {
   hosts: readonly ClusterHost[]
   turn: number
   schedule: EdfSchedule<ClusterHost> | undefined
+  readonly weightsVersion: number
 }
 
 /**
@@ -93,8 +96,9 @@ export class ListBalancer implements Balancer {
 
   #stateOf({ name, hosts }: HostList): ListState {
     const before = this.#states.get(name)
-    if (before?.hosts === hosts) return before
     const policy = this.#policy
+    const weightsVersion = policy.weightsVersion?.() ?? 0
+    if (before?.hosts === hosts && before.weightsVersion === weightsVersion) return before
     const weightOf = policy.weightOf?.bind(policy)
     const needsWeights =
       weightOf !== undefined && hosts.length > 1 && (!areEqual(hosts) || policy.isWeighing?.() === true)
@@ -102,6 +106,7 @@ export class ListBalancer implements Balancer {
       hosts,
       turn: before?.turn ?? this.#firstTurn,
       schedule: needsWeights ? new EdfSchedule(hosts, weightOf, this.#owner.context.random()) : undefined,
+      weightsVersion,
     }
     this.#states.set(name, state)
     return state

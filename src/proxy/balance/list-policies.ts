@@ -39,6 +39,7 @@ export function reportedWeights({ context }: BalancerOwner, config: ReportedWeig
     weightOf: (host) => weights.weightOf(host),
     pick: (hosts, turn) => hosts[turn % hosts.length] as ClusterHost,
     isWeighing: () => true,
+    weightsVersion: () => weights.version(),
     onUpdate: (sets) => weights.onUpdate(sets),
   }
 }

@@ -13,7 +13,7 @@ export interface LoadReport {
  * Undefined for what is neither.
  */
 export function parseLoadReport(header: string): LoadReport | undefined {
-  const members = membersOf(header.trim())
+  const members = membersOf(header.trimStart())
   if (members === undefined) return undefined
   const number = (...names: readonly string[]): number => {
     for (const name of names) {

@@ -21,6 +21,7 @@ export class ReportedWeights {
   readonly #reported = new Map<ClusterHost, Reported>()
   #weights: ReadonlyMap<ClusterHost, number> = new Map()
   #middle = 1
+  #version = 0
   #computedMs = Number.NEGATIVE_INFINITY
 
   constructor(config: ReportedWeightConfig, clock: Clock) {
@@ -34,9 +35,14 @@ export class ReportedWeights {
     for (const host of members) host.takeLoad ??= (header) => this.#take(host, parseLoadReport(header))
   }
 
-  weightOf(host: ClusterHost): number {
+  /** Grows whenever the weights are others. */
+  version(): number {
     const now = this.#clock.now()
     if (now - this.#computedMs >= this.#config.updatePeriodMs) this.#compute(now)
+    return this.#version
+  }
+
+  weightOf(host: ClusterHost): number {
     return this.#weights.get(host) ?? this.#middle
   }
 
@@ -61,6 +67,9 @@ export class ReportedWeights {
       // The first reports of a host that has just begun say little.
       else if (now - sinceMs >= blackoutMs) weights.set(host, weight)
     }
+    const isSame =
+      weights.size === this.#weights.size && [...weights].every(([host, weight]) => this.#weights.get(host) === weight)
+    if (!isSame) this.#version++
     this.#weights = weights
     this.#middle = median([...weights.values()])
   }
