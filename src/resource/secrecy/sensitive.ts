@@ -45,13 +45,16 @@ const markings = new WeakMap<EnvoyApi, Marking>()
 function markingOf(api: EnvoyApi): Marking {
   const known = markings.get(api)
   if (known) return known
-  const mayHoldMarked = createReach((desc) => isTypedStruct(desc) || desc.fields.some((field) => isMarked(api, field)))
+  const mayHoldMarked = createReach(
+    (desc) => isTypedStruct(desc) || desc.fields.some((field) => isMarkedField(api, field)),
+  )
   const marking: Marking = { api, fields: new Map(), mayHoldMarked }
   markings.set(api, marking)
   return marking
 }
 
-function isMarked(api: EnvoyApi, field: DescField): boolean {
+/** Whether the API marks a field sensitive. */
+export function isMarkedField(api: EnvoyApi, field: DescField): boolean {
   return ['udpa.annotations.sensitive', 'xds.annotations.v3.sensitive'].some(
     (option) => optionOf(api, field, option) === true,
   )
@@ -61,7 +64,7 @@ function markedFields(marking: Marking, desc: DescMessage): readonly MarkedField
   const known = marking.fields.get(desc)
   if (known) return known
   const fields = desc.fields
-    .map((field) => ({ field, isMarked: isMarked(marking.api, field) }))
+    .map((field) => ({ field, isMarked: isMarkedField(marking.api, field) }))
     .filter(({ field, isMarked }) => isMarked || (field.message && marking.mayHoldMarked(field.message)))
   marking.fields.set(desc, fields)
   return fields
