@@ -148,6 +148,43 @@ accessLog: {off: true}
       expect(await rejections(server)).toBe(0)
     })
 
+    test('is reached by others only through its proxy where it listens on its loopback, without any rule', async () => {
+      const net = createNamespace()
+      const config = tempDir()
+      writeFileSync(
+        join(config, 'mesh.yaml'),
+        `
+kind: Service
+name: web
+port: 80
+endpoints: {address: ${net.there}, port: 15006}
+---
+kind: Sidecar
+name: web
+nodes: {cluster: web}
+service: web
+inbound: {port: 15006, app: "127.0.0.1:8080"}
+accessLog: {off: true}
+`,
+      )
+      const server = await startControlPlane({ config: [config], listen: `${net.here}:0` })
+      await startEnvoy({
+        bootstrap: buildBootstrap({
+          id: 'web-1',
+          cluster: 'web',
+          server: `${net.here}:${server.xdsPort}`,
+          delta: true,
+        }),
+        binary: net.wrap(binary),
+      })
+      expect(await net.start(workload, '127.0.0.1')).toBe('listening')
+      await eventually(async () => (await asked(net.there, 15_006)) === 'by the proxy', { timeoutMs: 15_000 })
+      await expect(asked(net.there, 8080)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+      expect(await net.run(ask, '127.0.0.1', '8080', 'web')).toBe('200 direct')
+      expect(net.rules()).not.toContain('FAIRLEAD')
+      expect(await rejections(server)).toBe(0)
+    })
+
     testWithIpv6(
       'calls and is called through it by IPv6 as well, where the Sidecar says that there is IPv6',
       async () => {
