@@ -3,7 +3,7 @@ import type { CollectionWatcher, DiscoveredResource, Watching } from './discover
 import { Lifetimes } from './lifetimes.ts'
 import type { Talk } from './talk.ts'
 import type { Arrival, Delivery, Topic, TopicOwner } from './topic.ts'
-import { createUpdateStats, type UpdateStats } from './update-stats.ts'
+import { UpdateStats } from './update-stats.ts'
 import { Wait } from './wait.ts'
 
 export interface CollectionOptions {
@@ -33,7 +33,7 @@ export class CollectionTopic implements Topic {
     this.talk = talk
     this.#owner = owner
     this.#options = options
-    this.#stats = createUpdateStats(options.stats)
+    this.#stats = new UpdateStats(options.stats)
     this.#lifetimes = new Lifetimes(owner.clock, (name) => this.#expire(name))
   }
 

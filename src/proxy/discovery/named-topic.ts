@@ -3,12 +3,13 @@ import { Lifetimes } from './lifetimes.ts'
 import { refusalOf } from './refusal.ts'
 import type { Talk } from './talk.ts'
 import type { Arrival, Delivery, Topic, TopicOwner } from './topic.ts'
-import { createUpdateStats, noUpdateStats, type UpdateStats } from './update-stats.ts'
+import { UpdateStats } from './update-stats.ts'
 import { Wait } from './wait.ts'
 
 interface Watch {
   readonly watcher: ResourceWatcher
-  readonly stats: UpdateStats
+  /** Undefined where nobody counts. */
+  readonly stats: UpdateStats | undefined
   readonly wait: Wait
   /** What it took last. */
   taken: DiscoveredResource['content'] | undefined
@@ -56,12 +57,12 @@ export class NamedTopic implements Topic {
     this.#subscriptions.set(name, subscription)
     const watch: Watch = {
       watcher,
-      stats: stats === undefined ? noUpdateStats : createUpdateStats(stats),
+      stats: stats && new UpdateStats(stats),
       wait: new Wait(this.#owner.clock, initialFetchTimeoutMs, () => this.#onTimeout(subscription, watch)),
       taken: undefined,
     }
     subscription.watches.add(watch)
-    watch.stats.begun()
+    watch.stats?.begun()
     const asks = known === undefined || this.#asksAgain
     if (asks) {
       this.talk.want(name)
@@ -90,7 +91,7 @@ export class NamedTopic implements Topic {
   }
 
   onFailed(): void {
-    for (const watch of this.#watches()) watch.stats.failed()
+    for (const watch of this.#watches()) watch.stats?.failed()
   }
 
   close(): void {
@@ -107,7 +108,7 @@ export class NamedTopic implements Topic {
     for (const watch of subscription.watches) {
       const why = refusal ?? this.#give(subscription, watch, resource)
       if (why === undefined) {
-        watch.stats.taken(responseVersion)
+        watch.stats?.taken(responseVersion)
       } else {
         refused = why
         refuse(watch)
@@ -140,7 +141,7 @@ export class NamedTopic implements Topic {
   }
 
   #onTimeout(subscription: Subscription, watch: Watch): void {
-    watch.stats.timedOut()
+    watch.stats?.timedOut()
     const { held, isGone } = subscription
     if (held === undefined || isGone || this.#give(subscription, watch, held) !== undefined) watch.watcher.onMissing()
   }
@@ -182,7 +183,7 @@ export class NamedTopic implements Topic {
 }
 
 function refuse(watch: Watch): void {
-  watch.stats.refused()
+  watch.stats?.refused()
   const isFirst = watch.taken === undefined
   watch.wait.end()
   if (isFirst) watch.watcher.onMissing()

@@ -1,46 +1,46 @@
-import type { StatScope } from '../stats/stat-store.ts'
+import type { Counter, StatScope, Text } from '../stats/stat-store.ts'
 
-/** How a subscription fares, by Envoy's names. */
-export interface UpdateStats {
-  /** It was asked for. */
-  begun(): void
-  taken(version: string): void
-  refused(): void
-  /** The stream broke. */
-  failed(): void
-  timedOut(): void
-}
+/** How a subscription fares, by Envoy's names. There are as many as clusters. */
+export class UpdateStats {
+  readonly #attempts: Counter
+  readonly #successes: Counter
+  readonly #rejections: Counter
+  readonly #failures: Counter
+  readonly #timeouts: Counter
+  readonly #versionText: Text
 
-export function createUpdateStats(scope: StatScope): UpdateStats {
-  const attempts = scope.counter('update_attempt')
-  const successes = scope.counter('update_success')
-  const rejections = scope.counter('update_rejected')
-  const failures = scope.counter('update_failure')
-  const timeouts = scope.counter('init_fetch_timeout')
-  const versionText = scope.text('version_text')
-  return {
-    begun: () => attempts.add(),
-    taken(version) {
-      successes.add()
-      attempts.add()
-      versionText.set(version)
-    },
-    refused() {
-      rejections.add()
-      attempts.add()
-    },
-    failed() {
-      failures.add()
-      attempts.add()
-    },
-    timedOut: () => timeouts.add(),
+  constructor(scope: StatScope) {
+    this.#attempts = scope.counter('update_attempt')
+    this.#successes = scope.counter('update_success')
+    this.#rejections = scope.counter('update_rejected')
+    this.#failures = scope.counter('update_failure')
+    this.#timeouts = scope.counter('init_fetch_timeout')
+    this.#versionText = scope.text('version_text')
   }
-}
 
-export const noUpdateStats: UpdateStats = {
-  begun: () => undefined,
-  taken: () => undefined,
-  refused: () => undefined,
-  failed: () => undefined,
-  timedOut: () => undefined,
+  /** It was asked for. */
+  begun(): void {
+    this.#attempts.add()
+  }
+
+  taken(version: string): void {
+    this.#successes.add()
+    this.#attempts.add()
+    this.#versionText.set(version)
+  }
+
+  refused(): void {
+    this.#rejections.add()
+    this.#attempts.add()
+  }
+
+  /** The stream broke. */
+  failed(): void {
+    this.#failures.add()
+    this.#attempts.add()
+  }
+
+  timedOut(): void {
+    this.#timeouts.add()
+  }
 }

@@ -96,7 +96,7 @@ const scripts: Readonly<Record<string, (talker: Talker) => Promise<void>>> = {
     await answer('cluster', 'v1', [eds('a'), eds('b')])
     await answer('endpoint', 'v1', [assigned('a'), assigned('b')])
     await answer('listener', 'v1', [http('l', 'r'), http('m', 's')])
-    await answer('route', 'v1', [routes('r')])
+    await answer('route', 'v1', [routes('r'), routes('s')])
     await reconnect()
     await answer('cluster', 'v1', [eds('a')], { removed: ['b'] })
     await answer('listener', 'v2', [http('m', 's')], { removed: ['l'] })
@@ -135,6 +135,7 @@ const scripts: Readonly<Record<string, (talker: Talker) => Promise<void>>> = {
     await answer('route', 'v1', [], { removed: ['r'] })
     await answer('route', 'v2', [routes('r')])
     await answer('endpoint', 'v3', [], { removed: ['a'] })
+    await answer('listener', 'v2', [], { removed: ['l'] })
     await answer('cluster', 'v2', [], { removed: ['a', 'b'] })
   },
 }
