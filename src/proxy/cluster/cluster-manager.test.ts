@@ -247,6 +247,51 @@ describe('the hosts of a cluster of EDS', () => {
     expect(await choose()).toBe('10.0.0.1:80')
   })
 
+  it('take requests by the weights of their localities, and by new ones', async () => {
+    const byWeight = {
+      lb_policy: 'RANDOM',
+      common_lb_config: { locality_weighted_lb_config: {}, update_merge_window: '0s' },
+    }
+    const { clusters, discovery } = await createCart(byWeight)
+    const send = (x: number, y: number): void => {
+      const endpoints = [
+        { at: '10.0.0.1:80', zone: 'x', localityWeight: x },
+        { at: '10.0.0.2:80', zone: 'y', localityWeight: y },
+      ]
+      discovery.send('endpoint', 'cart', assignmentJson('cart', endpoints))
+    }
+    const choose = async (): Promise<readonly string[]> => {
+      const found = new Set<string>()
+      for (let request = 0; request < 20; request++) {
+        found.add(String((await clusters.get('cart')?.chooseHost({}))?.address))
+      }
+      return [...found]
+    }
+    send(1, 0)
+    expect(await choose()).toEqual(['10.0.0.1:80'])
+    send(0, 1)
+    expect(await choose()).toEqual(['10.0.0.2:80'])
+  })
+
+  it('share the load by the overprovisioning factor that comes with them', async () => {
+    const { clusters, discovery } = await createCart({ lb_policy: 'RANDOM' })
+    const endpoints = [
+      { at: '10.0.0.3:80' },
+      { at: '10.0.0.4:80', health: 'UNHEALTHY' },
+      { at: '10.0.0.5:80', priority: 1 },
+    ]
+    const choose = async (): Promise<number> => {
+      const found = await Promise.all(
+        Array.from({ length: 1000 }, async () => await clusters.get('cart')?.chooseHost({})),
+      )
+      return found.filter((host) => host?.address === '10.0.0.5:80').length
+    }
+    discovery.send('endpoint', 'cart', assignmentJson('cart', endpoints, { overprovisioning_factor: 200 }))
+    expect(await choose()).toBe(0)
+    discovery.send('endpoint', 'cart', assignmentJson('cart', [...endpoints, ...two], { overprovisioning_factor: 100 }))
+    expect(Math.abs((await choose()) - 250)).toBeLessThan(3 * Math.sqrt(1000 * 0.25 * 0.75))
+  })
+
   it.each([
     ['of another name', assignmentJson('shop', one), 'Unexpected EDS cluster (expecting cart): shop'],
     [

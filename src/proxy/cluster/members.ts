@@ -85,7 +85,8 @@ export class Members {
       host.isLeaving = true
       after.set(keyOf(host.hostname, host.address, host.port), host)
     }
-    const isChange = added.length > 0 || removed.length > 0 || isAnyOther || this.#reshape(assignment)
+    const isReshaped = this.#reshape(assignment)
+    const isChange = added.length > 0 || removed.length > 0 || isAnyOther || isReshaped
     this.#hosts = [...after.values()]
     return { added, removed, isChange }
   }
