@@ -75,6 +75,8 @@ export interface DataPlane {
     readonly protocol: Protocol
     /** The port on 127.0.0.1 of a name server, in place of the machine's. */
     readonly nameServer?: number
+    /** Among how many its connections are, where it can have several; one where nothing is said. */
+    readonly threads?: number
   }): Promise<RunningProxy>
 }
 
@@ -126,6 +128,8 @@ export interface MeshCase {
   readonly needs: readonly Feature[]
   /** It is about the way of documents to the proxy: asked of every source. Others are asked of the first alone. */
   readonly isAboutSources?: true
+  /** It takes seconds by its nature: a data plane may have it asked in the long form alone. */
+  readonly isLong?: true
   /** It is about what only this source has. */
   readonly source?: MeshSource
   run(bed: MeshBed): Promise<void>
@@ -155,21 +159,22 @@ export type MeshSource = 'files' | 'etcd'
 const protocolOf: Readonly<Record<MeshSource, Protocol>> = { files: 'delta', etcd: 'sotw' }
 
 export interface MeshCaseOptions {
-  /** Every case is asked from every source, and not only those that are about sources. */
-  readonly isThorough?: true
+  /**
+   * `brief`: without those that are long; `thorough`: every case from every source, and not only those that are about
+   * sources.
+   */
+  readonly form?: 'brief' | 'thorough'
 }
 
 /** Defines a test for each case; call it within a suite that has the data plane at hand. */
-export function runMeshCases(
-  plane: DataPlane,
-  sources: readonly MeshSource[],
-  { isThorough }: MeshCaseOptions = {},
-): void {
+export function runMeshCases(plane: DataPlane, sources: readonly MeshSource[], { form }: MeshCaseOptions = {}): void {
   for (const [index, source] of sources.entries()) {
     describe(`${plane.name}, from ${source}`, () => {
-      const isOfAll = index === 0 || isThorough === true
-      const isAsked = (one: MeshCase): boolean =>
-        one.source === undefined ? isOfAll || one.isAboutSources === true : one.source === source
+      const isOfAll = index === 0 || form === 'thorough'
+      const isAsked = (one: MeshCase): boolean => {
+        if (form === 'brief' && one.isLong) return false
+        return one.source === undefined ? isOfAll || one.isAboutSources === true : one.source === source
+      }
       for (const one of meshCases.filter(isAsked)) {
         const lacking = one.needs.filter((feature) => !plane.features.has(feature))
         const name = `${one.name} (${one.rows.join(' ')})`

@@ -63,7 +63,9 @@ export const convergenceCases: readonly MeshCase[] = [
     name: 'a proxy with nothing but a bootstrap goes by every resource at its version, also after a change',
     needs: ['http'],
     async run(bed) {
-      const { proxy, port } = await openShop(bed, { apps: ['one', 'two'] })
+      const each = '{service: cart, version: one, weight: 1}, {service: cart, version: two, weight: 1}'
+      const rules = `- {match: {path: /each}, backends: [${each}]}\n- {backends: cart}`
+      const { proxy, port } = await openShop(bed, { apps: ['one', 'two'], rules })
       const isUpToDate = async (): Promise<void> => expect(await proxy.versions()).toEqual(await bed.served('edge'))
       const before = await bed.served('edge')
       expect(Object.keys(before).sort()).toEqual(

@@ -32,6 +32,7 @@ export const discoveryCases: readonly MeshCase[] = [
   {
     rows: ['F2'],
     name: 'ten changes of endpoints under load lose no request and make no cluster anew',
+    isLong: true,
     needs: ['http'],
     async run(bed) {
       await bed.app('two')

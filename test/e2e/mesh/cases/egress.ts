@@ -76,6 +76,7 @@ listeners:
   {
     rows: ['F80'],
     name: 'a sidecar that is called by ports lets out what the Mesh lists, beside Services, and nothing else',
+    isLong: true,
     needs: ['http', 'sidecar', 'egress', 'dns'],
     async run(bed) {
       const { outside, secure } = await startOutside(bed)

@@ -42,6 +42,7 @@ export const failoverCases: readonly MeshCase[] = [
   {
     rows: ['F7', 'F62'],
     name: "a region's death costs no more than the requests that were under way",
+    isLong: true,
     needs: ['http', 'regions', 'retry', 'outliers'],
     async run(bed) {
       const dying = [await bed.app('one', slowly), await bed.app('two', slowly)]
@@ -197,6 +198,7 @@ endpoints: {address: 127.0.0.1, port: \${far}}
   {
     rows: ['F7', 'F18'],
     name: "a zone's death costs no more than the requests that were under way",
+    isLong: true,
     needs: ['http', 'zones', 'retry', 'outliers'],
     async run(bed) {
       const dying = await bed.app('one', slowly)
@@ -240,6 +242,7 @@ endpoints: {address: 127.0.0.1, port: \${far}}
   {
     rows: ['F18'],
     name: 'while one host of three is killed again and again, 99.9% of GETs are answered',
+    isLong: true,
     needs: ['http', 'retry', 'outliers'],
     async run(bed) {
       const names = ['one', 'two', 'three']

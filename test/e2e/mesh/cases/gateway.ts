@@ -130,6 +130,7 @@ export const gatewayCases: readonly MeshCase[] = [
   {
     rows: ['F46', 'Y48'],
     name: '100 MB of TCP arrive byte for byte, and connections are shared by weight',
+    isLong: true,
     needs: ['tcp', 'weights'],
     async run(bed) {
       const [one, two] = [await startEcho(), await startEcho()]

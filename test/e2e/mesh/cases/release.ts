@@ -2,9 +2,12 @@ import { expect } from 'vitest'
 import { eventually } from '../../../support/poll.ts'
 import type { MeshCase } from '../suite.ts'
 import { openShop } from './open-shop.ts'
-import { calm, route } from './shop-documents.ts'
+import { calm, gateway, route, service } from './shop-documents.ts'
 
 const arms = ['blue', 'green'] as const
+
+/** Until every thread of a proxy has heard what one goes by already, on a machine that has other work. */
+const threadMs = 100
 
 const split = (blue: number, green: number, more = ''): string =>
   `- backends: [{service: cart, version: blue, weight: ${blue}}, {service: cart, version: green, weight: ${green}}]${more}`
@@ -13,6 +16,7 @@ export const releaseCases: readonly MeshCase[] = [
   {
     rows: ['F21', 'Y7'],
     name: 'a canary of 1% gets 1% ± 0.3 of 20,000 requests over kept-alive connections',
+    isLong: true,
     needs: ['http', 'weights'],
     async run(bed) {
       const { port } = await openShop(bed, { apps: arms, rules: split(99, 1) })
@@ -26,6 +30,7 @@ export const releaseCases: readonly MeshCase[] = [
   {
     rows: ['F21', 'F23'],
     name: 'a release goes from 1% over 10% and 50% to all without losing a request',
+    isLong: true,
     needs: ['http', 'weights'],
     async run(bed) {
       const { port } = await openShop(bed, { apps: arms, rules: split(100, 0) })
@@ -74,6 +79,33 @@ export const releaseCases: readonly MeshCase[] = [
         expect(new Set(apps.slice(first))).toEqual(new Set([to]))
       }
       expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
+    },
+  },
+  {
+    rows: ['F22', 'Y7'],
+    name: 'from blue to green is one step for the connections of every thread of a proxy',
+    needs: ['http', 'weights'],
+    async run(bed) {
+      await Promise.all(arms.map((name) => bed.app(name)))
+      await bed.write({ cart: service('cart', arms), edge: gateway, shop: route('shop', split(1, 0)) })
+      const port = await (await bed.proxy('edge', {}, 2)).port('edge/http')
+      const answers: { readonly sentMs: number; readonly app: string | undefined }[] = []
+      let greenMs = Number.POSITIVE_INFINITY
+      const client = async (): Promise<void> => {
+        for (let sentMs = performance.now(); sentMs < greenMs + 5 * threadMs; sentMs = performance.now()) {
+          const { app } = await bed.ask(port)
+          answers.push({ sentMs, app })
+          if (app === 'green') greenMs = Math.min(greenMs, performance.now())
+        }
+      }
+      const all = Promise.all(Array.from({ length: 16 }, client))
+      await eventually(() => answers.length > 500)
+      await bed.write({ shop: route('shop', split(0, 1)) })
+      await all
+      const late = answers.filter(({ sentMs }) => sentMs > greenMs + threadMs).map(({ app }) => app)
+      expect(late.length).toBeGreaterThan(100)
+      expect(new Set(late)).toEqual(new Set(['green']))
+      expect(new Set(answers.map(({ app }) => app))).toEqual(new Set(arms))
     },
   },
   {
@@ -149,6 +181,7 @@ export const releaseCases: readonly MeshCase[] = [
   {
     rows: ['F21', 'F24'],
     name: 'a user stays in one arm of a test, and half of the users ± 2% are in each',
+    isLong: true,
     needs: ['http', 'sticky'],
     async run(bed) {
       const { port } = await openShop(bed, { apps: arms, rules: split(50, 50, '\n  hash: {header: x-user}') })

@@ -86,6 +86,7 @@ export const routingCases: readonly MeshCase[] = [
   {
     rows: ['F21'],
     name: 'a share is drawn once for a request, however many paths and rules match it',
+    isLong: true,
     needs: ['http'],
     async run(bed) {
       const shares = `

@@ -239,6 +239,7 @@ rules:
   {
     rows: ['F64', 'Y40'],
     name: `programs of any language (${languagesHere.join(', ')}) call a Service by a name, and are called, with no library`,
+    isLong: true,
     needs: ['http', 'sidecar'],
     async run(bed) {
       await bed.app('cart')
