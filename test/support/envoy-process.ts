@@ -14,6 +14,8 @@ export interface EnvoyOptions {
   readonly signal?: AbortSignal
   /** `info` by default. */
   readonly logLevel?: 'trace' | 'debug' | 'info' | 'warning'
+  /** Worker threads; one by default. */
+  readonly threads?: number
   /** More arguments of the command line: `['--drain-time-s', '1']`. */
   readonly args?: readonly string[]
 }
@@ -56,7 +58,7 @@ const freeAdminPort = JSON.stringify({
 const termPatienceMs = 5_000
 
 /**
- * Starts an Envoy of one worker thread; resolves once its admin interface answers.
+ * Starts an Envoy; resolves once its admin interface answers.
  * @throws Error with the end of Envoy's log when it does not come up, a refused bootstrap for one
  */
 export async function launchEnvoy(options: EnvoyOptions): Promise<EnvoyProcess> {
@@ -69,7 +71,13 @@ export async function launchEnvoy(options: EnvoyOptions): Promise<EnvoyProcess> 
   )
   const output = openSync(files.log, 'a')
   const where = ['--config-path', files.config, '--config-yaml', freeAdminPort, '--admin-address-path', files.admin]
-  const how = ['--concurrency', '1', '--use-dynamic-base-id', '--log-level', options.logLevel ?? 'info']
+  const how = [
+    '--concurrency',
+    String(options.threads ?? 1),
+    '--use-dynamic-base-id',
+    '--log-level',
+    options.logLevel ?? 'info',
+  ]
   const child = spawn(options.binary, [...where, ...how, ...(options.args ?? [])], {
     stdio: ['ignore', output, output],
   })

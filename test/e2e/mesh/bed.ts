@@ -44,8 +44,11 @@ export interface MeshBed {
   write(files: Readonly<Record<string, string | undefined>>): Promise<void>
   /** The port that `${name}` stands for in documents. */
   port(name: string): Promise<number>
-  /** A proxy of `node.cluster: NAME`, called `NAME-1` where nothing else is said. */
-  proxy(name: string, node?: Partial<Omit<ProxyNode, 'cluster'>>): Promise<RunningProxy>
+  /**
+   * A proxy of `node.cluster: NAME`, called `NAME-1` where nothing else is said.
+   * @param threads see `DataPlane`
+   */
+  proxy(name: string, node?: Partial<Omit<ProxyNode, 'cluster'>>, threads?: number): Promise<RunningProxy>
   app(name: string, answer?: Answering, options?: AppOptions): Promise<App>
   ask(port: number, question?: Question): Promise<Answer>
   /**
@@ -180,7 +183,7 @@ export async function createBed(plane: DataPlane, source: MeshSource, protocol: 
       if (Object.keys(changes).length > 0) await store.write(changes)
     },
     port: portOf,
-    async proxy(name, node = {}) {
+    async proxy(name, node = {}, threads = 1) {
       const { pipeline } = await running()
       await pipeline.ready
       return await plane.start({
@@ -188,6 +191,7 @@ export async function createBed(plane: DataPlane, source: MeshSource, protocol: 
         xds: `127.0.0.1:${xdsPort}`,
         protocol,
         ...(nameServer && { nameServer: nameServer.port }),
+        threads,
       })
     },
     async app(name, answer, options) {

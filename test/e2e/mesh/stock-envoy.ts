@@ -34,11 +34,11 @@ const features: readonly Feature[] = [
 export const stockEnvoy: DataPlane = {
   name: 'a stock Envoy',
   features: new Set(features),
-  async start({ node, xds, protocol, nameServer }) {
+  async start({ node, xds, protocol, nameServer, threads = 1 }) {
     const printed = buildBootstrap({ ...node, server: xds, delta: protocol === 'delta' })
     const bootstrap = nameServer === undefined ? printed : { ...printed, ...resolverAt(nameServer) }
     // Cases read what it logs.
-    const envoy = await startEnvoy({ bootstrap, args: ['--file-flush-interval-msec', '50'] })
+    const envoy = await startEnvoy({ bootstrap, threads, args: ['--file-flush-interval-msec', '50'] })
     await envoy.waitLive()
     return {
       port: (listener) => envoy.listenerPort(listener),
