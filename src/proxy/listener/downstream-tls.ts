@@ -76,7 +76,13 @@ export class DownstreamTls {
     }
     const { alpn } = this.#config.tls
     const offered = alpn.length === 0 ? [] : await offeredProtocols(socket, inspected)
-    if (socket.destroyed) return undefined
+    // Its client has gone, or closed its half, before there was anything to agree on.
+    if (socket.destroyed || socket.readableEnded) {
+      socket.destroy()
+      return undefined
+    }
+    // Until hands are shaken nobody reads on behalf of a client that has closed its half.
+    socket.allowHalfOpen = false
     const isAgreed = alpn.some((protocol) => offered.includes(protocol))
     const key = keyOf(socket)
     const secured = await new Promise<TLSSocket | undefined>((resolve) => {
@@ -88,6 +94,7 @@ export class DownstreamTls {
     this.#pending.delete(key)
     if (secured === undefined) return undefined
     secured.on('error', () => undefined)
+    secured.allowHalfOpen = true
     return this.#check(secured, built.validation)
   }
 

@@ -104,8 +104,14 @@ describe('the filter chain of a connection', () => {
       [
         'from this machine',
         { here: { source_type: 'SAME_IP_OR_LOOPBACK' }, away: { source_type: 'EXTERNAL' } },
-        { remoteAddress: { ip: '127.0.0.9', port: 1 } },
+        { remoteAddress: { ip: '127.0.0.1', port: 1 } },
         'here',
+      ],
+      [
+        'from an address that is nearly loopback',
+        { here: { source_type: 'SAME_IP_OR_LOOPBACK' }, away: { source_type: 'EXTERNAL' } },
+        { remoteAddress: { ip: '127.0.0.9', port: 1 } },
+        'away',
       ],
       [
         'from its own address',

@@ -197,13 +197,12 @@ class SourcePortLevel<Chain> implements Level<Chain> {
   }
 }
 
+/** Of 127.0.0.0/8 Envoy takes only 127.0.0.1 for loopback. */
+const loopbacks: readonly string[] = [addressBytes('127.0.0.1').join('.'), addressBytes('::1').join('.')]
+
 function isFromHere({ localAddress, remoteAddress }: ConnectionFacts): boolean {
-  const remote = addressBytes(remoteAddress.ip)
-  const isLoopback = remote.length === 4 ? remote[0] === 127 : remote.slice(0, 15).every((byte) => byte === 0)
-  const isLoopbackSix = remote.length === 4 || remote[15] === 1
-  if (isLoopback && isLoopbackSix) return true
-  const local = addressBytes(localAddress.ip)
-  return local.length === remote.length && local.every((byte, at) => byte === remote[at])
+  const remote = addressBytes(remoteAddress.ip).join('.')
+  return loopbacks.includes(remote) || remote === addressBytes(localAddress.ip).join('.')
 }
 
 function nextOf<Key, Next>(levels: Map<Key, Next>, key: Key, create: () => Next): Next {
