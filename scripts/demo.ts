@@ -1,21 +1,19 @@
 /**
  * `npm run demo`: a control plane, a stock Envoy, two backends, and a change of a route while requests flow.
  * `npm run demo -- shop`: a mesh of twelve services in plain config.
- * FAIRLEAD_DEMO_SECONDS (3) is how long each of its two pictures lasts.
+ * FAIRLEAD_DEMO_SECONDS (3) is how long each of its two pictures lasts. Without an Envoy, or with
+ * FAIRLEAD_DEMO_PROXY=reference, the reference proxy takes its place.
  */
-import { execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pc from 'picocolors'
-import { stringify } from 'yaml'
-import { launchEnvoy } from '../test/support/envoy-process.ts'
 import { startBackend } from './demo/backend.ts'
 import { type DemoControlPlane, fairlead, startControlPlane } from './demo/control-plane.ts'
+import { chooseDataPlane } from './demo/data-plane.ts'
 import { edit } from './demo/edit.ts'
-import { findOrFetchEnvoy } from './demo/find-envoy.ts'
 import { bar, createScreen, type Screen } from './demo/screen.ts'
 import { shopStory } from './demo/shop.ts'
 import { percentOfBlue, requestsPerSecond, startTraffic, type Traffic } from './demo/traffic.ts'
@@ -36,25 +34,21 @@ const abortPatienceMs = 1_000
 type CleanUp = () => void | Promise<void>
 
 async function main(screen: Screen, signal: AbortSignal, cleanUps: CleanUp[]): Promise<void> {
-  screen.line(pc.bold('fairlead: a control plane, a stock Envoy, two backends, and a change while requests flow'))
+  screen.line(pc.bold('fairlead: a control plane, a proxy, two backends, and a change while requests flow'))
   screen.line()
   const directory = mkdtempSync(join(tmpdir(), 'fairlead-demo-'))
   cleanUps.push(() => rmSync(directory, { recursive: true, force: true }))
-  const binary = await findOrFetchEnvoy(screen).catch((error: unknown) => error as Error)
-  if (typeof binary !== 'string') return await withoutEnvoy(screen, directory, binary, cleanUps)
-  screen.done('stock Envoy', `${versionOf(binary)}  ${pc.dim(binary)}`)
-
+  const plane = await chooseDataPlane(screen)
   const ports = await startBackends(screen, cleanUps)
   prepareConfig(directory, ports)
   const controlPlane = await start(screen, directory, cleanUps)
   const { xds } = controlPlane
   const bootstrap = await fairlead('bootstrap', '--id', node.id, '--cluster', node.cluster, '--server', xds)
   const began = performance.now()
-  const envoy = await launchEnvoy({ binary, bootstrap, signal })
-  cleanUps.push(() => envoy.close())
-  await envoy.waitLive()
-  const port = await envoy.listenerPort('http')
-  screen.done('Envoy is live', '$ envoy -c <(fairlead bootstrap --id edge-1 --cluster edge)')
+  const proxy = await plane.start({ bootstrap, signal })
+  cleanUps.push(() => proxy.close())
+  const port = await proxy.listenerPort('http')
+  screen.done(`${plane.name} is live`, `$ ${plane.commandFor('fairlead bootstrap --id edge-1 --cluster edge')}`)
   screen.detail(`after ${seconds(began)}: listener, route, clusters and endpoints came over one ADS stream`)
 
   const traffic = startTraffic(port)
@@ -70,7 +64,7 @@ async function main(screen: Screen, signal: AbortSignal, cleanUps: CleanUp[]): P
   const saved = performance.now()
   await waitForSecondRoutes(controlPlane, signal)
   screen.line()
-  screen.done('saved', `and in force in Envoy ${Math.round(performance.now() - saved)} ms later`)
+  screen.done('saved', `and in force in ${plane.name} ${Math.round(performance.now() - saved)} ms later`)
   const second = await watch(screen, traffic, signal)
   await traffic.stop()
 
@@ -78,10 +72,6 @@ async function main(screen: Screen, signal: AbortSignal, cleanUps: CleanUp[]): P
   conclude(screen, traffic, first, second)
   screen.line()
   for (const line of tryNext) screen.line(line)
-}
-
-function versionOf(binary: string): string {
-  return /\/(\d+\.\d+\.\d+)\//.exec(execFileSync(binary, ['--version'], { encoding: 'utf8' }))?.[1] ?? 'of some version'
 }
 
 function seconds(since: number): string {
@@ -191,39 +181,6 @@ const tryNext = [
   `  node dist/cli/main.js validate DIRECTORY        your own Envoy resources`,
   `  README.md                                       what it does, and what not yet`,
 ]
-
-/** Shows at least what an Envoy would get. @throws Error always, with what is missing: a change was not shown */
-async function withoutEnvoy(screen: Screen, directory: string, reason: Error, cleanUps: CleanUp[]): Promise<never> {
-  screen.line(pc.yellow('There is no Envoy here; the end says what to do. Without one, as far as it goes:'))
-  screen.line()
-  prepareConfig(directory, { blue: 19_001, green: 19_002 })
-  const { admin } = await start(screen, directory, cleanUps)
-  screen.line()
-  screen.line(`This is what it would stream to an Envoy of \`nodes: {cluster: ${node.cluster}}\`:`)
-  for (const type of ['clusters', 'endpoints', 'listeners', 'routes']) {
-    const { version_info: version, resources } = await discover(`${admin}/v3/discovery:${type}`)
-    screen.line()
-    screen.line(pc.bold(`# ${type}, version ${version.slice(0, 8)}`))
-    screen.line(stringify(resources, { lineWidth: 0 }).trimEnd())
-  }
-  throw new Error(`the demo needs an Envoy. ${reason.message}`)
-}
-
-interface DiscoveryResponse {
-  readonly version_info: string
-  readonly resources: readonly unknown[]
-}
-
-/** Polls until the first build is over. */
-async function discover(url: string): Promise<DiscoveryResponse> {
-  const headers = { 'content-type': 'application/json' }
-  for (let tries = 1; ; tries++) {
-    const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify({ node }) })
-    if (response.ok) return (await response.json()) as DiscoveryResponse
-    if (tries === 100) throw new Error(`POST ${url}: ${response.status} ${await response.text()}`)
-    await sleep(50)
-  }
-}
 
 async function run(): Promise<number> {
   const screen = createScreen(process.stdout)

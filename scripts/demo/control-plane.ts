@@ -3,7 +3,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
+/** The built command. */
+export const main: string = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 /** `fairlead serve`, as one runs it. */
 export interface DemoControlPlane {
@@ -15,7 +16,9 @@ export interface DemoControlPlane {
 }
 
 /** Options of this shell for another server must not get into the demo. */
-const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FAIRLEAD_')))
+export const env: NodeJS.ProcessEnv = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('FAIRLEAD_')),
+)
 
 /** @throws Error with what it said when it does not come up */
 export async function startControlPlane(directory: string): Promise<DemoControlPlane> {

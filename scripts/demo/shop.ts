@@ -6,12 +6,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pc from 'picocolors'
 import { parseAllDocuments } from 'yaml'
-import { launchEnvoy } from '../../test/support/envoy-process.ts'
 import { freePorts } from '../../test/support/free-ports.ts'
 import { type DemoBackend, startBackend } from './backend.ts'
 import { fairlead, startControlPlane } from './control-plane.ts'
+import { chooseDataPlane } from './data-plane.ts'
 import { edit } from './edit.ts'
-import { findOrFetchEnvoy } from './find-envoy.ts'
 import { bar, type Screen } from './screen.ts'
 import { requestsPerSecond, type Served, type ShopTraffic, startShopTraffic } from './shop-traffic.ts'
 import { waitForSecondRoutes } from './wait-for-routes.ts'
@@ -33,13 +32,11 @@ export async function shopStory(
   cleanUps: CleanUp[],
   pictureMs: number,
 ): Promise<void> {
-  screen.line(
-    pc.bold('fairlead: a shop of twelve services in two zones, behind a stock Envoy, written in a page of YAML'),
-  )
+  screen.line(pc.bold('fairlead: a shop of twelve services in two zones, behind a proxy, written in a page of YAML'))
   screen.line()
   const directory = mkdtempSync(join(tmpdir(), 'fairlead-demo-'))
   cleanUps.push(() => rmSync(directory, { recursive: true, force: true }))
-  const binary = await findOrFetchEnvoy(screen)
+  const plane = await chooseDataPlane(screen)
   const config = join(directory, 'config')
   cpSync(example, config, { recursive: true })
   const zones = await startServices(join(config, 'services.yaml'), cleanUps)
@@ -68,11 +65,10 @@ export async function shopStory(
     '--server',
     controlPlane.xds,
   )
-  const envoy = await launchEnvoy({ binary, bootstrap, signal })
-  cleanUps.push(() => envoy.close())
-  await envoy.waitLive()
-  for (const name of ['http', 'internal', 'out']) await envoy.listenerPort(`edge/${name}`)
-  screen.done('Envoy is live', 'a listener for the shop, one for internal names, one for the way out')
+  const proxy = await plane.start({ bootstrap, signal })
+  cleanUps.push(() => proxy.close())
+  for (const name of ['http', 'internal', 'out']) await proxy.listenerPort(`edge/${name}`)
+  screen.done(`${plane.name} is live`, 'a listener for the shop, one for internal names, one for the way out')
 
   const others = [
     ...publicPaths.map((path) => ({ port: http, host: 'shop.example', path })),
@@ -91,7 +87,7 @@ export async function shopStory(
   for (const line of shiftCanary(join(config, 'routes.yaml'))) screen.line(line)
   const saved = performance.now()
   await waitForSecondRoutes(controlPlane, signal)
-  screen.done('saved', `and in force in Envoy ${Math.round(performance.now() - saved)} ms later`)
+  screen.done('saved', `and in force in ${plane.name} ${Math.round(performance.now() - saved)} ms later`)
   const second = await watch(screen, traffic, pictureMs, signal)
 
   heading(screen, `Zone a dies: ${zones.a.length} endpoints are gone at once.`)
