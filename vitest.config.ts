@@ -77,7 +77,7 @@ const config: ViteUserConfig = defineConfig({
           // Every Envoy is a process of its own with load on it: three files at a time on any machine, and two tests of each.
           // They wait for much of their time; two at a time take longer than the four minutes that a check may, and with
           // four a load of minutes waits for a processor so long that its requests fail for that.
-          maxWorkers: 3,
+          maxWorkers: isLong ? 3 : 4,
           maxConcurrency: 2,
           sequence: { groupOrder: 1 },
         },
