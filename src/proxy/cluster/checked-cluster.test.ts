@@ -74,6 +74,8 @@ describe('a cluster whose hosts are checked', () => {
     await clusters.initialized
     expect(healthOf(clusters)).toEqual({ [well.at]: 'healthy', [ill.at]: 'unhealthy' })
     expect([well.checks, ill.checks]).toEqual([1, 1])
+    const chosen = await Promise.all(Array.from({ length: 9 }, async () => await clusters.get('cart')?.chooseHost({})))
+    expect(new Set(chosen.map((host) => host?.address))).toEqual(new Set([well.at]))
     expect(context.stat('cluster.cart.membership_healthy')).toBe(1)
     expect(context.stat('cluster.cart.health_check.healthy')).toBe(1)
     // Checks count as no traffic.

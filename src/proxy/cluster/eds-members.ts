@@ -39,7 +39,7 @@ export function watchEds(members: Extract<Membership, { by: 'eds' }>, owner: Mem
         sink.settle()
       },
     },
-    { initialFetchTimeoutMs: source.initialFetchTimeoutMs, stats },
+    { ...source, stats },
   )
   return {
     close() {

@@ -190,6 +190,8 @@ export class RunningCluster implements Cluster {
     await settled
     await secrets
     if (!this.#isClosed) await this.#checker?.start()
+    // It begins with its hosts as they are now.
+    if (this.#merging !== undefined) this.#publish()
   }
 
   #createChecker(): HealthChecker | undefined {
