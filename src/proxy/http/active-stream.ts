@@ -10,7 +10,7 @@ import type { Malformed } from './codec.ts'
 import { createStreamInfo } from './create-stream-info.ts'
 import { dateText } from './date-text.ts'
 import { normalizePath } from './edge/path-normalization.ts'
-import { sanitizeRequest } from './edge/sanitize-request.ts'
+import { appendedTo, sanitizeRequest } from './edge/sanitize-request.ts'
 import { stripHost } from './edge/strip-host.ts'
 import type { Exchange } from './exchange.ts'
 import { Headers } from './headers.ts'
@@ -311,6 +311,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
     this.info.responseCodeDetails = reply.details
     this.#isAnsweredHere = true
     const { headers, text } = localResponse(this.request, reply)
+    this.#route?.changeResponse(headers, this)
     this.#sendHead({ headers, body: undefined }, text)
   }
 
@@ -359,7 +360,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
     if (server.handling === 'OVERWRITE') headers.set('server', server.name)
     else if (server.handling === 'APPEND_IF_ABSENT' && !headers.has('server')) headers.append('server', server.name)
     if (this.upgrade === undefined) headers.remove('upgrade')
-    if (edge.via !== '') headers.append('via', edge.via)
+    if (edge.via !== '') headers.set('via', appendedTo(headers.get('via'), edge.via))
     if (edge.answersRequestId || this.request.has('x-envoy-force-trace')) {
       const id = this.request.get('x-request-id')
       if (id !== undefined) headers.set('x-request-id', id)

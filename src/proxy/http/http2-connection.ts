@@ -28,6 +28,7 @@ export class Http2Connection implements CodecConnection {
     const session = performServerHandshake(stream, {
       // The connection manager counts headers.
       maxHeaderListPairs: 10_000,
+      maxSendHeaderBlockLength: 1024 * 1024,
       maxDeflateDynamicTableSize: http2.hpackTableSize,
       settings: {
         headerTableSize: http2.hpackTableSize,

@@ -1,6 +1,6 @@
 import { type AccessLogConfig, readAccessLog } from '../access-log/access-log.ts'
 import { compileFormat } from '../access-log/format.ts'
-import { readConfigSource } from '../config/config-source.ts'
+import { type ConfigSourceConfig, readConfigSource } from '../config/config-source.ts'
 import type { FieldReader } from '../config/field-reader.ts'
 import type { HeaderMutations } from '../route/header-mutation.ts'
 import { type RouteTable, type RouteTableOptions, routeTableReader } from '../route/route-table.ts'
@@ -40,7 +40,7 @@ export interface ManagerConfig {
 
 /** Where the routes come from: RDS by a name, or the configuration itself. */
 export type RouteSource =
-  | { readonly kind: 'rds'; readonly name: string; readonly initialFetchTimeoutMs: number }
+  | { readonly kind: 'rds'; readonly name: string; readonly source: ConfigSourceConfig }
   | { readonly kind: 'inline'; readonly table: RouteTable }
 
 export interface UpgradeConfig {
@@ -172,11 +172,13 @@ function readRouteSource(fields: FieldReader, options: RouteTableOptions): Route
   const rds = fields.message('rds', (source) => ({
     kind: 'rds' as const,
     name: source.string('route_config_name'),
-    initialFetchTimeoutMs: source.message('config_source', readConfigSource)?.initialFetchTimeoutMs ?? 15_000,
+    source: source.message('config_source', readConfigSource) ?? unsaidSource,
   }))
   if (rds === undefined) fields.refuse('rds', 'there must be routes: rds or route_config')
-  return rds ?? { kind: 'rds', name: '', initialFetchTimeoutMs: 0 }
+  return rds ?? { kind: 'rds', name: '', source: unsaidSource }
 }
+
+const unsaidSource: ConfigSourceConfig = { initialFetchTimeoutMs: 15_000 }
 
 interface Common {
   readonly idleMs: number | undefined

@@ -1,5 +1,6 @@
+import type { FormatSubject } from '../access-log/format-subject.ts'
 import { type ChosenCluster, chooseCluster } from '../route/cluster-choice.ts'
-import type { HeaderChanges } from '../route/header-changes.ts'
+import { applyHeaderChanges, type HeaderChanges } from '../route/header-changes.ts'
 import { FilterSwitch, type RouteAction, type RouteFound } from '../route/route-table.ts'
 import type { Headers } from './headers.ts'
 import type { SwitchingRoute } from './http-filters.ts'
@@ -57,6 +58,14 @@ export class TakenRoute implements SwitchingRoute {
     const weighted = this.chosen?.weighted
     if (weighted !== undefined) maps.push(weighted.perFilter)
     return maps
+  }
+
+  /** What the route says of responses, this proxy's own ones too. */
+  changeResponse(headers: Headers, subject: FormatSubject): void {
+    const { attempts } = subject.info
+    if (this.found.virtualHost.answersAttemptCount && attempts > 0)
+      headers.set('x-envoy-attempt-count', String(attempts))
+    for (const changes of this.headerChanges('response')) applyHeaderChanges(headers, changes, subject)
   }
 
   /** In the order in which they apply: what is most specific comes first, or last where it is to win. */

@@ -76,8 +76,6 @@ export class RouterStream implements TryListener, ResponseSource {
     if (action.kind === 'redirect') {
       headers.append('location', action.locationOf(stream.request))
     }
-    stream.info.responseCode = action.status
-    for (const changes of this.#route.headerChanges('response')) applyHeaderChanges(headers, changes, stream)
     const body = action.kind === 'respond' ? action.body?.toString() : undefined
     stream.reply({
       status: action.status,
@@ -359,7 +357,7 @@ export class RouterStream implements TryListener, ResponseSource {
     one?.giveUp()
     if (this.#stream.isAnswered) {
       this.#stream.info.flags.add('UT')
-      this.#response?.body.destroy(new UpstreamFailure('UR', 'local reset'))
+      this.#response?.body.destroy(new Error('the response takes too long'))
       return
     }
     this.#answerTimeout('UT', 'response_timeout')
@@ -377,6 +375,7 @@ export class RouterStream implements TryListener, ResponseSource {
     const { headers } = response
     const status = Number(headers.get(':status'))
     info.responseCode = status
+    info.responseCodeDetails = 'via_upstream'
     info.firstUpstreamByteMs = this.#owner.context.clock.now()
     this.#report(one, headers, status)
     if (this.#retried(response, (retry) => retry.onHeaders(headers))) {
@@ -390,9 +389,7 @@ export class RouterStream implements TryListener, ResponseSource {
     this.#counts.countStatus(status, this.#isInternal)
     if (this.#config.suppressesEnvoyHeaders) headers.remove('x-envoy-upstream-service-time')
     else headers.set('x-envoy-upstream-service-time', String(Math.floor(this.#elapsedMs)))
-    if (this.#route.found.virtualHost.answersAttemptCount) headers.set('x-envoy-attempt-count', String(info.attempts))
-    for (const changes of this.#route.headerChanges('response')) applyHeaderChanges(headers, changes, stream)
-    info.responseCodeDetails = 'via_upstream'
+    this.#route.changeResponse(headers, stream)
     response.body.on('error', ignore)
     if (status === 101 && stream.upgrade !== undefined && one.stream !== undefined) {
       this.#grant(one.stream, response)
@@ -483,7 +480,10 @@ export class RouterStream implements TryListener, ResponseSource {
       stream.info.responseCodeDetails = 'via_upstream'
       host.report({ connected: true })
       stream.onClosed(() => upstream.close())
-      const client = stream.takeOver(Headers.of({ ':status': '200' }))
+      stream.info.responseCode = 200
+      const headers = Headers.of({ ':status': '200' })
+      this.#route.changeResponse(headers, stream)
+      const client = stream.takeOver(headers)
       splice(client, { readable: upstream.socket, writable: upstream.socket }, stream.info, () => stream.touch())
     } catch (error) {
       const failure = error instanceof UpstreamFailure ? error : new UpstreamFailure('UF', 'remote connection failure')

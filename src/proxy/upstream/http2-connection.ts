@@ -1,15 +1,10 @@
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  connect,
-  constants,
-  type OutgoingHttpHeaders,
-} from 'node:http2'
+import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { Clock, Timer } from '../../clock.ts'
 import type { Host } from '../cluster/host.ts'
 import { Headers } from '../http/headers.ts'
+import { http2Headers } from '../http/http2-headers.ts'
 import type { ClusterTraffic } from './cluster-traffic.ts'
 import type { HttpProtocolOptions } from './http-protocol-options.ts'
 import type { ConnectionKeeper, PooledConnection } from './pooled-connection.ts'
@@ -58,6 +53,8 @@ export class Http2Connection implements PooledConnection {
       },
       maxHeaderListPairs: http.maxHeadersCount + pseudoHeaders,
       maxSessionMemory: sessionMegabytes,
+      // The connection manager bounds what a client may send.
+      maxSendHeaderBlockLength: 8192 * 1024,
     })
     const session = this.#session
     // What is wrong with it shows in its closing.
@@ -204,7 +201,7 @@ class Http2Stream implements UpstreamStream {
     const stream = requestOn(session, request, { endStream, waitForTrailers: !endStream })
     this.#stream = stream
     this.#mapFailures(stream)
-    if (!endStream) stream.once('wantTrailers', () => stream.sendTrailers(objectOf(this.#trailers?.flat ?? [])))
+    if (!endStream) stream.once('wantTrailers', () => stream.sendTrailers(http2Headers(this.#trailers?.flat ?? [])))
     stream.on('headers', (_headers: unknown, _flags: unknown, raw: string[]) => this.#onInterim?.(Headers.fromRaw(raw)))
     stream.once('trailers', (_headers: unknown, _flags: unknown, raw: string[]) => {
       this.#responseTrailers = Headers.fromRaw(raw)
@@ -278,7 +275,7 @@ function requestOn(
   request: UpstreamRequest,
   options: { readonly endStream: boolean; readonly waitForTrailers: boolean },
 ): ClientHttp2Stream {
-  const headers = objectOf(request.headers.flat)
+  const headers = http2Headers(request.headers.flat)
   if (request.upgrade !== undefined) {
     headers[':method'] = 'CONNECT'
     headers[':protocol'] = request.upgrade
@@ -293,75 +290,4 @@ function grantUpgrade(headers: Headers, upgrade: string): void {
   headers.set(':status', '101')
   headers.set('connection', 'upgrade')
   headers.set('upgrade', upgrade)
-}
-
-/** Names that Node refuses to write twice, though a request may bring them so. */
-const joined: ReadonlySet<string> = new Set([
-  'authorization',
-  'content-encoding',
-  'content-language',
-  'content-length',
-  'content-location',
-  'content-md5',
-  'content-range',
-  'content-type',
-  'date',
-  'dnt',
-  'etag',
-  'expires',
-  'from',
-  'host',
-  'if-match',
-  'if-modified-since',
-  'if-none-match',
-  'if-range',
-  'if-unmodified-since',
-  'last-modified',
-  'location',
-  'max-forwards',
-  'proxy-authorization',
-  'range',
-  'referer',
-  'retry-after',
-  'tk',
-  'upgrade-insecure-requests',
-  'user-agent',
-  'x-content-type-options',
-  'access-control-allow-credentials',
-  'access-control-max-age',
-  'access-control-request-method',
-  'age',
-])
-
-function objectOf(list: readonly string[]): OutgoingHttpHeaders {
-  const headers: OutgoingHttpHeaders = { __proto__: null } as unknown as OutgoingHttpHeaders
-  for (let at = 0; at < list.length; at += 2) {
-    const name = list[at] as string
-    const value = list[at + 1] as string
-    if (isHop(name, value)) continue
-    const before = headers[name]
-    if (before === undefined) headers[name] = value
-    else if (joined.has(name)) headers[name] = `${String(before)},${value}`
-    else if (Array.isArray(before)) before.push(value)
-    else headers[name] = [String(before), value]
-  }
-  return headers
-}
-
-/** What HTTP/2 has no place for. */
-function isHop(name: string, value: string): boolean {
-  switch (name) {
-    case 'connection':
-    case 'host':
-    case 'http2-settings':
-    case 'keep-alive':
-    case 'proxy-connection':
-    case 'transfer-encoding':
-    case 'upgrade':
-      return true
-    case 'te':
-      return value !== 'trailers'
-    default:
-      return false
-  }
 }

@@ -19,7 +19,10 @@ export function normalizePath(request: Headers, rules: PathRules): PathVerdict {
   if (rules.escapedSlashes !== 'KEEP_UNCHANGED' && path.includes('%')) {
     path = path.replaceAll(/%2f/gi, '/').replaceAll(/%5c/gi, '\\')
     if (path !== asked) {
-      if (rules.escapedSlashes === 'REJECT_REQUEST') return 'reject'
+      if (rules.escapedSlashes === 'REJECT_REQUEST') {
+        request.set(':path', path + query)
+        return 'reject'
+      }
       if (rules.escapedSlashes === 'UNESCAPE_AND_REDIRECT') verdict = 'redirect'
     }
   }

@@ -79,12 +79,16 @@ export function sanitizeRequest(
     if (!request.has('user-agent')) request.set('user-agent', context.node.cluster)
     if (context.node.id !== '') request.set('x-envoy-downstream-service-node', context.node.id)
   }
-  if (rules.via !== '') request.append('via', rules.via)
+  if (rules.via !== '') request.set('via', appendedTo(request.get('via'), rules.via))
   giveRequestId(request, place.isEdge, rules.requestId)
   if (rules.tracing !== undefined) traceRequest(request, rules.tracing, rules.requestId.packsTraceReason, context)
   forwardClientCert(request, connection, rules.clientCert)
   return place
 }
+
+/** Of `via`: what is there, and this proxy behind it. */
+export const appendedTo = (before: string | undefined, own: string): string =>
+  before === undefined ? own : `${before}, ${own}`
 
 /** Headers that `connection` names are between neighbours, too. */
 function removeNominated(request: Headers): void {
