@@ -2,7 +2,7 @@ import { ConfigRejection } from '../config/config-rejection.ts'
 import type { JsonObject } from '../config/field-reader.ts'
 import { ConnectionManager } from '../http/connection-manager.ts'
 import type { HttpFilterKind } from '../http/http-filter.ts'
-import { type ManagerConfig, readManagerConfig, routeOptionsOf } from '../http/manager-config.ts'
+import { type ManagerConfig, type RouteSource, readManagerConfig, routeOptionsOf } from '../http/manager-config.ts'
 import { type RouteTable, readRouteTable } from '../route/route-table.ts'
 import type { NetworkFilterKind, NetworkFilterOwner } from './network-filter.ts'
 
@@ -27,7 +27,7 @@ export function httpConnectionManager(kinds: readonly HttpFilterKind[]): Network
       if (routes.kind === 'inline') {
         checkClusters(routes.table, owner, true)
         manager.table = routes.table
-      } else watchRoutes(manager, owner, routes.name, routes.initialFetchTimeoutMs, readTable)
+      } else watchRoutes(manager, owner, routes, readTable)
       return {
         onConnection(connection) {
           manager.accept(connection)
@@ -50,8 +50,7 @@ function checkClusters(table: RouteTable, { clusters }: NetworkFilterOwner, byDe
 function watchRoutes(
   manager: ConnectionManager,
   owner: NetworkFilterOwner,
-  name: string,
-  initialFetchTimeoutMs: number,
+  { name, source }: Extract<RouteSource, { readonly kind: 'rds' }>,
   readTable: (content: JsonObject) => RouteTable,
 ): void {
   let settle = (): void => undefined
@@ -75,7 +74,7 @@ function watchRoutes(
         settle()
       },
     },
-    { initialFetchTimeoutMs, stats: manager.stats.scope.scope(`rds.${name}.`) },
+    { ...source, stats: manager.stats.scope.scope(`rds.${name}.`) },
   )
   owner.onClosed(() => {
     watching.cancel()

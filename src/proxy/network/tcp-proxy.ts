@@ -117,7 +117,8 @@ class TcpProxy implements NetworkFilter {
     } catch (error) {
       if (!(error instanceof UpstreamFailure)) throw error
       info.flags.add(error.flag)
-      if (error.transportFailure !== '') info.upstreamTransportFailure = error.transportFailure
+      // Envoy logs it without blanks.
+      if (error.transportFailure !== '') info.upstreamTransportFailure = error.transportFailure.replaceAll(' ', '_')
       if (error.flag === 'UO') return undefined
       host.report({ failure: error.reason === 'connection timeout' ? 'timeout' : 'connect' })
       return 'failed'
