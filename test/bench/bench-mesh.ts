@@ -3,7 +3,13 @@ import { askedNames, changedService, meshDocuments } from './services.ts'
 import { type SidecarMeshShape, sidecarMesh } from './sidecar-mesh.ts'
 
 /** Which mesh: so many services in raw resources, the same for every client, or one in documents of kinds. */
-export type MeshShape = { readonly services: number } | SidecarMeshShape
+export type MeshShape = RawMeshShape | SidecarMeshShape
+
+export interface RawMeshShape {
+  readonly services: number
+  /** For proxies of one machine that do listen. */
+  readonly listensOnFreePorts?: true
+}
 
 /** What server and clients know of a mesh, each in a process of its own. */
 export interface BenchMesh {
@@ -31,16 +37,16 @@ export interface ClientOfMesh {
 }
 
 export function benchMesh(shape: MeshShape): BenchMesh {
-  return 'sidecars' in shape ? sidecarMesh(shape) : rawMesh(shape.services)
+  return 'sidecars' in shape ? sidecarMesh(shape) : rawMesh(shape)
 }
 
-function rawMesh(services: number): BenchMesh {
+function rawMesh({ services, listensOnFreePorts }: RawMeshShape): BenchMesh {
   const names = askedNames(services)
   const hasNone = (what: string) => (): never => {
     throw new Error(`the raw mesh has no ${what}`)
   }
   return {
-    documents: () => meshDocuments(services),
+    documents: () => meshDocuments(services, listensOnFreePorts && 0),
     changedService: (change) => changedService(services, change),
     changedRoute: hasNone('route of ours'),
     changedMesh: hasNone('Mesh'),

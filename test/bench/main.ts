@@ -1,17 +1,19 @@
 /**
  * `npm run bench`: what the server costs, against the least that a server on the same gRPC library can cost.
  * `--quick` is a smoke test of the bench itself, `--write` puts the result into docs/benchmarks.md, `--profile DIR`
- * takes CPU profiles of both servers, `--only sotw-100` (or `delta-1000`, `storm`, `build`, `mesh`, `proxies`) measures that alone.
+ * takes CPU profiles of both servers, `--only sotw-100` (or `delta-1000`, `storm`, `build`, `mesh`, `proxies`, `crowd`) measures that alone.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { type FanOutFigures, measureFanOut } from './fan-out.ts'
+import { measureProxyCrowd } from './proxy-crowd.ts'
 import { measureProxyThroughput } from './proxy-throughput.ts'
 import { report } from './report.ts'
 import {
   fanOutRows,
   memoryRows,
+  proxyCrowdRows,
   proxyRows,
   sidecarChoiceRow,
   sidecarFleetRows,
@@ -52,6 +54,7 @@ const plan = isQuick
       wholeMeshChanges: 1,
       furtherSidecars: 2,
       proxies: { rounds: 1, ms: 300 },
+      crowd: { proxies: 20, clusters: 20, starts: 2 },
     }
   : {
       clients: 1000,
@@ -68,6 +71,7 @@ const plan = isQuick
       wholeMeshChanges: 5,
       furtherSidecars: 20,
       proxies: { rounds: 5, ms: 2000 },
+      crowd: { proxies: 1000, clusters: 100, starts: 15 },
     }
 
 /** Server CPU per client over the floor's, by number of clusters. */
@@ -88,6 +92,8 @@ const choiceLimit = 2
 /** What a sidecar that calls five services has, of what one has that may call a thousand. */
 const trimmingLimit = 0.02
 
+/** Of 2 GB. */
+const crowdMemoryLimit = 1
 /** The reference proxy does at least 0.7 of what a bare one does. */
 const bareProxyLimit = 1 / 0.7
 
@@ -161,6 +167,11 @@ if (isWanted('mesh')) {
 if (isWanted('proxies')) {
   const figures = await measureProxyThroughput({ ...plan.proxies, say })
   rows.push(...proxyRows(figures, isQuick ? undefined : bareProxyLimit))
+}
+if (isWanted('crowd')) {
+  const label = `reference proxies, ${plan.crowd.proxies} in a process, ${plan.crowd.clusters} clusters each`
+  const figures = await measureProxyCrowd({ ...plan.crowd, say: (line) => say(`${label}: ${line}`) })
+  rows.push(...proxyCrowdRows(label, figures, isQuick ? undefined : crowdMemoryLimit))
 }
 
 console.log(textTable(rows))

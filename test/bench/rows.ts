@@ -1,5 +1,6 @@
 import type { FanOutFigures, ServerFigures } from './fan-out.ts'
 import type { Usage } from './meter.ts'
+import type { ProxyCrowdFigures } from './proxy-crowd.ts'
 import type { ProxyFigures, ProxyThroughput } from './proxy-throughput.ts'
 import type { SidecarChoiceFigures } from './sidecar-choice.ts'
 import type { SidecarFleetFigures } from './sidecar-fleet.ts'
@@ -187,5 +188,28 @@ export function proxyRows({ reference, bare, envoy }: ProxyThroughput, limit: nu
   return [
     ...against("Node's http", bare, limit),
     ...(envoy === undefined ? [] : against('a stock Envoy of one thread', envoy, undefined)),
+  ]
+}
+
+/** What the machine of a developer has to spare. */
+const developersBytes = 2e9
+
+/** `limit`: of what a crowd may take; undefined for a smaller one. */
+export function proxyCrowdRows(label: string, figures: ProxyCrowdFigures, limit: number | undefined): Row[] {
+  const { liveMs, envoyLiveMs, allLiveMs, residentBytes, peakBytes } = figures
+  const live = median(liveMs)
+  const envoy = envoyLiveMs && median(envoyLiveMs)
+  const memory = { product: MB(peakBytes), floor: MB(developersBytes), ratio: peakBytes / developersBytes }
+  return [
+    {
+      what: `${label}: until one is live, in a process that runs, against a stock Envoy`,
+      product: ms(live),
+      floor: envoy === undefined ? '' : ms(envoy),
+      ratio: envoy && live / envoy,
+      limit: undefined,
+    },
+    plain(`${label}: until all are live`, ms(allLiveMs)),
+    plain(`${label}: memory of the process, settled`, MB(residentBytes)),
+    { what: `${label}: peak memory of the process against 2 GB`, ...memory, limit },
   ]
 }

@@ -27,14 +27,17 @@ export function askedNames(services: number): Readonly<Record<string, readonly s
   }
 }
 
-/** The documents of a mesh of so many services: one per service, and one per hundred for a listener and its routes. */
-export function meshDocuments(services: number): Record<string, string> {
+/**
+ * The documents of a mesh of so many services: one per service, and one per hundred for a listener and its routes.
+ * @param firstPort of the listeners, one after the other; 0: each proxy takes a free one
+ */
+export function meshDocuments(services: number, firstPort = 20_000): Record<string, string> {
   const documents: Record<string, string> = {}
   for (let index = 0; index < services; index++) documents[serviceId(index)] = serviceText(index, 0)
   for (let first = 0; first < services; first += servicesPerListener) {
     const members = Array.from({ length: Math.min(servicesPerListener, services - first) }, (_, at) => first + at)
     const index = first / servicesPerListener
-    documents[`listeners/${index}.yaml`] = listenerText(index, members)
+    documents[`listeners/${index}.yaml`] = listenerText(index, members, firstPort === 0 ? 0 : firstPort + index)
   }
   return documents
 }
@@ -70,7 +73,7 @@ function serviceText(index: number, change: number): string {
   ].join('\n')
 }
 
-function listenerText(index: number, services: readonly number[]): string {
+function listenerText(index: number, services: readonly number[], port: number): string {
   const hosts = services.map((service) => {
     const name = serviceName(service)
     return `- {name: ${name}, domains: [${name}], routes: [{match: {prefix: /}, route: {cluster: ${name}}}]}`
@@ -78,7 +81,7 @@ function listenerText(index: number, services: readonly number[]): string {
   return [
     `'@type': ${listenerType}`,
     `name: listener-${index}`,
-    `address: {socket_address: {address: 127.0.0.1, port_value: ${20_000 + index}}}`,
+    `address: {socket_address: {address: 127.0.0.1, port_value: ${port}}}`,
     'filter_chains:',
     '- filters:',
     '  - name: http',
