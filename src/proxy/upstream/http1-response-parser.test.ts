@@ -73,6 +73,11 @@ describe('a response', () => {
     ['204', 'HTTP/1.1 204\r\ncontent-length: 0\r\n\r\n', ['whole :status|204', 'end']],
     ['304', 'HTTP/1.1 304 Not Modified\r\n\r\n', ['whole :status|304', 'end']],
     [
+      'with a folded line',
+      `${ok}a: b\r\n \tc\r\ncontent-length: 0\r\n\r\n`,
+      ['whole :status|200|a|b c|content-length|0', 'end'],
+    ],
+    [
       'behind an interim one',
       `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 x\r\na: b\r\n\r\n${ok}content-length: 0\r\n\r\n`,
       ['interim :status|100', 'interim :status|103|a|b', 'whole :status|200|content-length|0', 'end'],
@@ -126,7 +131,13 @@ describe('what is refused', () => {
     ['another version', 'HTTP/2.0 200 OK\r\n\r\n', 'http1.codec_error'],
     ['a status of two digits', 'HTTP/1.1 20 OK\r\n\r\n', 'http1.codec_error'],
     ['a name with a blank', `${ok}a : b\r\n\r\n`, 'http1.codec_error'],
-    ['a folded line', `${ok}a: b\r\n c\r\n\r\n`, 'http1.codec_error'],
+    ['a folded line behind no other', 'HTTP/1.1 200 OK\r\n a: b\r\n\r\n', 'http1.codec_error'],
+    ['no content with a length', 'HTTP/1.1 204 x\r\ncontent-length: 1\r\n\r\n', 'http1.content_length_not_allowed'],
+    [
+      'no content in chunks',
+      'HTTP/1.1 204 x\r\ntransfer-encoding: chunked\r\n\r\n',
+      'http1.transfer_encoding_not_allowed',
+    ],
     ['a line without a colon', `${ok}abc\r\n\r\n`, 'http1.codec_error'],
     ['a control character', `${ok}a: \0b\r\n\r\n`, 'http1.codec_error'],
     ['a line feed alone', `${ok}a: b\nc: d\r\n\r\n`, 'http1.codec_error'],

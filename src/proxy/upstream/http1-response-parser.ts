@@ -250,7 +250,8 @@ export class Http1ResponseParser {
   }
 
   /** Fields, one a line, to a flat list of names and values. */
-  #readFields(text: string, list: string[]): void {
+  #readFields(fields: string, list: string[]): void {
+    const text = folded.test(fields) ? fields.replaceAll(folds, ' ') : fields
     if (forbidden.test(text)) throw new HttpProtocolError('http1.codec_error')
     let at = 0
     while (at < text.length) {
@@ -281,6 +282,10 @@ function checkBodiless({ length = 0, isChunked }: Framing): void {
 /** Control characters, and line ends that are not CR LF. */
 // oxlint-disable-next-line no-control-regex
 const forbidden = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/
+
+/** A line that goes on in the next, as RFC 2616 still had it. */
+const folded = /\r\n[ \t]/
+const folds = /\r\n[ \t]+/g
 
 const token = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 const knownNames = new Map<string, string>()
