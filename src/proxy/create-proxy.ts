@@ -9,6 +9,7 @@ import { type ClusterManager, createClusterManager } from './cluster/cluster-man
 import type { AddressConfig } from './config/address.ts'
 import { ConfigRejection } from './config/config-rejection.ts'
 import { type AdsDiscovery, createDiscovery } from './discovery/create-discovery.ts'
+import { createFileDiscovery } from './discovery/file-discovery.ts'
 import type { Misbehaviour } from './discovery/misbehaviour.ts'
 import { createNoDiscovery } from './discovery/no-discovery.ts'
 import { readXdsServer } from './discovery/read-xds-server.ts'
@@ -178,11 +179,17 @@ function adminAddressOf({ admin }: Bootstrap, port: number | undefined): Address
   return port === undefined ? admin : { address: admin?.address ?? '127.0.0.1', port }
 }
 
+/** Files for what is in files, and the stream for all else. */
 function discoveryOf(
   context: ProxyContext,
   bootstrap: Bootstrap,
   misbehaviour: Misbehaviour | undefined,
 ): AdsDiscovery {
+  const ads = streamOf(context, bootstrap, misbehaviour)
+  return createFileDiscovery({ context, ads, clusters: bootstrap.cds, listeners: bootstrap.lds })
+}
+
+function streamOf(context: ProxyContext, bootstrap: Bootstrap, misbehaviour: Misbehaviour | undefined): AdsDiscovery {
   const { ads, cds, lds, node, clusters } = bootstrap
   if (ads === undefined) return createNoDiscovery()
   const cluster = clusters.find(({ name }) => name === ads.cluster)

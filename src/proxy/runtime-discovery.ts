@@ -40,7 +40,7 @@ export async function startRuntimeDiscovery(
           // A layer that is gone, unlike routes, is empty.
           onMissing: () => take({}),
         },
-        { initialFetchTimeoutMs: source.source.initialFetchTimeoutMs, stats: stats.scope(`runtime.${source.name}.`) },
+        { ...source.source, stats: stats.scope(`runtime.${source.name}.`) },
       )
     })
   })

@@ -4,16 +4,17 @@ import { resourceTypes } from '../../resource/type-url.ts'
 import { ConfigRejection } from '../config/config-rejection.ts'
 import type { ProxyContext } from '../proxy-context.ts'
 import { BackOff } from './back-off.ts'
-import { CollectionTopic } from './collection-topic.ts'
+import type { CollectionTopic } from './collection-topic.ts'
 import { contentOf } from './content.ts'
 import { DeltaTalk } from './delta-talk.ts'
 import type { DiscoveredResource, Discovery, NamedType, WildcardType } from './discovery.ts'
 import { type Arrived, decodeDeltaResponse, decodeSotwResponse, type Response } from './envelopes.ts'
 import type { Misbehaviour, OutgoingRequest } from './misbehaviour.ts'
-import { NamedTopic } from './named-topic.ts'
+import type { NamedTopic } from './named-topic.ts'
 import { SotwTalk } from './sotw-talk.ts'
 import { keepStream } from './stream-keeper.ts'
 import type { Arrival, Topic, TopicOwner } from './topic.ts'
+import { createCollection, createNamed } from './topics.ts'
 import type { XdsServer } from './xds-server.ts'
 
 export interface AdsOptions {
@@ -191,26 +192,11 @@ class AggregatedDiscovery implements AdsDiscovery, TopicOwner {
 
   #createTopic(type: AnyType, typeUrl: string): Topic {
     const talk = this.#options.ads.protocol === 'sotw' ? new SotwTalk(typeUrl) : new DeltaTalk(typeUrl)
+    const { clusterTimeoutMs, listenerTimeoutMs } = this.#options
     const { stats } = this.#context
-    if (type === 'cluster') {
-      return new CollectionTopic(this, talk, {
-        word: 'cluster',
-        stats: stats.scope('cluster_manager.cds.'),
-        initialFetchTimeoutMs: this.#options.clusterTimeoutMs,
-        separator: ', ',
-        end: '',
-      })
-    }
-    if (type === 'listener') {
-      return new CollectionTopic(this, talk, {
-        word: 'listener',
-        stats: stats.scope('listener_manager.lds.'),
-        initialFetchTimeoutMs: this.#options.listenerTimeoutMs,
-        separator: '',
-        end: '\n',
-      })
-    }
-    return new NamedTopic(this, talk, { asksAgain: type === 'endpoint' })
+    if (type === 'cluster') return createCollection(this, type, talk, stats, clusterTimeoutMs)
+    if (type === 'listener') return createCollection(this, type, talk, stats, listenerTimeoutMs)
+    return createNamed(this, type, talk)
   }
 
   #begin(): void {

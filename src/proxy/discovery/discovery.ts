@@ -21,6 +21,10 @@ export interface Discovery {
 export interface WatchOptions {
   /** How long until it counts as missing though nobody said so; 15 s where absent, for ever where 0. */
   readonly initialFetchTimeoutMs?: number
+  /** The file that it is in; by default it comes by the stream. */
+  readonly path?: string
+  /** What is moved into it says that the file is another, in place of what is moved to the file. */
+  readonly watchedDirectory?: string
   /** Where `update_success`, `version_text` and so on are kept: `cluster.NAME.`, `http.PREFIX.rds.NAME.`. */
   readonly stats?: StatScope
 }

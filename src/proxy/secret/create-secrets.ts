@@ -39,7 +39,7 @@ export function createSecrets({ discovery, stats, secrets }: SecretsDeps): Secre
           onResource: ({ content }) => give(FieldReader.read(content, readSecret)),
           onMissing: () => watcher.onMissing(),
         },
-        { initialFetchTimeoutMs: source.initialFetchTimeoutMs, stats: scope },
+        { ...source, stats: scope },
       )
       return {
         cancel() {
