@@ -41,6 +41,30 @@ describe('fairlead validate', () => {
     expect([code, out]).toEqual([0, expect.stringContaining('1 file, 2 resources')])
   })
 
+  test.each([
+    ['{service: cart, version: v3}', 'version "v3" of the Service "cart" does not exist', 'did you mean "v1"?'],
+    [
+      '{service: crat, version: v1}',
+      'version "v1" of the Service "crat" does not exist',
+      'did you mean version "v1" of the Service "cart"?',
+    ],
+    [
+      '{service: cart, version: canary}',
+      'version "canary" of',
+      'define version "canary" of the Service "cart", or name another',
+    ],
+    ['crat', 'Service "crat" does not exist', 'did you mean "cart"?'],
+  ])('says of a backend %s what is to be written in its place', async (backend, message, fix) => {
+    const endpoints = '{address: 10.0.0.1, port: 80, labels: {version: v1}}'
+    const cart = `kind: Service\nname: cart\nendpoints: ${endpoints}\nversions: {v1: {version: v1}}\n`
+    const edge = 'kind: Gateway\nname: edge\nnodes: {cluster: edge}\nlisteners: {name: http, port: 8080}\n'
+    const route = `kind: Route\nname: cart\ngateways: edge\nrules: {backends: ${backend}}\n`
+    const { code, out } = await runCommand(['validate', fileOf('shop.yaml', [cart, edge, route].join('---\n'))])
+    expect(code).toBe(1)
+    expect(out).toContain(message)
+    expect(out).toContain(`\n  fix: ${fix}\n`)
+  })
+
   test('exits 1 for errors, and prints each with place, path and fix, in order of place', async () => {
     const dir = exampleWith({
       'route.yaml': ['weight: 90', 'weigth: 90'],

@@ -2,7 +2,7 @@ import { formatOrigin, type Origin, type Problem, type Severity } from '../error
 import type { Named } from '../resource/named.ts'
 import type { NodeSelector } from '../resource/node-selector.ts'
 import { selectorLabel } from '../resource/selector-label.ts'
-import { resourceTypes, wordOf } from '../resource/type-url.ts'
+import { isOwnType, resourceTypes, wordOf } from '../resource/type-url.ts'
 import type { Clash } from './settlement.ts'
 import { selectorsOf, type Unit } from './unit.ts'
 import type { Need } from './unit-index.ts'
@@ -12,7 +12,18 @@ import type { Need } from './unit-index.ts'
 /** Users and rivals named in one message; the others are counted. */
 const namedAtMost = 3
 
-const label = ({ typeUrl, name }: Pick<Need, 'typeUrl' | 'name'>): string => `${wordOf(typeUrl)} "${name}"`
+function label({ typeUrl, name }: Pick<Need, 'typeUrl' | 'name'>): string {
+  const [owner, version] = partsOf({ typeUrl, name })
+  return version === undefined
+    ? `${wordOf(typeUrl)} "${name}"`
+    : `version "${version}" of the ${wordOf(typeUrl)} "${owner}"`
+}
+
+/** Documents of kinds have no `/` in their names: `cart/v2` is a version of `cart`, which its author wrote as two words. */
+function partsOf({ typeUrl, name }: Pick<Need, 'typeUrl' | 'name'>): readonly [owner: string, version?: string] {
+  const slash = isOwnType(typeUrl) ? name.indexOf('/') : -1
+  return slash < 0 ? [name] : [name.slice(0, slash), name.slice(slash + 1)]
+}
 
 /** A problem at the first place that refers to a name. */
 function atUse(need: Need, severity: Severity, code: Problem['code'], message: string, fix: string): Problem {
@@ -66,10 +77,19 @@ export function danglingReference(need: Need, missing: Missing): Problem {
 }
 
 function fixOfMissing(need: Need, nearest: string | undefined): string {
-  const fix = nearest === undefined ? `define ${label(need)}, or name another` : `did you mean "${nearest}"?`
+  const fix = nearest === undefined ? `define ${label(need)}, or name another` : `did you mean ${meant(need, nearest)}?`
   if (need.typeUrl !== resourceTypes.cluster.typeUrl) return fix
   const isStatic = `if every bootstrap holds it, say so in the options file: staticNames: {cluster: [${need.name}]}`
   return `${fix}; ${isStatic} (what \`fairlead bootstrap\` writes is known by itself)`
+}
+
+/** As it is to be written at the place that names what is missing. */
+function meant(need: Need, nearest: string): string {
+  const [owner, version] = partsOf({ typeUrl: need.typeUrl, name: nearest })
+  const [wantedOwner, wanted] = partsOf(need)
+  if (version === undefined && wanted === undefined) return `"${nearest}"`
+  const isSibling = version !== undefined && wanted !== undefined && owner === wantedOwner
+  return isSibling ? `"${version}"` : label({ typeUrl: need.typeUrl, name: nearest })
 }
 
 export function unselectedReference(need: Need, nodes: NodeSelector, providers: readonly Unit[]): Problem {
