@@ -1,8 +1,15 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
+import { kindUnit, sidecarForm } from '../../../test/support/kind-unit.ts'
+import { eventually } from '../../../test/support/poll.ts'
+import { kindOf } from '../../config/kinds/kind-document.ts'
 import { parseDocument } from '../../config/parse-document.ts'
 import { loadEnvoyApi } from '../../resource/envoy-api.ts'
 import { createWorld, type Unit, type UnitChange } from '../../snapshot/world.ts'
+import type { SidecarInput } from '../contract.ts'
 import { createMesh } from '../mesh.ts'
+import { buildAlikeSidecar } from './alike-sidecars.ts'
 
 const api = loadEnvoyApi()
 
@@ -97,4 +104,34 @@ test('what sidecars become that are alike is what each of them becomes by itself
     expect([...shared.units.keys()].sort()).toEqual([...single.units.keys()].sort())
     for (const [key, unit] of shared.units) expect(contentOf(unit), key).toEqual(contentOf(single.units.get(key)))
   }
+})
+
+const [cartSidecar] = kindUnit(sidecarForm('cart', ['cart'], undefined)).resources
+const cart = cartSidecar && (kindOf(cartSidecar) as SidecarInput['sidecar'])
+
+/** What a Sidecar becomes that may call a thousand Services, each by a port: a million characters. */
+function becomes(firstPort: number): WeakRef<object> {
+  const ports = Array.from({ length: 1000 }, (_, index) => ({
+    address: '10.0.0.1',
+    port: firstPort + index,
+    service: { name: `service-${index}`, protocol: 'tcp' as const, hosts: [] },
+  }))
+  const [first] = buildAlikeSidecar({
+    sidecar: cart as SidecarInput['sidecar'],
+    outbound: { routes: 'mesh', filters: new Set(), ports, passthrough: undefined, egress: undefined },
+    services: { get: () => undefined },
+    mesh: { accessLog: undefined, tracing: undefined, defaults: {}, connectTimeout: undefined, outbound: 'deny' },
+  })
+  return new WeakRef(first?.alike?.json as object)
+}
+
+test('what a Sidecar became before its Services changed is not kept for ever', async () => {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc') as () => void
+  const known = Array.from({ length: 16 }, (_, change) => becomes(10_000 + change))
+  await eventually(() => {
+    collectGarbage()
+    expect(known.filter((one) => one.deref() !== undefined).length).toBeLessThan(10)
+  })
+  expect(known.at(-1)?.deref(), 'and what it is now is').toBeDefined()
 })

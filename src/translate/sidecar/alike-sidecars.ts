@@ -1,16 +1,18 @@
+import { createHash } from 'node:crypto'
 import { blanks, fillBlanks } from '../build-alike.ts'
 import type { GeneratedJson, SidecarInput } from '../contract.ts'
 import { anyone, textOf } from '../envoy-json.ts'
+import { RecentlyUsed } from '../recently-used.ts'
 import { buildSidecar } from './build-sidecar.ts'
 
 /** What some sidecars become, with blanks for their names, and the text of it. */
 type Blank = Pick<GeneratedJson, 'type' | 'name' | 'json' | 'from'> & { readonly text: string }
 
-/** By the text of all that they are made of. */
-const known = new Map<string, readonly Blank[]>()
+/** A change of what all may call makes others of them; those before are for nobody. */
+const charactersAtMost = 8_000_000
 
-/** Ways for the Sidecars of a mesh to differ beside their names; of more than that the oldest are forgotten. */
-const knownAtMost = 256
+/** By all that they are made of. */
+const known = new RecentlyUsed<readonly Blank[]>(charactersAtMost)
 
 /**
  * What a Sidecar becomes, each resource also with blanks for its name and its Service's: thousands of sidecars differ by
@@ -36,15 +38,14 @@ export function buildAlikeSidecar(input: SidecarInput): readonly GeneratedJson[]
 
 function blankOf(input: SidecarInput): readonly Blank[] {
   const blank = withBlanks(input)
-  const key = textOfInput(blank)
+  const key = keyOfInput(blank)
   const before = known.get(key)
   if (before !== undefined) return before
   const made = buildSidecar(blank).map(({ type, name, json, from }): Blank => {
     return { type, name, json, from, text: `${type} ${from.path} ${textOf(json)}` }
   })
-  const [oldest] = known.keys()
-  if (known.size >= knownAtMost && oldest !== undefined) known.delete(oldest)
-  known.set(key, made)
+  const characters = made.reduce((sum, { text }) => sum + text.length, 0)
+  known.set(key, made, characters)
   return made
 }
 
@@ -83,25 +84,25 @@ function withBlanks({ sidecar, outbound, services, mesh }: SidecarInput): Sideca
 }
 
 /** Of what thousands have. */
-const texts = new WeakMap<object, string>()
+const digests = new WeakMap<object, string>()
 
-function textOnce(value: object): string {
-  const text = texts.get(value) ?? JSON.stringify(value, withKeys)
-  texts.set(value, text)
-  return text
+function digestOf(value: object): string {
+  const digest = digests.get(value) ?? createHash('sha256').update(JSON.stringify(value, withKeys)).digest('base64')
+  digests.set(value, digest)
+  return digest
 }
 
 /** Of a document its key. */
 const withKeys = (field: string, value: unknown): unknown =>
   field === 'document' ? (value as { readonly key: string }).key : value
 
-function textOfInput({ sidecar, outbound, services, mesh }: SidecarInput): string {
+function keyOfInput({ sidecar, outbound, services, mesh }: SidecarInput): string {
   const { filters, ports, egress, ...rest } = outbound
   return [
     JSON.stringify([sidecar.form, rest, [...filters].sort()]),
     JSON.stringify(sidecar.form.inbound.map(({ service }) => services.get(service)?.protocol)),
-    textOnce(ports),
+    digestOf(ports),
     JSON.stringify(egress, withKeys) ?? '',
-    textOnce(mesh),
+    digestOf(mesh),
   ].join('\n')
 }
