@@ -280,6 +280,24 @@ describe('a listener', () => {
     expect(one.stat('listener_manager.listener_removed')).toBe(1)
   })
 
+  it('that is removed before all are there is let go at once', async () => {
+    const one = await bed()
+    one.manager.startDynamic()
+    const first = await freePort()
+    one.discovery.sendAll('listener', {
+      first: listener('first', first, [{ filters: [tcp('a')] }]),
+      second: listener('second', await freePort(), [{ filters: [waits, tcp('a')] }]),
+    })
+    expect(await ask(first)).toBe('a:hello')
+    one.discovery.sendAll('listener', {}, ['first'])
+    expect(one.stat('listener_manager.total_listeners_draining')).toBe(0)
+    await expect(ask(first)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+    one.gate.open()
+    await one.manager.initialized
+    one.discovery.sendAll('listener', {}, ['second'])
+    expect(one.stat('listener_manager.total_listeners_draining')).toBe(1)
+  })
+
   it('may have the address of one that goes in the same answer', async () => {
     const one = await bed(['a', 'b'])
     const port = await freePort()

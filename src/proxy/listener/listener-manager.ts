@@ -74,6 +74,7 @@ class Manager implements ListenerManager {
   #isDynamic = false
   #hasAnswer = false
   #isClosed = false
+  #isInitialized = false
   #resolveInitialized: () => void = () => undefined
   readonly initialized: Promise<void>
 
@@ -247,7 +248,6 @@ class Manager implements ListenerManager {
     else this.#forget(version)
     for (const chain of chains) {
       this.#stats.chainsDraining.add(1)
-      chain.drain(this.#drainTimeMs)
       chain.onEnded(() => {
         this.#stats.chainsDraining.add(-1)
         left.delete(chain)
@@ -256,6 +256,9 @@ class Manager implements ListenerManager {
         this.#forget(version)
         this.#count()
       })
+      // Before the proxy has begun its work nobody is connected.
+      if (this.#isInitialized) chain.drain(this.#drainTimeMs)
+      else chain.close()
     }
   }
 
@@ -308,6 +311,7 @@ class Manager implements ListenerManager {
 
   #settle(): void {
     if (this.#isClosed || (this.#warming.size === 0 && (!this.#isDynamic || this.#hasAnswer))) {
+      this.#isInitialized = true
       this.#resolveInitialized()
     }
   }
