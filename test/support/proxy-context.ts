@@ -6,6 +6,8 @@ import { loadEnvoyApi } from '../../src/resource/envoy-api.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
 import { createRandom } from './random.ts'
 
+const api = loadEnvoyApi()
+
 /** The context of a proxy in a test: time stands still, and chance begins with a seed. */
 export interface TestContext extends ProxyContext {
   readonly clock: ManualClock
@@ -18,7 +20,7 @@ export function createTestContext(node: Partial<ProxyContext['node']> = {}, seed
   const stats = createStatStore()
   const chance = createRandom(seed)
   return {
-    api: loadEnvoyApi(),
+    api,
     node: { id: 'test', cluster: 'test', locality: { region: '', zone: '', subZone: '' }, ...node },
     clock: createManualClock(),
     random: () => chance.below(2 ** 32) / 2 ** 32,

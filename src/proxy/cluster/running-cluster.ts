@@ -191,7 +191,7 @@ export class RunningCluster implements Cluster {
     await secrets
     if (!this.#isClosed) await this.#checker?.start()
     // It begins with its hosts as they are now.
-    if (this.#merging !== undefined) this.#publish()
+    if (this.#merging !== undefined && !this.#isClosed) this.#publish()
   }
 
   #createChecker(): HealthChecker | undefined {
