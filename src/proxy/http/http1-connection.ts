@@ -52,6 +52,7 @@ export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
     if (this.isClosing) return
     if (this.#current !== undefined) {
       this.#waiting.push(exchange)
+      if (this.#waiting.length === maxAhead) this.stream.pause()
       return
     }
     this.#current = exchange
@@ -64,6 +65,7 @@ export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
     this.#current = undefined
     this.#bytesBetween = bytesRead(this.stream)
     const next = this.#waiting.shift()
+    if (this.#waiting.length === maxAhead - 1) this.stream.resume()
     if (this.isClosing) return
     if (next !== undefined) this.#take(next)
     else if (this.#problem !== undefined) this.#refuse(this.#problem)
@@ -132,6 +134,9 @@ export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
     this.endSoon()
   }
 }
+
+/** So many requests may wait for those before them until no more are read. */
+const maxAhead = 10
 
 /** What Node's parser says: `HPE_INVALID_METHOD`, and why. */
 export interface ParserError extends Error {

@@ -74,6 +74,12 @@ export class RequestBody {
     if (!this.isEnded && !this.#isKept) this.#source.pause()
   }
 
+  /** It will not be tried again, and no mirror waits for its beginning. */
+  letGo(): void {
+    this.#isKept = false
+    if (this.#sink !== undefined) this.#chunks = []
+  }
+
   /** Nobody wants it any more: what still comes is read and forgotten. */
   stop(): void {
     if (this.#isStopped) return

@@ -386,6 +386,7 @@ export class RouterStream implements TryListener, ResponseSource {
       return
     }
     this.#response = response
+    if (mirrorsOf(this.#route).length === 0) this.#body?.letGo()
     this.#counts.countStatus(status, this.#isInternal)
     if (this.#config.suppressesEnvoyHeaders) headers.remove('x-envoy-upstream-service-time')
     else headers.set('x-envoy-upstream-service-time', String(Math.floor(this.#elapsedMs)))
