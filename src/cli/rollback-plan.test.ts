@@ -91,6 +91,34 @@ describe('a plan', () => {
     expect(after(made)).toEqual({ 'a.yaml': a, 'b.yaml': undefined })
   })
 
+  test('takes away what came into force beside what never was', () => {
+    const draft = 'kind: Service\nname: draft\nport: -1\n'
+    const now = { 'a.yaml': a, 'b.yaml': `${b}---\n# soon\n${draft}` }
+    const made = plan({ past: { 'a.yaml': a }, latest: { 'a.yaml': a, 'b.yaml': b }, now })
+    expect(said(made)).toEqual(['- b.yaml Service/b'])
+    expect(after(made)).toEqual({ 'b.yaml': `# soon\n${draft}` })
+    expect(made.kept.map(({ id, name }) => [id, name])).toEqual([['file:b.yaml', 'Service/draft']])
+  })
+
+  test('leaves nothing twice that was moved beside a draft', () => {
+    const now = { 'a.yaml': a, 'b.yaml': `${service('b', 81)}---\nkind: Service\nname: c\nport: -1\n` }
+    const latest = { 'a.yaml': a, 'b.yaml': service('b', 81) }
+    const made = plan({ past: { 'a.yaml': `${a}---\n${b}` }, latest, now })
+    expect(said(made)).toEqual(['+ a.yaml Service/b', '- b.yaml Service/b'])
+    expect(after(made)).toEqual({
+      'a.yaml': `${a}---\n${b}`,
+      'b.yaml': 'kind: Service\nname: c\nport: -1\n',
+    })
+  })
+
+  test('takes away what stands in the place of what cannot be brought back', () => {
+    // What stood first had an error then.
+    const past = without(inForce({ 'a.yaml': `${a}---\n${b}` }).slice(1), { isSensitive: true })
+    const made = plan({ past, now: { 'a.yaml': c } })
+    expect([said(made), after(made)]).toEqual([['- a.yaml Service/c'], { 'a.yaml': undefined }])
+    expect(made.lost.map(({ name }) => name)).toEqual(['Service/b'])
+  })
+
   test('leaves what holds the same as it is written now, also beside what is restored', () => {
     const now = { 'a.yaml': `# a comment of today\n${a}---\n${service('b', 81)}` }
     const made = plan({ past: { 'a.yaml': `${a}---\n${b}` }, now })

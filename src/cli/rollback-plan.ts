@@ -97,24 +97,13 @@ type Held = Pick<RevisionDocument, 'resources' | 'nodes'>
 const nothing: RollbackPlan = { texts: [], documents: [], lost: [], kept: [] }
 
 function planOne(input: RollbackInput, one: One): RollbackPlan {
-  const { id, document, past, latest } = one
-  const held = heldOf([...latest.values(), ...past])
-  const parsed = document && input.parse(document, held)
+  const held = heldOf([...one.latest.values(), ...one.past])
+  const parsed = one.document && input.parse(one.document, held)
   const present = parsed === undefined ? [] : presentIn(parsed, held)
-  if (past.length > 0) return planText(input, one, present, parsed?.isUnreadable === true)
-  if (document === undefined || present.length === 0) return nothing
-  const foreign = present.filter(({ key }) => !latest.has(key))
-  if (foreign.length > 0) {
-    return { ...nothing, kept: foreign.map(({ name }) => ({ id, name, why: 'it was never in force' })) }
-  }
-  return {
-    ...nothing,
-    texts: [{ id, before: document.text, after: undefined }],
-    documents: present.map(({ name }) => ({ id, name, change: 'removed' })),
-  }
+  return planText(input, one, present, parsed?.isUnreadable === true)
 }
 
-/** Of a text that held something then: documents that were there are as they were, and others go if they were in force. */
+/** Documents that were there are as they were, and others go if they were in force; a text that holds none goes, too. */
 function planText(
   input: RollbackInput,
   { id, document, past, latest }: One,
@@ -161,7 +150,8 @@ function planText(
     const at = contents.findLastIndex(({ key }) => earlier.has(key)) + 1
     contents.splice(at, 0, { key: one.key, content })
   }
-  if (documents.length === 0 || contents.length === 0) return { ...nothing, lost, kept }
+  if (documents.length === 0) return { ...nothing, lost, kept }
+  if (contents.length === 0) return { texts: [{ id, before: document?.text, after: undefined }], documents, lost, kept }
   const after = joinDocuments(contents.map(({ content }) => content))
   const refused = refusedOf(input, { id, after, past, isRestored: (name) => isAmong(documents, name) })
   if (refused.length > 0) return { ...nothing, lost: [...lost, ...refused], kept }
