@@ -1,7 +1,11 @@
-/** What a program that embeds the control plane may use; everything else may change without notice. */
+/** What a program that embeds the control plane, or a proxy, may use; everything else may change without notice. */
+export { type BootstrapOptions, buildBootstrap } from './cli/bootstrap-config.ts'
+export type { Clock } from './clock.ts'
 export { type ControlPlane, type ControlPlaneDeps, createControlPlane } from './control-plane.ts'
 export { ControlPlaneError, type ErrorCode, formatOrigin, type Origin, type Problem } from './errors.ts'
 export { createLog, type Log } from './log.ts'
 export { resolveOptions, type ServeOptions } from './options/options.ts'
 export type { Pipeline, PipelineSource } from './pipeline.ts'
+export { createProxy, type Proxy, type ProxyOptions } from './proxy/create-proxy.ts'
+export type { Misbehaviour } from './proxy/discovery/misbehaviour.ts'
 export type { Document, Source, SourceUpdate } from './source/source.ts'

@@ -145,6 +145,15 @@ export const differences: readonly Difference[] = [
   },
 ]
 
+/** What follows from Node, and shows only where a machine is set up for it. */
+export const limits: readonly { readonly what: string; readonly reason: string }[] = [
+  {
+    what: 'the listener filter original_dst finds out where a connection was going that the kernel redirected',
+    reason:
+      'a socket of Node cannot be asked for it: the local address stands for it, which is right where nothing is redirected',
+  },
+]
+
 const address = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } })
 
 /** A bootstrap of one listener and one cluster, with those parts. */
