@@ -21,7 +21,7 @@ export interface Because {
 /** The fields of a generated resource that a document says, in the order of the resource, and the defaults with a reason. */
 export function becauseOf(tree: Tree, documents: ReadonlyMap<string, KindDocument>): readonly Because[] {
   const found: Because[] = []
-  walk(tree, [], undefined, documents, found)
+  walk(tree, [], undefined, { of: tree.of, documents }, found)
   return found
 }
 
@@ -29,26 +29,28 @@ function walk(
   tree: Tree,
   path: readonly PathSegment[],
   around: Tree['of'],
-  documents: ReadonlyMap<string, KindDocument>,
+  resource: { readonly of: Tree['of']; readonly documents: ReadonlyMap<string, KindDocument> },
   found: Because[],
 ): void {
   const { of } = tree
-  if (of !== undefined && of.path !== '' && (of.key !== around?.key || of.path !== around.path)) {
-    const document = documents.get(of.key)
+  if (of !== undefined && of.path !== '' && !isSamePlace(of, around)) {
+    const document = resource.documents.get(of.key)
     const written = document?.places.at(of.path)
     if (document !== undefined) {
       const { line, column } = written ?? document.origin
       const place = formatOrigin({ ...document.origin, ...(line !== undefined && { line, column: column ?? 1 }) })
       found.push({ field: formatPath('', path), value: shown(tree), place, path: written?.path ?? of.path })
     }
-  } else if (tree.kind === 'scalar' && (of === undefined || of.path === '')) {
+  } else if (tree.kind === 'scalar' && (of === undefined || of.path === '' || isSamePlace(of, resource.of))) {
     const why = reasonOf(path, tree.value)
     if (why !== undefined) found.push({ field: formatPath('', path), value: shown(tree), why })
   }
   if (tree.kind === 'list')
-    for (const [index, item] of tree.items.entries()) walk(item, [...path, index], of, documents, found)
-  if (tree.kind === 'map') for (const { key, value } of tree.entries) walk(value, [...path, key], of, documents, found)
+    for (const [index, item] of tree.items.entries()) walk(item, [...path, index], of, resource, found)
+  if (tree.kind === 'map') for (const { key, value } of tree.entries) walk(value, [...path, key], of, resource, found)
 }
+
+const isSamePlace = (a: NonNullable<Tree['of']>, b: Tree['of']): boolean => a.key === b?.key && a.path === b.path
 
 const longest = 48
 

@@ -65,6 +65,8 @@ describe('fairlead explain', () => {
     expect(out).toMatch(/connect_timeout +"0\.25s" +\S+cart\.yaml:4:34 connectionPool\.connectTimeout\n/)
     expect(out).toMatch(/per_connection_buffer_limit_bytes +65536 +\S+edge\.yaml:14:44 merge\.per_connection_buffer/)
     expect(out).toMatch(/max_connections +1024 +default: one service that hangs must not take all sockets\n/)
+    expect(out).toMatch(/ typed_extension_protocol_options\["…HttpProtocolOptions"\]/)
+    expect((await explain('Service/cart', config, '--json')).out).toContain('upstreams.http.v3.HttpProtocolOptions')
   })
 
   test('gives the reason of a default where it holds, and not where another field of its name has another', async () => {
@@ -122,6 +124,9 @@ describe('fairlead explain', () => {
       1,
       'fairlead: no proxy gets cluster/cart: they get cluster/cart/v1, cluster/cart/v2\n',
     ])
+    expect((await explain('cluster/cart/v1', config)).out).toMatch(
+      /max_connections +1024 +default: one service that hangs must not take all sockets\n/,
+    )
     const { out } = await explain('Patch/buffers', config)
     expect(out).toContain('  becomes nothing of its own that a proxy gets\n')
     expect(out).toContain('No proxy gets the cluster cart, so that changing it changes nothing. (no-effect)\n')

@@ -242,7 +242,7 @@ function unitText(shop: Shop, unit: Unit, isFull: boolean): string {
   const rows = [...named.values()].flatMap((resource) =>
     reasonsOf(shop, resource).map(({ field, value, place, path, why }) => [
       `  ${wordOf(resource.typeUrl)} ${resource.name}`,
-      field,
+      shortened(field),
       value,
       place === undefined ? `default: ${why}` : `${place} ${path}`.trimEnd(),
     ]),
@@ -250,6 +250,11 @@ function unitText(shop: Shop, unit: Unit, isFull: boolean): string {
   if (rows.length > 0) lines.push('because', formatTable(['  resource', 'field', 'value', 'from'], rows))
   if (isFull) for (const resource of resources) lines.push('', yamlOf(shop.api, resource).trimEnd())
   return lines.join('\n')
+}
+
+/** The keys of Envoy's extensions by the last word of their names: tables are wide enough. */
+function shortened(field: string): string {
+  return field.replaceAll(/"[\w.]+\.(\w+)"/g, '"…$1"')
 }
 
 function yamlOf(api: EnvoyApi, { typeUrl, bytes }: Resource): string {
