@@ -26,7 +26,7 @@ On a machine without an Envoy:
   fairlead proxy -c envoy.json
 
 It tells of itself on the admin port of the bootstrap as Envoy does: /ready,
-/stats, /config_dump, /clusters, /listeners, /server_info, /runtime.
+/stats, /config_dump, /clusters, /listeners, /certs, /server_info, /runtime.
 `
 
 export function proxyCommand(io: Io): Command {

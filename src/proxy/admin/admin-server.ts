@@ -11,6 +11,7 @@ import type { ProxyContext } from '../proxy-context.ts'
 import type { LayeredRuntime } from '../runtime.ts'
 import { prometheusText } from '../stats/prometheus.ts'
 import type { StatStore } from '../stats/stat-store.ts'
+import { dumpCertificates } from './certificates.ts'
 import { clustersText } from './clusters-text.ts'
 import { dumpConfig } from './config-dump.ts'
 import { type StatsQuestion, statsJson, statsText } from './stats-text.ts'
@@ -58,6 +59,7 @@ const pages: Readonly<Record<string, Page>> = {
       : configs.filter((part) => !(part['@type'] as string).endsWith('EndpointsConfigDump'))
     return json({ configs: wanted })
   },
+  '/certs': (subject) => json(dumpCertificates(subject)),
   '/clusters': ({ clusters }) => ({ body: clustersText(clusters) }),
   '/listeners': ({ listeners }, query) => showListeners(listeners, query),
   '/server_info': (subject) => json(serverInfo(subject)),
