@@ -1,8 +1,9 @@
-import type { BalanceConfig } from './balance-config.ts'
+import { type BalanceConfig, byZone } from './balance-config.ts'
 import type { Balancer, BalancerOwner } from './balancer.ts'
 import { maglev, ringHash } from './hash-policies.ts'
 import { ListBalancer } from './list-balancer.ts'
 import { leastRequest, random, reportedWeights, roundRobin } from './list-policies.ts'
+import { peakEwma } from './peak-ewma.ts'
 
 /** Of subsets that are to be balanced by what the cluster has itself, which these have not. */
 const nobody: Balancer = { choose: () => undefined, update: () => undefined, close: () => undefined }
@@ -14,6 +15,8 @@ export function createBalancer(config: BalanceConfig, owner: BalancerOwner): Bal
       return new ListBalancer(owner, leastRequest(owner, config), config.locality)
     case 'random':
       return new ListBalancer(owner, random(owner), config.locality)
+    case 'peak ewma':
+      return new ListBalancer(owner, peakEwma(owner, config), byZone)
     case 'reported weights':
       return new ListBalancer(owner, reportedWeights(owner, config), config.locality)
     case 'round robin':

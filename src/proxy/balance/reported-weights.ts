@@ -18,6 +18,7 @@ interface Reported {
 export class ReportedWeights {
   readonly #config: ReportedWeightConfig
   readonly #clock: Clock
+  readonly #watched = new WeakSet<ClusterHost>()
   readonly #reported = new Map<ClusterHost, Reported>()
   #weights: ReadonlyMap<ClusterHost, number> = new Map()
   #middle = 1
@@ -32,7 +33,12 @@ export class ReportedWeights {
   onUpdate(sets: readonly HostSet[]): void {
     const members = new Set(sets.flatMap(({ all }) => all.hosts))
     for (const host of this.#reported.keys()) if (!members.has(host)) this.#reported.delete(host)
-    for (const host of members) host.takeLoad ??= (header) => this.#take(host, parseLoadReport(header))
+    for (const host of members) {
+      if (this.#watched.has(host)) continue
+      this.#watched.add(host)
+      host.loadTakers ??= new Set()
+      host.loadTakers.add((header) => this.#take(host, parseLoadReport(header)))
+    }
   }
 
   /** Grows whenever the weights are others. */

@@ -144,6 +144,7 @@ const policyNames: Readonly<Record<BalanceConfig['policy'], string>> = {
   random: 'RANDOM',
   'ring hash': 'RING_HASH',
   maglev: 'MAGLEV',
+  'peak ewma': 'PEAK_EWMA',
   'reported weights': 'CLIENT_SIDE_WEIGHTED_ROUND_ROBIN',
   subset: 'SUBSET',
   'cluster provided': 'CLUSTER_PROVIDED',

@@ -40,8 +40,10 @@ export class ClusterHost implements Host {
   healthySinceMs: number | undefined
   /** How outlier detection counts what becomes of tries. */
   judge: ((outcome: TryOutcome) => void) | undefined
-  /** Set where the balancer goes by what hosts say of their load. */
-  takeLoad: ((header: string) => void) | undefined
+  /** Of balancers that go by what hosts say of their load; there are several where it is in several subsets. */
+  loadTakers: Set<(header: string) => void> | undefined
+  /** Set where the balancer goes by how long hosts take. */
+  takeLatency: ((ms: number) => void) | undefined
   #onRemoved: (() => void)[] | undefined
   #onUnhealthy: Set<() => void> | undefined
 
@@ -76,7 +78,11 @@ export class ClusterHost implements Host {
   }
 
   reportLoad(header: string): void {
-    this.takeLoad?.(header)
+    for (const take of this.loadTakers ?? []) take(header)
+  }
+
+  reportLatency(ms: number): void {
+    this.takeLatency?.(ms)
   }
 
   onRemoved(act: () => void): void {

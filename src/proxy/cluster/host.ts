@@ -23,6 +23,8 @@ export interface Host {
   report(outcome: TryOutcome): void
   /** The header or trailer `endpoint-load-metrics` of a response, for balancers that go by it. */
   reportLoad?(header: string): void
+  /** How long it took from sending a request until its answer began, for balancers that go by it. */
+  reportLatency?(ms: number): void
   /** Called once, when the host is no member any more. */
   onRemoved(act: () => void): void
   /**

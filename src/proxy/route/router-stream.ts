@@ -408,7 +408,8 @@ export class RouterStream implements TryListener, ResponseSource {
     stream.respond({ headers, body: isEmpty ? undefined : response.body }, this)
   }
 
-  #report({ host }: UpstreamTry, headers: Headers, status: number): void {
+  #report({ host, startMs }: UpstreamTry, headers: Headers, status: number): void {
+    host.reportLatency?.(this.#owner.context.clock.now() - startMs)
     const grpcStatus = isGrpc(this.#stream.request) ? headers.get('grpc-status') : undefined
     const outcome = grpcStatus === undefined ? status : grpcStatusToHttp(Number(grpcStatus))
     host.report({ status: outcome })
