@@ -264,6 +264,19 @@ describe('TLS of clients', () => {
     expect((await ask(one.port)).text).toBe('hello')
   })
 
+  it('may be for those only who ask for a name', async () => {
+    const certificates = [certificateJson(await authority.issue({ name: 'a' }))]
+    const one = await bed([{ transport_socket: downstream({ tls_certificates: certificates }, { require_sni: true }) }])
+    expect((await ask(one.port, { servername: 'a.example' })).text).toBe('hello')
+    expect(
+      await ask(one.port).then(
+        (answer) => answer.text,
+        () => '',
+      ),
+    ).toBe('')
+    expect(one.seen.length).toBe(1)
+  })
+
   it('is not waited for for ever', async () => {
     const one = await bed([
       {

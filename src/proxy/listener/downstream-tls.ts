@@ -100,7 +100,12 @@ export class DownstreamTls {
 
   #check(socket: TLSSocket, validation: ValidationContext | undefined): SecuredConnection | undefined {
     const certificate = socket.getPeerX509Certificate()
-    const fault = this.#faultOf(socket, certificate, validation)
+    const { servername } = socket as TLSSocket & { readonly servername?: string | false }
+    const serverName = typeof servername === 'string' ? servername.toLowerCase() : ''
+    const fault =
+      this.#config.requiresServerName && serverName === ''
+        ? 'connection_error'
+        : this.#faultOf(socket, certificate, validation)
     if (fault !== undefined) {
       this.#ssl(fault)
       socket.destroy()
@@ -113,11 +118,10 @@ export class DownstreamTls {
     const cipher = socket.getCipher().name
     this.#ssl(`versions.${version}`)
     this.#ssl(`ciphers.${cipher}`)
-    const { servername } = socket as TLSSocket & { readonly servername?: string | false }
     return {
       socket,
       alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : undefined,
-      serverName: typeof servername === 'string' ? servername.toLowerCase() : '',
+      serverName,
       info: { version, cipher, peer: certificate === undefined ? undefined : peerOf(certificate) },
     }
   }

@@ -34,6 +34,8 @@ export class FilterChain {
   readonly #tls: DownstreamTls | undefined
   readonly #filters: readonly NetworkFilter[]
   readonly #open = new Set<ClientConnection>()
+  /** Of which TLS has not come about yet. */
+  readonly #handshakes = new Set<Socket>()
   readonly #ends: (() => void)[] = []
   #isDraining = false
   #isClosed = false
@@ -76,7 +78,9 @@ export class FilterChain {
   async accept(socket: Socket, inspected: InspectedConnection): Promise<void> {
     let secured: SecuredConnection | undefined
     if (this.#tls !== undefined) {
+      this.#handshakes.add(socket)
       secured = await this.#secure(this.#tls, socket, inspected)
+      this.#handshakes.delete(socket)
       if (secured === undefined) return
     }
     const connection = new ClientConnection({
@@ -86,7 +90,7 @@ export class FilterChain {
       listener: this.#listener.name,
       filterChain: this.config.name,
     })
-    if (this.#isClosed) {
+    if (this.#isClosed || connection.stream.destroyed) {
       connection.stream.destroy()
       return
     }
@@ -119,6 +123,7 @@ export class FilterChain {
     if (this.#isClosed) return
     this.#isDraining = true
     this.#isClosed = true
+    for (const socket of this.#handshakes) socket.destroy()
     for (const connection of this.#open) connection.stream.destroy()
     this.#open.clear()
     this.#end()

@@ -71,6 +71,12 @@ export class ClusterConnections {
     this.#tls.close()
   }
 
+  /** Ends everything now. */
+  close(): void {
+    this.drain()
+    for (const host of this.#hosts.values()) host.close()
+  }
+
   #of(host: Host): HostConnections {
     const known = this.#hosts.get(host)
     if (known !== undefined) return known
@@ -107,6 +113,7 @@ export class ClusterConnections {
       maxConnectionsPerHost: this.#cluster.config.breakers.maxConnectionsPerHost,
       onEmpty: () => {
         if (connections.pools.get(key) === created) connections.pools.delete(key)
+        connections.forget(created)
       },
       open: (): OpeningTransport =>
         openTransport({
@@ -139,6 +146,7 @@ class HostConnections {
   /** The host is no member any more: no connection outlives its request. */
   isGone = false
   readonly pools = new Map<string, HttpPool>()
+  readonly #draining = new Set<HttpPool>()
   readonly #raw = new Set<() => void>()
 
   constructor(transport: UpstreamTransportConfig) {
@@ -155,8 +163,22 @@ class HostConnections {
 
   /** Requests to come open connections of their own. */
   drain(): void {
-    for (const pool of this.pools.values()) pool.drain()
+    for (const pool of this.pools.values()) {
+      pool.drain()
+      if (!pool.isEmpty) this.#draining.add(pool)
+    }
     this.pools.clear()
+  }
+
+  /** A pool that took no new requests has nothing left. */
+  forget(pool: HttpPool): void {
+    this.#draining.delete(pool)
+  }
+
+  close(): void {
+    this.drain()
+    for (const pool of this.#draining) pool.close()
+    this.closeRaw()
   }
 
   closeRaw(): void {

@@ -9,6 +9,7 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createBedCluster, createBedSecrets, createProxyContext } from '../../../test/support/proxy-bed.ts'
+import { type Clock, systemClock } from '../../clock.ts'
 import type { JsonObject } from '../config/field-reader.ts'
 import { Headers } from '../http/headers.ts'
 import type { ProxyContext } from '../proxy-context.ts'
@@ -56,8 +57,8 @@ interface Bed {
   stat(name: string): number | undefined
 }
 
-function bed(port: number, json: JsonObject = {}): Bed {
-  const context = createProxyContext()
+function bed(port: number, json: JsonObject = {}, options: Partial<ProxyContext> = {}): Bed {
+  const context = createProxyContext(options)
   const connections = createConnections(context, createBedSecrets())
   const cluster = createBedCluster(context, port, json)
   ends.push(() => cluster.host.remove())
@@ -551,6 +552,26 @@ describe('HTTP/2', () => {
     const one = bed(port, protocolOptions({ explicit_http_config: { http2_protocol_options: keepalive } }))
     expect(await failureOf(get(one))).toMatchObject({ flag: 'UC' })
     expect(one.stat('http2.keepalive_timeout')).toBe(1)
+  })
+
+  it('asks a connection that was idle for long whether it is still there', async () => {
+    const { port, sessions } = await http2((stream) => {
+      stream.respond()
+      stream.end('ok')
+    })
+    const keepalive = { connection_keepalive: { timeout: '1s', connection_idle_interval: '100s' } }
+    let passedMs = 0
+    const clock: Clock = { ...systemClock, now: () => systemClock.now() + passedMs }
+    const one = bed(port, protocolOptions({ explicit_http_config: { http2_protocol_options: keepalive } }), { clock })
+    await get(one)
+    let pings = 0
+    sessions[0]?.on('ping', () => pings++)
+    await get(one)
+    expect(pings).toBe(0)
+    passedMs = 100_000
+    await get(one)
+    await expect.poll(() => pings).toBe(1)
+    expect(one.stat('upstream_cx_total')).toBe(1)
   })
 
   it('carries an upgrade as an extended CONNECT', async () => {

@@ -42,7 +42,7 @@ class AllConnections implements Connections {
   }
 
   close(): void {
-    for (const connections of this.#clusters.values()) connections.drain()
+    for (const connections of this.#clusters.values()) connections.close()
   }
 
   #of(cluster: Cluster): ClusterConnections {

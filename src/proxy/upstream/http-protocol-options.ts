@@ -26,7 +26,7 @@ export interface Http1Options {
   readonly acceptsHttp10: boolean
   readonly defaultHostForHttp10: string
   /** How names of headers are written. */
-  readonly headerCase: 'lower' | 'proper' | 'preserve'
+  readonly headerCase: 'lower' | 'proper'
   /** Trailers are dropped without it. */
   readonly hasTrailers: boolean
   readonly allowsChunkedLength: boolean
@@ -167,14 +167,7 @@ export function readHttp1Options(fields: FieldReader): Http1Options {
 }
 
 function readHeaderCase(fields: FieldReader): Http1Options['headerCase'] {
-  const proper = fields.message('proper_case_words', () => 'proper' as const)
-  const formatter = fields.message('stateful_formatter', (extension) => {
-    extension.ignore('name', 'the type says which one it is')
-    return extension.any('typed_config', {
-      'envoy.extensions.http.header_formatters.preserve_case.v3.PreserveCaseFormatterConfig': () => 'preserve' as const,
-    })
-  })
-  return proper ?? formatter ?? 'lower'
+  return fields.message('proper_case_words', () => 'proper' as const) ?? 'lower'
 }
 
 export function readHttp2Options(fields: FieldReader): Http2Options {

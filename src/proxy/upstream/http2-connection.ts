@@ -35,6 +35,8 @@ export class Http2Connection implements PooledConnection {
   #isClosed = false
   #isLocalClose = false
   #keepalive: Timer | undefined
+  #idleCheck: Timer | undefined
+  #idleSinceMs: number
 
   constructor(options: Http2ConnectionOptions) {
     const { socket, host, localAddress, http } = options
@@ -42,6 +44,7 @@ export class Http2Connection implements PooledConnection {
     this.host = host
     this.localAddress = localAddress
     this.#maxStreams = http.http2.maxConcurrentStreams
+    this.#idleSinceMs = options.clock.now()
     this.#requestsLeft = http.maxRequestsPerConnection ?? Number.POSITIVE_INFINITY
     this.#session = connect('http://upstream', {
       createConnection: () => socket,
@@ -79,6 +82,7 @@ export class Http2Connection implements PooledConnection {
   }
 
   open(request: UpstreamRequest): UpstreamStream {
+    if (this.active === 0) this.#checkIdle()
     this.#requestsLeft--
     if (this.#requestsLeft === 0) this.#options.traffic.cxMaxRequests.add()
     this.active++
@@ -117,6 +121,7 @@ export class Http2Connection implements PooledConnection {
 
   onStreamOver(): void {
     this.active--
+    this.#idleSinceMs = this.#options.clock.now()
     const { keeper } = this.#options
     keeper.onStreamEnd(this)
     if (this.free > 0) keeper.onFree(this)
@@ -144,6 +149,9 @@ export class Http2Connection implements PooledConnection {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#keepalive?.cancel()
+    this.#idleCheck?.cancel()
+    this.#options.traffic.cxRxBytes.add(this.#options.socket.bytesRead)
+    this.#options.traffic.cxTxBytes.add(this.#options.socket.bytesWritten)
     if (this.active > 0) {
       const { traffic } = this.#options
       traffic.cxDestroyWithActiveRq.add()
@@ -161,16 +169,32 @@ export class Http2Connection implements PooledConnection {
     if (keepalive?.intervalMs === undefined) return
     const waitMs = keepalive.intervalMs * (1 + keepalive.jitter * random())
     this.#keepalive = clock.after(waitMs, () => {
-      if (this.#session.destroyed) return
-      this.#keepalive = clock.after(keepalive.timeoutMs, () => {
-        this.#options.traffic.http2KeepaliveTimeout.add()
-        this.close()
-      })
-      this.#session.ping(() => {
-        this.#keepalive?.cancel()
-        if (!this.#isClosed) this.#armKeepalive()
-      })
+      this.#keepalive = this.#ping(keepalive.timeoutMs, () => this.#armKeepalive())
     })
+  }
+
+  /** One that was idle for long is asked whether it is still there, beside its next request. */
+  #checkIdle(): void {
+    const { http, clock } = this.#options
+    const { keepalive } = http.http2
+    if (keepalive?.connectionIdleMs === undefined || this.#idleCheck !== undefined) return
+    if (clock.now() - this.#idleSinceMs < keepalive.connectionIdleMs) return
+    this.#idleCheck = this.#ping(keepalive.timeoutMs, () => {
+      this.#idleCheck = undefined
+    })
+  }
+
+  #ping(timeoutMs: number, onAnswer: () => void): Timer | undefined {
+    if (this.#session.destroyed) return undefined
+    const timer = this.#options.clock.after(timeoutMs, () => {
+      this.#options.traffic.http2KeepaliveTimeout.add()
+      this.close()
+    })
+    this.#session.ping(() => {
+      timer.cancel()
+      if (!this.#isClosed) onAnswer()
+    })
+    return timer
   }
 }
 

@@ -4,6 +4,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { getSystemErrorName } from 'node:util'
 import type { Clock } from '../../clock.ts'
 import type { Cluster } from '../cluster/cluster.ts'
+import { ConfigRejection } from '../config/config-rejection.ts'
 import type { StatScope } from '../stats/stat-store.ts'
 import { tlsFailureText, tlsSystemErrorText, verifyFailureText } from '../tls/tls-error.ts'
 import type { NameMatcher } from '../tls/validation-context.ts'
@@ -11,7 +12,7 @@ import { type PeerFault, verifyPeer } from '../tls/verify-peer.ts'
 import { buildProxyProtocolHeader } from './proxy-protocol-header.ts'
 import type { UpstreamTransportConfig } from './transport-socket-config.ts'
 import { type ClientAddresses, UpstreamFailure } from './upstream.ts'
-import type { UpstreamTls } from './upstream-tls.ts'
+import type { ClientTls, UpstreamTls } from './upstream-tls.ts'
 import type { UpstreamTlsConfig } from './upstream-tls-config.ts'
 
 export interface TransportOptions {
@@ -73,6 +74,8 @@ export function openTransport(options: TransportOptions): OpeningTransport {
     }
     const succeed = (alpn: string | undefined): void => {
       timer.cancel()
+      // Whoever has it next listens to what concerns him.
+      socket.on('error', () => undefined)
       socket.removeListener('error', onError)
       socket.removeListener('close', onClose)
       accept({ socket, localAddress: localAddressOf(tcp), alpn })
@@ -132,13 +135,23 @@ export function openTransport(options: TransportOptions): OpeningTransport {
   return { done, abort: () => fail(new UpstreamFailure('UF', 'local connection failure')) }
 }
 
+/** Undefined, too, where what the configuration holds is of no use: its cluster should have been refused. */
+function currentOf(tls: UpstreamTls, config: UpstreamTlsConfig): ClientTls | undefined {
+  try {
+    return tls.current(config)
+  } catch (error) {
+    if (error instanceof ConfigRejection) return undefined
+    throw error
+  }
+}
+
 interface StartedTls {
   readonly socket: TLSSocket
   check(certificate: X509Certificate | undefined): PeerFault | undefined
 }
 
 function startTls(tcp: Socket, config: UpstreamTlsConfig, options: TransportOptions): StartedTls | undefined {
-  const current = options.tls.current(config)
+  const current = currentOf(options.tls, config)
   if (current === undefined) return undefined
   const serverName = config.sni === '' ? options.serverName : (options.serverName ?? config.sni)
   const alpn = config.tls.alpn.length > 0 ? config.tls.alpn : options.alpn

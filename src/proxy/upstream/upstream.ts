@@ -105,7 +105,7 @@ export interface Connections {
    * @throws ConfigRejection where a certificate that it holds itself is of no use.
    */
   warm(config: ClusterConfig): { readonly ready: Promise<void>; cancel(): void }
-  /** Idle connections are closed at once, others when their requests are done. */
+  /** Ends everything now. */
   close(): void
 }
 
