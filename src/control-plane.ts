@@ -252,6 +252,7 @@ async function openAdmin(
       cache,
       status: xds.status,
       history,
+      directory: process.cwd(),
       metrics,
       ...(servesRest(options) && { rest: { cache, api, isSecure, onNode: tellStaticNames(pipeline) } }),
       log: log.child({ room: 'admin' }),

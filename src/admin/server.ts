@@ -31,6 +31,8 @@ export interface AdminDeps {
   readonly cache: SnapshotCache
   readonly status: StatusReader
   readonly history: Pick<History, 'list' | 'show' | 'diff' | 'revision'>
+  /** Where relative paths of documents begin: absolute. */
+  readonly directory?: string
   readonly metrics: Metrics
   /** Given: REST xDS is served here too. */
   readonly rest?: RestDeps
@@ -67,7 +69,7 @@ export async function createAdminServer(
   })
   app.setErrorHandler((error: FastifyError, request, reply) => tellError(deps.log, error, request, reply))
   addStatusRoutes(app, deps, state)
-  addSnapshotRoutes(app, deps.history)
+  addSnapshotRoutes(app, deps)
   addRestRoutes(app, deps.rest)
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send({ message: `nothing at ${request.url}; there is: ${paths.join(', ')}` }),
@@ -170,7 +172,10 @@ function servingOf({ isReady, isServingRestored }: Readiness): string {
   return isServingRestored ? 'last good' : 'current'
 }
 
-function addSnapshotRoutes(app: FastifyInstance, history: AdminDeps['history']): void {
+function addSnapshotRoutes(
+  app: FastifyInstance,
+  { history, directory }: Pick<AdminDeps, 'history' | 'directory'>,
+): void {
   const revisionOf = (text: string): number => {
     if (text === 'latest') return history.revision
     return /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
@@ -183,7 +188,7 @@ function addSnapshotRoutes(app: FastifyInstance, history: AdminDeps['history']):
       oldest === undefined ? 'no revision yet: nothing has been in force' : `no revision ${text}; ${range} kept`
     return reply.code(404).send({ message })
   }
-  addRoute(app, 'GET', '/api/snapshots', () => ({ revisions: [...history.list()].reverse() }))
+  addRoute(app, 'GET', '/api/snapshots', () => ({ directory, revisions: [...history.list()].reverse() }))
   addRoute(app, 'GET', '/api/snapshots/:revision', async (request, reply) => {
     const { revision } = request.params as { revision: string }
     const view = await history.show(revisionOf(revision))

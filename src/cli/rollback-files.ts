@@ -1,8 +1,9 @@
-import { realpathSync, statSync } from 'node:fs'
+import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { mkdir, open, readFile, realpath, rename, rm, stat, unlink } from 'node:fs/promises'
-import { basename, dirname, join, resolve, sep } from 'node:path'
+import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path'
 import { documentIdOf } from '../config/document-key.ts'
 import { ControlPlaneError, messageOf } from '../errors.ts'
+import type { RevisionDocument } from '../snapshot/history/documents.ts'
 import { isDocumentName, listFiles } from '../source/file-listing.ts'
 import type { Document } from '../source/source.ts'
 import type { TextChange } from './rollback-plan.ts'
@@ -16,17 +17,34 @@ export function findFiles(path: string): FindTarget {
   const isFile = isFileAt(path)
   const directory = isFile ? dirname(path) : path
   const only = isFile ? basename(path) : undefined
-  return (documents) => {
-    for (const { key, origin } of documents) {
-      const id = documentIdOf(key)
-      const prefix = /^file\d*:/.exec(id)?.[0]
-      if (prefix === undefined) continue
-      const root = rootOf(origin.name, id.slice(prefix.length))
-      if (root !== undefined && isSameDirectory(root, directory))
-        return filesBelow(path, { prefix, root, directory, only })
-    }
-    return undefined
+  return (documents, base) => {
+    const places = documents.flatMap((document) => placeIn(document) ?? [])
+    const found = places.find(({ root, name, text }) => {
+      if (isSameDirectory(resolve(base ?? '.', root), directory)) return true
+      const isUnknown = base === undefined && !isAbsolute(root)
+      return isUnknown && endsAlike(root, directory) && stands(text, join(directory, name))
+    })
+    return found && filesBelow(path, { prefix: found.prefix, root: found.root, directory, only })
   }
+}
+
+interface Place {
+  readonly prefix: string
+  /** The directory that a source read, as it was given. */
+  readonly root: string
+  /** From there. */
+  readonly name: string
+  readonly text: string | undefined
+}
+
+/** Undefined for a document of no file, or where its name and its place do not go together. */
+function placeIn({ key, origin, text }: RevisionDocument): Place | undefined {
+  const id = documentIdOf(key)
+  const prefix = /^file\d*:/.exec(id)?.[0]
+  if (prefix === undefined) return undefined
+  const name = id.slice(prefix.length)
+  const root = rootOf(origin.name, name)
+  return root === undefined ? undefined : { prefix, root, name, text: text?.content }
 }
 
 /** A file that is gone is a file all the same. */
@@ -44,12 +62,24 @@ function rootOf(place: string, name: string): string | undefined {
   return place.endsWith(`/${name}`) ? place.slice(0, -name.length - 1) || '/' : undefined
 }
 
-/** Where a server was started is not known: of a relative path the end must be the same. */
 function isSameDirectory(root: string, directory: string): boolean {
   const given = resolve(directory)
-  if (root.startsWith('/')) return root === given || realpathOf(root) === realpathOf(given)
+  return root === given || realpathOf(root) === realpathOf(given)
+}
+
+function endsAlike(root: string, directory: string): boolean {
   const end = root.replace(/^(\.\.?(\/|$))+/, '')
-  return end === '' || given === resolve(root) || given.endsWith(`${sep}${end}`)
+  return end === '' || resolve(directory).endsWith(`${sep}${end}`)
+}
+
+/** Many directories are called alike: it is the one where something stands as the history tells. */
+function stands(text: string | undefined, path: string): boolean {
+  if (text === undefined) return false
+  try {
+    return readFileSync(path, 'utf8').includes(text.trim())
+  } catch {
+    return false
+  }
 }
 
 function realpathOf(path: string): string {
@@ -82,19 +112,22 @@ function filesBelow(name: string, { prefix, root, directory, only }: Below): Rol
         ? !origin.startsWith('etcd:') && (root === '.' || origin.startsWith(root === '/' ? root : `${root}/`))
         : origin === join(root, only),
     async read() {
-      const listing = await listFiles(directory, undefined)
+      const place = only === undefined ? directory : join(directory, only)
+      const listing = await listFiles(place, undefined)
+      if (listing.kind === 'missing' && only !== undefined) return []
       if (listing.kind !== 'listed') {
         const why = listing.kind === 'missing' ? 'it does not exist' : listing.reason
-        throw new ControlPlaneError('usage', `${directory} cannot be read: ${why}`)
+        throw new ControlPlaneError('usage', `${place} cannot be read: ${why}`)
       }
       const [failure] = listing.failures.filter(({ isLink }) => !isLink)
       if (failure !== undefined) throw unreadable(join(directory, failure.path), failure.reason)
       return listing.files
         .map(({ path, content }): Document => {
-          const place = join(directory, path)
+          const name = only ?? path
+          const place = join(directory, name)
           if (content.kind === 'too-large') throw unreadable(place, `it has ${content.bytes} bytes`)
           if (content.kind === 'unreadable') throw unreadable(place, content.reason)
-          return { id: `${prefix}${path}`, text: content.text, origin: { name: place } }
+          return { id: `${prefix}${name}`, text: content.text, origin: { name: place } }
         })
         .filter(({ id }) => holds(id))
     },

@@ -10,14 +10,23 @@ import { askServer } from './server-client.ts'
 export interface WrittenHistory {
   /** Oldest first; never empty. */
   readonly revisions: readonly RevisionSummary[]
+  /** Where relative paths of documents begin; undefined where nobody knows. */
+  readonly directory: string | undefined
   /** @throws ControlPlaneError `usage` for a revision that is not kept. */
   show(revision: number): Promise<DocumentsJson>
 }
 
+interface Answer {
+  readonly revisions: readonly RevisionSummary[]
+  /** Older servers do not tell. */
+  readonly directory?: string
+}
+
 /** @throws ControlPlaneError `unreachable` when no server answers, `usage` when it has no revision. */
 export async function historyOfServer(server: string, signal: AbortSignal): Promise<WrittenHistory> {
-  const { revisions } = await askServer<{ revisions: RevisionSummary[] }>(server, '/api/snapshots', signal)
+  const { revisions, directory } = await askServer<Answer>(server, '/api/snapshots', signal)
   return {
+    directory,
     revisions: someOf(revisions.toReversed(), `the server at ${server}`),
     show: (revision) => askServer<DocumentsJson>(server, `/api/snapshots/${revision}/documents`, signal),
   }
@@ -36,6 +45,7 @@ export async function historyInDirectory(directory: string, api: EnvoyApi): Prom
   const revisions = someOf(reader.revisions, directory)
   return {
     revisions,
+    directory: undefined,
     async show(revision) {
       const view = await reader.show(revision)
       if (view !== undefined) return documentsJson(view)

@@ -22,8 +22,14 @@ export interface RollbackTarget {
   write(changes: readonly TextChange[], onProgress: (text: string) => void): Promise<string>
 }
 
-/** Finds the target among the places that documents came from; undefined where they came from elsewhere. */
-export type FindTarget = (documents: readonly RevisionDocument[]) => RollbackTarget | undefined
+/**
+ * Finds the target among the places that documents came from; undefined where they came from elsewhere.
+ * @param base where relative paths of theirs begin, if that is known
+ */
+export type FindTarget = (
+  documents: readonly RevisionDocument[],
+  base: string | undefined,
+) => RollbackTarget | undefined
 
 /** What was there is there no more, or is another. */
 export const changedMeanwhile = (place: string, done: number, all: number): string =>

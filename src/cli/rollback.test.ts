@@ -1,5 +1,5 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { readiness } from '../../test/support/admin-client.ts'
 import { atTestEnd } from '../../test/support/at-test-end.ts'
@@ -122,10 +122,52 @@ describe('fairlead rollback, from files,', () => {
     await eventually(async () => expect((await readiness(server.adminUrl)).errors).toBe(1))
   })
 
+  test('of one file reads that file alone', async () => {
+    writeFileSync(join(config, 'big.json'), ' '.repeat(17 * 1024 * 1024))
+    const only = join(config, 'a.yaml')
+    const args = ['rollback', '1', '--config', only, '--server', server.adminUrl]
+    expect(await runCommand(args)).toMatchObject({ code: 0, err: '' })
+    expect(read('a.yaml')).toBe(`# mine\n${a}`)
+    write({ 'a.yaml': undefined })
+    expect(await runCommand(args)).toMatchObject({ code: 0, err: '' })
+    expect(read('a.yaml')).toBe(`# mine\n${a}`)
+  })
+
+  test('writes into no other directory that is only called alike', async () => {
+    const relativePath = relative(process.cwd(), config)
+    const records = tempDir()
+    server = await startControlPlane({ config: [relativePath], snapshots: records })
+    await reached(server, 1)
+    const alike = join(tempDir(), relativePath.replace(/^(\.\.\/)+/, ''))
+    mkdirSync(alike, { recursive: true })
+    const other = (...from: readonly string[]): Promise<CommandResult> =>
+      runCommand(['rollback', '1', '--config', alike, ...from])
+    const why = `is not where the documents of revision 1 stood: they came from`
+    for (const from of [
+      ['--server', server.adminUrl],
+      ['--snapshots', records],
+    ] as const) {
+      await eventually(async () =>
+        expect(await other(...from)).toMatchObject({ code: 2, err: expect.stringContaining(why) }),
+      )
+    }
+    expect((await other('--server', server.adminUrl)).err).toContain(`they came from ${config}/`)
+    expect(readdirSync(alike)).toEqual([])
+    // The same directory by another way: of a history alone it is known by what stands there.
+    writeFileSync(join(alike, 'a.yaml'), `# beside it\n${service('a', 81)}`)
+    expect(await other('--server', server.adminUrl)).toMatchObject({ code: 2 })
+    expect(await other('--snapshots', records)).toMatchObject({ code: 0, err: '' })
+    expect(readFileSync(join(alike, 'c.yaml'), 'utf8')).toBe(service('c'))
+    write({ 'c.yaml': undefined })
+    expect(await rollback('1')).toMatchObject({ code: 0, err: '' })
+    expect(read('c.yaml')).toBe(service('c'))
+  })
+
   test('does not write over a file that somebody changed meanwhile', async () => {
-    const target = findFiles(config)([
-      { key: 'file:a.yaml', origin: { name: join(config, 'a.yaml') }, resources: [], nodes: [], isSensitive: false },
-    ])
+    const target = findFiles(config)(
+      [{ key: 'file:a.yaml', origin: { name: join(config, 'a.yaml') }, resources: [], nodes: [], isSensitive: false }],
+      undefined,
+    )
     const changes = [
       { id: 'file:new.yaml', before: undefined, after: b },
       { id: 'file:a.yaml', before: service('a', 81), after: a },

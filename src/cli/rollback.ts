@@ -1,3 +1,4 @@
+import { join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import pc from 'picocolors'
 import type { DocumentsJson } from '../admin/revision-json.ts'
@@ -64,10 +65,10 @@ export function rollbackCommand(io: Io, finish: (exitCode: number) => void): Com
           : await historyInDirectory(flags.snapshots, api)
       const newest = (history.revisions.at(-1) as RevisionSummary).revision
       const latest = await history.show(newest)
-      const revision = revisionOf(asked, flags, history, newest, find(latest.written))
+      const revision = revisionOf(asked, flags, history, newest, find(latest.written, history.directory))
       const past = revision === newest ? latest : await history.show(revision)
-      const target = find([...past.written, ...latest.written])
-      if (target === undefined) throw foreign(flags, past)
+      const target = find([...past.written, ...latest.written], history.directory)
+      if (target === undefined) throw foreign(flags, past, history.directory)
       const isHeld = ({ key }: RevisionDocument): boolean => target.holds(documentIdOf(key))
       const plan = planRollback({
         revision,
@@ -130,9 +131,17 @@ function revisionOf(
   throw new ControlPlaneError('usage', `the history holds nothing from before the last change of ${place}`)
 }
 
-function foreign({ config, etcdPrefix }: Flags, { revision, written }: DocumentsJson): ControlPlaneError {
+function foreign(
+  { config, etcdPrefix }: Flags,
+  { revision, written }: DocumentsJson,
+  base: string | undefined,
+): ControlPlaneError {
   const asked = config ?? `etcd ${etcdPrefix}`
-  const places = [...new Set(written.map(({ origin }) => origin.name.replace(/[^/]*$/, '') || './'))].sort()
+  const placeOf = ({ key, origin: { name } }: RevisionDocument): string => {
+    const directory = name.replace(/[^/]*$/, '') || './'
+    return base !== undefined && key.startsWith('file') ? join(resolve(base, directory), '/') : directory
+  }
+  const places = [...new Set(written.map(placeOf))].sort()
   const from = places.length === 0 ? 'it had none' : `they came from ${places.slice(0, 3).join(', ')}`
   return new ControlPlaneError('usage', `${asked} is not where the documents of revision ${revision} stood: ${from}`)
 }
