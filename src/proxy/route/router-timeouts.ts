@@ -59,7 +59,17 @@ export function maxDurationOf(request: Headers, { maxStreamDuration }: ForwardAc
   const asked = grpcHeaderMaxMs === undefined ? undefined : grpcTimeoutIn(request)
   if (asked === undefined || grpcHeaderMaxMs === undefined) return maxMs
   const capped = grpcHeaderMaxMs === 0 ? asked : Math.min(asked, grpcHeaderMaxMs)
-  return Math.max(1, grpcHeaderOffsetMs < capped ? capped - grpcHeaderOffsetMs : 0)
+  const left = grpcHeaderOffsetMs < capped ? capped - grpcHeaderOffsetMs : capped
+  request.set('grpc-timeout', grpcTimeoutOf(left))
+  return Math.max(1, left)
+}
+
+/** As fine as eight digits can tell it. */
+function grpcTimeoutOf(ms: number): string {
+  const [unit, size] = (['m', 'S', 'M', 'H'] as const)
+    .map((unit) => [unit, units[unit] as number] as const)
+    .find(([, size]) => ms / size < 100_000_000) ?? ['H', 3_600_000]
+  return `${Math.floor(ms / size)}${unit}`
 }
 
 const units: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 0.001, n: 0.000_001 }
