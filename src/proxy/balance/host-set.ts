@@ -54,18 +54,26 @@ export function buildHostSet(hosts: readonly ClusterHost[], options: HostSetOpti
   const others = [...groups].filter(([key]) => own === undefined || key !== ownKey)
   others.sort(([, one], [, other]) => compareLocalities(localityOf(one), localityOf(other)))
   const ordered = own === undefined ? others : [[ownKey, own] as const, ...others]
+  // Spelled out: objects that are spread into others take several times as much memory, and there are many.
+  const { all, healthy, degraded, excluded } = sortOut(hosts, `${priority}`)
   return {
     priority,
-    ...sortOut(hosts, `${priority}`),
-    localities: ordered.map(([key, members], index) => ({
-      locality: localityOf(members),
-      weight: options.weights.get(key) ?? 0,
-      ...sortOut(members, `${priority}:${index}`),
-    })),
+    all,
+    healthy,
+    degraded,
+    excluded,
+    localities: ordered.map(([key, members], index) =>
+      localityHosts(members, options.weights.get(key) ?? 0, `${priority}:${index}`),
+    ),
     hasOwnLocality: own !== undefined,
     overprovisioningFactor: options.overprovisioningFactor,
     weighsPriorityHealth: options.weighsPriorityHealth,
   }
+}
+
+function localityHosts(hosts: readonly ClusterHost[], weight: number, name: string): LocalityHosts {
+  const { all, healthy, degraded, excluded } = sortOut(hosts, name)
+  return { locality: localityOf(hosts), weight, all, healthy, degraded, excluded }
 }
 
 type Sorted = Pick<HostSet, 'all' | 'healthy' | 'degraded' | 'excluded'>

@@ -45,7 +45,8 @@ export class ListBalancer implements Balancer {
   readonly #owner: BalancerOwner
   readonly #policy: ListPolicy
   readonly #locality: LocalityConfig
-  readonly #states = new Map<string, ListState>()
+  /** Made when it is first asked: most clusters of a proxy never are. */
+  #states: Map<string, ListState> | undefined
   readonly #firstTurn: number
   readonly #watching: { cancel(): void } | undefined
   #sets: readonly HostSet[] = []
@@ -65,7 +66,7 @@ export class ListBalancer implements Balancer {
     const { context, panicThreshold } = this.#owner
     this.#sets = sets
     this.#load = sharePriorities(sets, context.runtime.number('upstream.healthy_panic_threshold', panicThreshold))
-    for (const state of this.#states.values()) state.hosts = none
+    for (const state of this.#states?.values() ?? []) state.hosts = none
     this.#policy.onUpdate?.(sets)
     if (this.#locality.by === 'weight') this.#turns = sets.map((set) => new LocalityTurns(set, context.random))
     this.#planZones()
@@ -95,6 +96,7 @@ export class ListBalancer implements Balancer {
   }
 
   #stateOf({ name, hosts }: HostList): ListState {
+    this.#states ??= new Map()
     const before = this.#states.get(name)
     const policy = this.#policy
     const weightsVersion = policy.weightsVersion?.() ?? 0

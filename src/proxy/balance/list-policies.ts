@@ -2,7 +2,6 @@ import type { ClusterHost } from '../cluster/cluster-host.ts'
 import { valueOf } from '../config/runtime-double.ts'
 import type { LeastRequestConfig, ReportedWeightConfig, RoundRobinConfig, SlowStartConfig } from './balance-config.ts'
 import { type BalancerOwner, below } from './balancer.ts'
-import type { HostSet } from './host-set.ts'
 import type { ListPolicy } from './list-balancer.ts'
 import { ReportedWeights } from './reported-weights.ts'
 import { SlowStart } from './slow-start.ts'
@@ -13,7 +12,8 @@ export function roundRobin({ context }: BalancerOwner, { slowStart }: RoundRobin
   return {
     weightOf: (host) => host.weight * (starting?.factorOf(host) ?? 1),
     pick: (hosts, turn) => hosts[turn % hosts.length] as ClusterHost,
-    ...watching(starting),
+    isWeighing: () => starting?.isAnyStarting() === true,
+    onUpdate: (sets) => starting?.onUpdate(sets),
   }
 }
 
@@ -28,7 +28,8 @@ export function leastRequest({ context }: BalancerOwner, config: LeastRequestCon
     },
     pick: (hosts) =>
       config.isFullScan ? leastOf(hosts, context.random) : leastOfSome(hosts, config.choices, context.random),
-    ...watching(starting),
+    isWeighing: () => starting?.isAnyStarting() === true,
+    onUpdate: (sets) => starting?.onUpdate(sets),
   }
 }
 
@@ -77,12 +78,4 @@ function leastOf(hosts: readonly ClusterHost[], chance: () => number): ClusterHo
 
 function slowStartOf(context: BalancerOwner['context'], config: SlowStartConfig | undefined): SlowStart | undefined {
   return config === undefined || config.windowMs === 0 ? undefined : new SlowStart(context, config)
-}
-
-function watching(starting: SlowStart | undefined): Pick<ListPolicy, 'isWeighing' | 'onUpdate'> {
-  if (starting === undefined) return {}
-  return {
-    isWeighing: () => starting.isAnyStarting(),
-    onUpdate: (sets: readonly HostSet[]) => starting.onUpdate(sets),
-  }
 }

@@ -182,7 +182,8 @@ class Manager implements ClusterManager, CollectionWatcher {
 
   #add(config: ClusterConfig, source: DiscoveredResource, isStatic: boolean): void {
     const cluster = new RunningCluster(config, this.#clusterOwner(config))
-    const entry: Entry = { ...source, lastUpdated: new Date(), cluster, isStatic }
+    const { name, version, content } = source
+    const entry: Entry = { name, version, content, lastUpdated: new Date(), cluster, isStatic }
     if (isStatic) this.#options.context.stats.counter('cluster_manager.cluster_added').add()
     this.#end(this.#warming, config.name)
     if (this.#phase === 'done') this.#warming.set(config.name, entry)

@@ -61,7 +61,7 @@ export class RunningCluster implements Cluster {
   readonly #noneHealthy: Counter
   readonly #source: MemberSource | undefined
   readonly #onClosed: (() => void)[] = []
-  readonly #onHostsChanged = new Set<() => void>()
+  #onHostsChanged: Set<() => void> | undefined
   #drops: readonly DropOverload[] = []
   #sets: readonly HostSet[] = []
   #circuits: Partial<Record<RoutingPriority, Circuit>> = {}
@@ -169,8 +169,9 @@ export class RunningCluster implements Cluster {
   }
 
   onHostsChanged(act: () => void): { cancel(): void } {
+    this.#onHostsChanged ??= new Set()
     this.#onHostsChanged.add(act)
-    return { cancel: () => void this.#onHostsChanged.delete(act) }
+    return { cancel: () => void this.#onHostsChanged?.delete(act) }
   }
 
   close(): void {
@@ -310,7 +311,7 @@ export class RunningCluster implements Cluster {
     this.#balancer?.update(this.#sets)
     this.#countMembers()
     this.stats.counter('membership_change').add()
-    for (const act of this.#onHostsChanged) act()
+    for (const act of this.#onHostsChanged ?? []) act()
   }
 
   #countMembers(): void {

@@ -38,23 +38,27 @@ export interface HostRate extends Rate {
 
 /** Counts successes interval by interval. */
 class Tally {
-  #now = { successes: 0, total: 0 }
-  #last = { successes: 0, total: 0 }
+  #successes = 0
+  #total = 0
+  #lastSuccesses = 0
+  #lastTotal = 0
 
   count(isSuccess: boolean): void {
-    this.#now.total++
-    if (isSuccess) this.#now.successes++
+    this.#total++
+    if (isSuccess) this.#successes++
   }
 
   /** An interval is over. */
   turn(): void {
-    this.#last = this.#now
-    this.#now = { successes: 0, total: 0 }
+    this.#lastSuccesses = this.#successes
+    this.#lastTotal = this.#total
+    this.#successes = 0
+    this.#total = 0
   }
 
   /** Of the last whole interval; undefined where nothing was counted. */
   last(): Rate | undefined {
-    const { successes, total } = this.#last
-    return total === 0 ? undefined : { percent: (successes * 100) / total, total }
+    const total = this.#lastTotal
+    return total === 0 ? undefined : { percent: (this.#lastSuccesses * 100) / total, total }
   }
 }
