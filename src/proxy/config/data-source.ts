@@ -1,16 +1,20 @@
 import { readFileSync } from 'node:fs'
-import { messageOf } from '../../errors.ts'
+import { ConfigRejection } from './config-rejection.ts'
 import type { FieldReader } from './field-reader.ts'
 
-/** `envoy.config.core.v3.DataSource`: its bytes; a file is read now. */
+/**
+ * `envoy.config.core.v3.DataSource`: its bytes; a file is read now.
+ * @throws ConfigRejection where it cannot be
+ */
 export function readDataSource(fields: FieldReader): Buffer {
   if (fields.has('inline_string')) return Buffer.from(fields.string('inline_string'))
   if (fields.has('inline_bytes')) return fields.bytes('inline_bytes') ?? Buffer.alloc(0)
   if (fields.has('environment_variable')) return Buffer.from(process.env[fields.string('environment_variable')] ?? '')
+  const filename = fields.string('filename')
   try {
-    return readFileSync(fields.string('filename'))
+    return readFileSync(filename)
   } catch (error) {
-    fields.refuse('filename', messageOf(error))
-    return Buffer.alloc(0)
+    // In Envoy's words.
+    throw new ConfigRejection(`Invalid path: ${filename}`, { cause: error })
   }
 }

@@ -8,6 +8,7 @@ import {
   type TLSSocket,
   type TlsOptions,
 } from 'node:tls'
+import { ConfigRejection } from '../config/config-rejection.ts'
 import type { DownstreamTls as TlsInfo } from '../network/network-filter.ts'
 import type { Secrets } from '../secret/secrets.ts'
 import type { StatScope } from '../stats/stat-store.ts'
@@ -54,6 +55,9 @@ export class DownstreamTls {
   constructor(config: DownstreamTlsConfig, secrets: Secrets, stats: StatScope) {
     this.#config = config
     this.#stats = stats
+    if (config.tls.certificates.length === 0 && config.tls.certificateSecrets.length === 0) {
+      throw new ConfigRejection('No TLS certificates found for server context')
+    }
     this.#materials = new TlsMaterials(config.tls, secrets, (material) => this.#build(material))
   }
 
@@ -138,7 +142,7 @@ export class DownstreamTls {
   }
 
   #build({ settings, certificates, validation }: TlsMaterial): Built {
-    checkMaterial(certificates, validation)
+    checkMaterial(settings, certificates, validation)
     const byName = new CertificatesByName(settings, certificates, validation)
     const { alpn } = settings
     const options: TlsOptions = {

@@ -150,10 +150,4 @@ describe('the filter chain of a connection', () => {
     expect(add({ server_names: ['b', 'c'] })).toBe(false)
     expect(add({ server_names: ['d'] })).toBe(true)
   })
-
-  it('cannot go by half a label', () => {
-    expect(() => FieldReader.read({ server_names: ['a*.example.org'] }, readFilterChainMatch)).toThrow(
-      'server_names: partial wildcards are not supported in "server_names"',
-    )
-  })
 })

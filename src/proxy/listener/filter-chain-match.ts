@@ -1,4 +1,4 @@
-import type { FieldReader } from '../config/field-reader.ts'
+import type { FieldReader, JsonObject } from '../config/field-reader.ts'
 import { type Cidr, readCidr } from './cidr.ts'
 
 /** For which connections a filter chain is: `envoy.config.listener.v3.FilterChainMatch`. What is empty asks nothing. */
@@ -33,7 +33,7 @@ export function readFilterChainMatch(fields: FieldReader): FilterChainMatch {
   return {
     destinationPort: fields.number('destination_port'),
     destinationRanges: fields.list('prefix_ranges', readCidr),
-    serverNames: fields.strings('server_names').map((name) => readServerName(fields, name)),
+    serverNames: fields.strings('server_names').map(readServerName),
     transportProtocol: fields.string('transport_protocol'),
     applicationProtocols: fields.strings('application_protocols'),
     directSourceRanges: fields.list('direct_source_prefix_ranges', readCidr),
@@ -43,11 +43,33 @@ export function readFilterChainMatch(fields: FieldReader): FilterChainMatch {
   }
 }
 
-function readServerName(fields: FieldReader, name: string): string {
-  const plain = name.startsWith('*.') ? name.slice(1) : name
-  if (plain.includes('*')) fields.refuse('server_names', 'partial wildcards are not supported in "server_names"')
-  return plain.toLowerCase()
+function readServerName(name: string): string {
+  return (name.startsWith('*.') ? name.slice(1) : name).toLowerCase()
 }
+
+/** Of names that can be matched only the first label is a star. */
+export function hasPartialWildcard({ serverNames }: FilterChainMatch): boolean {
+  return serverNames.some((name) => name.includes('*'))
+}
+
+/** One text for one match, in the order of the fields' numbers, as Envoy tells of it. */
+export function matchText(match: JsonObject): string {
+  return JSON.stringify(Object.fromEntries(order.filter((name) => name in match).map((name) => [name, match[name]])))
+}
+
+const order = [
+  'prefix_ranges',
+  'address_suffix',
+  'suffix_len',
+  'source_prefix_ranges',
+  'source_ports',
+  'destination_port',
+  'transport_protocol',
+  'application_protocols',
+  'server_names',
+  'source_type',
+  'direct_source_prefix_ranges',
+]
 
 /** Whether it can only be told by what a TLS client says first. */
 export function needsTlsInspector({ transportProtocol, serverNames, applicationProtocols }: FilterChainMatch): boolean {

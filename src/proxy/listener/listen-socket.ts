@@ -57,7 +57,7 @@ export class ListenSocket {
       throw new ConfigRejection(`cannot bind '${address}:${port}': ${why}`)
     }
     const family = net.isIP(address)
-    if (family === 0) return fail(`malformed IP address: ${address}`)
+    if (family === 0) throw new ConfigRejection(`malformed IP address: ${address}`)
     const handle = bind(address, port, family as 4 | 6, undefined, 0)
     if (typeof handle === 'number') return fail(errorText(getSystemErrorName(handle)))
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {

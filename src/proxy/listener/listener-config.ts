@@ -5,7 +5,14 @@ import { FieldReader, type JsonObject, type ReadByType } from '../config/field-r
 import type { NetworkFilterKind } from '../network/network-filter.ts'
 import type { StatScope } from '../stats/stat-store.ts'
 import { type DownstreamTlsConfig, readDownstreamTransportSocket } from './downstream-tls-config.ts'
-import { type FilterChainMatch, matchesAll, needsTlsInspector, readFilterChainMatch } from './filter-chain-match.ts'
+import {
+  type FilterChainMatch,
+  hasPartialWildcard,
+  matchesAll,
+  matchText,
+  needsTlsInspector,
+  readFilterChainMatch,
+} from './filter-chain-match.ts'
 import { httpInspector } from './http-inspector.ts'
 import type { ListenerFilter, ListenerFilterKind } from './listener-filter.ts'
 import { originalDstFilter } from './original-dst-filter.ts'
@@ -40,6 +47,8 @@ export interface FilterChainConfig {
   /** Within it TLS has to be agreed; undefined: no limit. */
   readonly transportTimeoutMs: number | undefined
   readonly filters: readonly NetworkFilterUse[]
+  /** What it asks of connections, as it was written. */
+  readonly matchText: string
   /** All that it says: equal chains are the same. */
   readonly text: string
 }
@@ -89,12 +98,10 @@ type FilterTypes = ReadByType<Pick<NetworkFilterUse, 'kind' | 'config'>>
 
 function readListener(fields: FieldReader, json: JsonObject, filterTypes: FilterTypes): ListenerConfig {
   const address = fields.message('address', readAddress) ?? { address: '', port: 0 }
-  const texts = ((json['filter_chains'] as readonly JsonObject[] | undefined) ?? []).map((chain) =>
-    JSON.stringify(chain),
-  )
+  const written = (json['filter_chains'] as readonly JsonObject[] | undefined) ?? []
   const chains = fields
     .list('filter_chains', (chain) => readChain(chain, filterTypes))
-    .map((chain, index) => ({ ...chain, text: texts[index] as string }))
+    .map((chain, index) => ({ ...chain, ...textsOf(written[index] ?? {}) }))
   const defaultChain = fields.message('default_filter_chain', (chain) => readChain(chain, filterTypes))
   const filtersTimeoutMs = fields.durationMs('listener_filters_timeout') ?? envoysFiltersTimeoutMs
   for (const [name, why] of Object.entries(unseen)) fields.ignore(name, why)
@@ -102,6 +109,11 @@ function readListener(fields: FieldReader, json: JsonObject, filterTypes: Filter
   if (!fields.flag('bind_to_port', true)) fields.refuse('bind_to_port', 'a listener that is not bound is not supported')
   if (chains.length === 0 && defaultChain === undefined) {
     throw new ConfigRejection(`error adding listener '${address.address}:${address.port}': no filter chains specified`)
+  }
+  if (chains.some(({ match }) => hasPartialWildcard(match))) {
+    throw new ConfigRejection(
+      `error adding listener '${address.address}:${address.port}': partial wildcards are not supported in "server_names"`,
+    )
   }
   const { filter_chains: _chains, default_filter_chain: _default, ...frame } = json
   const statPrefix = fields.string('stat_prefix')
@@ -118,7 +130,7 @@ function readListener(fields: FieldReader, json: JsonObject, filterTypes: Filter
     defaultChain:
       defaultChain === undefined
         ? undefined
-        : { ...defaultChain, text: `default ${JSON.stringify(json['default_filter_chain'])}` },
+        : { ...defaultChain, matchText: '', text: `default ${JSON.stringify(json['default_filter_chain'])}` },
     accessLogs: fields.list('access_log', readAccessLog),
     backlog: fields.number('tcp_backlog_size'),
     frame: JSON.stringify(frame),
@@ -128,6 +140,13 @@ function readListener(fields: FieldReader, json: JsonObject, filterTypes: Filter
 /** As URLs write it. */
 function addressText({ address }: AddressConfig): string {
   return address.includes(':') ? `[${address}]` : address
+}
+
+function textsOf(chain: JsonObject): Pick<FilterChainConfig, 'text' | 'matchText'> {
+  return {
+    text: JSON.stringify(chain),
+    matchText: matchText((chain['filter_chain_match'] as JsonObject | undefined) ?? {}),
+  }
 }
 
 const unseen: Readonly<Record<string, string>> = {
@@ -143,7 +162,7 @@ const unseen: Readonly<Record<string, string>> = {
 
 const switches = ['use_original_dst', 'transparent', 'freebind', 'enable_mptcp']
 
-function readChain(fields: FieldReader, filterTypes: FilterTypes): Omit<FilterChainConfig, 'text'> {
+function readChain(fields: FieldReader, filterTypes: FilterTypes): Omit<FilterChainConfig, 'text' | 'matchText'> {
   fields.ignore('metadata', 'it is for who reads the configuration')
   const filters = fields.list('filters', (filter) => {
     const name = filter.string('name')

@@ -176,18 +176,21 @@ describe('a listener', () => {
       busy: listener('busy', busy, [{ filters: [tcp('a')] }]),
       none: listener('none', 0, []),
       twice: listener('twice', 0, [twice, { ...twice, name: 'y' }]),
+      half: listener('half', 0, [{ filter_chain_match: { server_names: ['a*.b'] }, filters: [tcp('a')] }]),
       unknown: listener('unknown', 0, [{ filters: [tcp('a', { on_demand: {} })] }]),
     })
     expect(Object.fromEntries(refused)).toEqual({
       same: `error adding listener: 'same' has duplicate address '127.0.0.1:${free}' as existing listener. To check if the listener has duplicated addresses with other listeners or 'enable_reuse_port' is set to 'false' for the listener`,
       busy: `cannot bind '127.0.0.1:${busy}': Address already in use`,
       none: "error adding listener '127.0.0.1:0': no filter chains specified",
-      twice: "error adding listener '127.0.0.1:0': filter chain 'y' has the same matching rules defined as 'x'",
+      twice:
+        "error adding listener '127.0.0.1:0': filter chain 'y' has the same matching rules defined as 'x'. duplicate matcher is: {}",
+      half: 'error adding listener \'127.0.0.1:0\': partial wildcards are not supported in "server_names"',
       unknown: 'filter_chains[0].filters[0].typed_config.on_demand: the reference proxy does not know this field',
     })
     await one.manager.initialized
     expect(await ask(free)).toBe('a:hello')
-    expect(one.stat('listener_manager.listener_create_failure')).toBe(5)
+    expect(one.stat('listener_manager.listener_create_failure')).toBe(6)
   })
 
   it('does not listen before its filters are ready', async () => {

@@ -191,15 +191,14 @@ export class ListenerVersion {
 
   #checkMatches(): void {
     const known = new Map<string, string>()
-    for (const { match, name } of this.settings.chains) {
-      const text = JSON.stringify(match)
-      const before = known.get(text)
+    for (const { matchText, name } of this.settings.chains) {
+      const before = known.get(matchText)
       if (before !== undefined) {
         throw new ConfigRejection(
-          `error adding listener '${addressOf(this.settings)}': filter chain '${name}' has the same matching rules defined as '${before}'`,
+          `error adding listener '${addressOf(this.settings)}': filter chain '${name}' has the same matching rules defined as '${before}'. duplicate matcher is: ${matchText}`,
         )
       }
-      known.set(text, name)
+      known.set(matchText, name)
     }
   }
 

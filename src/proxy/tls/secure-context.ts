@@ -15,7 +15,7 @@ export function buildClientContext(
   certificates: readonly TlsCertificate[],
   validation: ValidationContext | undefined,
 ): SecureContext {
-  checkMaterial(certificates, validation)
+  checkMaterial(settings, certificates, validation)
   // Towards upstreams Envoy goes no higher than 1.2 where nothing is said (measured).
   const maxVersion = settings.maxVersion ?? settings.minVersion ?? 'TLSv1.2'
   try {
@@ -27,9 +27,18 @@ export function buildClientContext(
 
 /** @throws ConfigRejection in Envoy's words where a certificate, key or CA cannot be used. */
 export function checkMaterial(
+  { cipherSuites }: TlsSettings,
   certificates: readonly TlsCertificate[],
   validation: ValidationContext | undefined,
 ): void {
+  const rejected = cipherSuites
+    .flatMap((suites) => suites.split(/[[\]|]/))
+    .filter((suite) => suite !== '' && !isCipher(suite))
+  if (rejected.length > 0) {
+    throw new ConfigRejection(
+      `Failed to initialize cipher suites ${cipherSuites.join(':')}. The following ciphers were rejected when tried individually: ${rejected.join(', ')}`,
+    )
+  }
   for (const certificate of certificates) checkCertificate(certificate)
   if (validation !== undefined) checkValidation(validation)
 }
@@ -67,6 +76,16 @@ export function secureContextOptions(
   }
 }
 
+/** Whether OpenSSL knows it. */
+function isCipher(ciphers: string): boolean {
+  try {
+    createSecureContext({ ciphers, maxVersion: 'TLSv1.2' })
+    return true
+  } catch {
+    return false
+  }
+}
+
 const usualVersions: { readonly min: TlsVersion; readonly max: TlsVersion } = { min: 'TLSv1.2', max: 'TLSv1.3' }
 
 /** `cipher_suites` says nothing of TLS 1.3, whose suites are always these. */
@@ -88,6 +107,8 @@ export function leafOf({ chain }: TlsCertificate): X509Certificate | undefined {
   return chain === undefined ? undefined : new X509Certificate(chain)
 }
 
+const noStartLine = ', Cause: error:0900006e:PEM routines:OPENSSL_internal:NO_START_LINE'
+
 /** @throws ConfigRejection in Envoy's words */
 function checkCertificate({ chain, key, password, pkcs12 }: TlsCertificate): void {
   if (pkcs12 !== undefined) return
@@ -95,12 +116,12 @@ function checkCertificate({ chain, key, password, pkcs12 }: TlsCertificate): voi
     throw new ConfigRejection('Failed to load incomplete certificate from : certificate chain not set')
   }
   if (key === undefined || key.length === 0) {
-    throw new ConfigRejection('Failed to load incomplete private key from : private key not set')
+    throw new ConfigRejection('Failed to load incomplete private key from path: ')
   }
   const leaf = attempt(() => new X509Certificate(chain), 'Failed to load certificate chain from <inline>')
   const secret: KeyObject = attempt(
     () => createPrivateKey({ key, ...(password !== undefined && { passphrase: password.toString() }) }),
-    'Failed to load private key from <inline>',
+    `Failed to load private key from <inline>${key.includes('-----BEGIN') ? '' : noStartLine}`,
   )
   if (!leaf.checkPrivateKey(secret)) {
     throw new ConfigRejection(

@@ -568,6 +568,7 @@ describe('HTTP/2', () => {
     sessions[0]?.on('ping', () => pings++)
     await get(one)
     expect(pings).toBe(0)
+    await expect.poll(() => one.stat('upstream_rq_active')).toBe(0)
     passedMs = 100_000
     await get(one)
     await expect.poll(() => pings).toBe(1)
