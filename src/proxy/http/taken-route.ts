@@ -62,9 +62,6 @@ export class TakenRoute implements SwitchingRoute {
 
   /** What the route says of responses, this proxy's own ones too. */
   changeResponse(headers: Headers, subject: FormatSubject): void {
-    const { attempts } = subject.info
-    if (this.found.virtualHost.answersAttemptCount && attempts > 0)
-      headers.set('x-envoy-attempt-count', String(attempts))
     for (const changes of this.headerChanges('response')) applyHeaderChanges(headers, changes, subject)
   }
 

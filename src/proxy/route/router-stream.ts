@@ -2,7 +2,7 @@ import type { Timer } from '../../clock.ts'
 import type { BalanceQuestion, Cluster } from '../cluster/cluster.ts'
 import type { Host } from '../cluster/host.ts'
 import { Headers } from '../http/headers.ts'
-import type { FilterOwner } from '../http/http-filter.ts'
+import type { FilterOwner, LocalReply } from '../http/http-filter.ts'
 import type { ResponseSource, RoutedStream } from '../http/routed-stream.ts'
 import type { TakenRoute } from '../http/taken-route.ts'
 import { UpstreamFailure, type UpstreamResponse, type UpstreamStream } from '../upstream/upstream.ts'
@@ -211,7 +211,7 @@ export class RouterStream implements TryListener, ResponseSource {
     if (host === undefined) {
       this.#counts.countStatus(503, this.#isInternal)
       this.#retry?.release()
-      stream.reply({ status: 503, body: 'no healthy upstream', flag: 'UH', details: 'no_healthy_upstream' })
+      this.#reply({ status: 503, body: 'no healthy upstream', flag: 'UH', details: 'no_healthy_upstream' })
       return
     }
     this.#noteTried(host)
@@ -292,7 +292,7 @@ export class RouterStream implements TryListener, ResponseSource {
     const status = failure.flag === 'UPE' ? 502 : 503
     this.#counts.countStatus(status, this.#isInternal)
     const again = this.#hasRetried ? 'retried and the latest ' : ''
-    this.#stream.reply({
+    this.#reply({
       status,
       body: `upstream connect error or disconnect/reset before headers. ${again}reset reason: ${failure.reason}`,
       details: detailsOf(failure),
@@ -366,7 +366,7 @@ export class RouterStream implements TryListener, ResponseSource {
   #answerTimeout(flag: string, details: string): void {
     this.#retry?.release()
     this.#counts.countStatus(504, this.#isInternal)
-    this.#stream.reply({ status: 504, body: 'upstream request timeout', flag, details })
+    this.#reply({ status: 504, body: 'upstream request timeout', flag, details })
   }
 
   onResponse(one: UpstreamTry, response: UpstreamResponse): void {
@@ -391,6 +391,7 @@ export class RouterStream implements TryListener, ResponseSource {
     if (this.#config.suppressesEnvoyHeaders) headers.remove('x-envoy-upstream-service-time')
     else headers.set('x-envoy-upstream-service-time', String(Math.floor(this.#elapsedMs)))
     this.#route.changeResponse(headers, stream)
+    this.#tellAttempts(headers)
     response.body.on('error', ignore)
     if (status === 101 && stream.upgrade !== undefined && one.stream !== undefined) {
       this.#grant(one.stream, response)
@@ -399,6 +400,7 @@ export class RouterStream implements TryListener, ResponseSource {
     if (stream.upgrade === 'websocket') {
       one.giveUp()
       stream.exchange.closeAfterResponse()
+      stream.info.responseCode = undefined
       stream.reply({ status, details: 'websocket_handshake_unsuccessful' })
       return
     }
@@ -406,6 +408,19 @@ export class RouterStream implements TryListener, ResponseSource {
       response.isEnd === true || status === 204 || status === 304 || stream.request.get(':method') === 'HEAD'
     if (isEmpty) response.body.resume()
     stream.respond({ headers, body: isEmpty ? undefined : response.body }, this)
+  }
+
+  #tellAttempts(headers: Headers): void {
+    const { attempts } = this.#stream.info
+    if (this.#route.found.virtualHost.answersAttemptCount && attempts > 0)
+      headers.set('x-envoy-attempt-count', String(attempts))
+  }
+
+  /** An answer of the router's own, behind a try. */
+  #reply(reply: LocalReply): void {
+    const headers = reply.headers ?? new Headers()
+    this.#tellAttempts(headers)
+    this.#stream.reply({ ...reply, headers })
   }
 
   #report({ host, startMs }: UpstreamTry, headers: Headers, status: number): void {
@@ -484,6 +499,7 @@ export class RouterStream implements TryListener, ResponseSource {
       stream.onClosed(() => upstream.close())
       stream.info.responseCode = 200
       const headers = Headers.of({ ':status': '200' })
+      this.#tellAttempts(headers)
       this.#route.changeResponse(headers, stream)
       const client = stream.takeOver(headers)
       splice(client, { readable: upstream.socket, writable: upstream.socket }, stream.info, () => stream.touch())
@@ -491,7 +507,7 @@ export class RouterStream implements TryListener, ResponseSource {
       const failure = error instanceof UpstreamFailure ? error : new UpstreamFailure('UF', 'remote connection failure')
       host.report({ failure: 'connect' })
       stream.info.flags.add(failure.flag)
-      stream.reply({
+      this.#reply({
         status: 503,
         body: `upstream connect error or disconnect/reset before headers. reset reason: ${failure.reason}`,
         details: detailsOf(failure),
