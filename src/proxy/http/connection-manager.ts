@@ -47,7 +47,7 @@ export class ConnectionManager implements ManagerParts {
       drainMs: config.timeouts.drainMs,
     })
     const bufferLimit = owner.bufferLimit ?? 1024 * 1024
-    const filterOwner = { context, clusters, connections, bufferLimit, stats: scope }
+    const filterOwner = { context, clusters, connections, bufferLimit, stats: scope, discovered: owner }
     const create = (entries: readonly FilterEntry[]): readonly RunningFilter[] => createFilters(entries, filterOwner)
     this.filters = create(config.filters)
     for (const [type, { filters }] of config.upgrades)

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { Clusters } from '../cluster/cluster.ts'
 import type { FieldReader, ReadByType } from '../config/field-reader.ts'
-import type { DownstreamConnection } from '../network/network-filter.ts'
+import type { DownstreamConnection, NetworkFilterOwner } from '../network/network-filter.ts'
 import type { ProxyContext } from '../proxy-context.ts'
 import type { StatScope } from '../stats/stat-store.ts'
 import type { Connections } from '../upstream/upstream.ts'
@@ -80,6 +80,8 @@ export interface HttpFilterKind<Config = unknown> {
 }
 
 export interface FilterOwner {
+  /** By which filters get their configuration that have none of their own; absent where all have. */
+  readonly discovered?: Pick<NetworkFilterOwner, 'discovery' | 'waitFor' | 'onClosed'>
   readonly context: ProxyContext
   readonly clusters: Clusters
   readonly connections: Connections

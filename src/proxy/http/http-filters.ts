@@ -1,5 +1,6 @@
-import type { FieldReader, ReadByType } from '../config/field-reader.ts'
+import type { FieldReader } from '../config/field-reader.ts'
 import { FilterSwitch } from '../route/route-table.ts'
+import { discoveredFilterKind, type ReadFilter, readDiscoveredFilter } from './discovered-filter.ts'
 import type { FilterOwner, HttpFilter, HttpFilterKind, RouteTaken } from './http-filter.ts'
 
 /** One filter of a connection manager, or of an upgrade, as its configuration says it. */
@@ -15,11 +16,15 @@ export interface FilterEntry {
 /** `…http_connection_manager.v3.HttpFilter`; undefined where it was refused. */
 export function readFilterEntry(fields: FieldReader, kinds: readonly HttpFilterKind[]): FilterEntry | undefined {
   fields.ignore('is_optional', 'a filter that is not known is refused, never left out')
-  const byType: Record<string, (config: FieldReader) => Pick<FilterEntry, 'kind' | 'config'>> = {}
+  const byType: Record<string, (config: FieldReader) => ReadFilter> = {}
   for (const kind of kinds) byType[kind.type] = (config) => ({ kind, config: kind.read(config) })
-  const read = fields.any('typed_config', byType as ReadByType<Pick<FilterEntry, 'kind' | 'config'>>)
+  const read = fields.any<ReadFilter>('typed_config', byType)
+  const discovered = fields.message('config_discovery', (inner) => readDiscoveredFilter(inner, byType))
   const name = fields.string('name')
   const isDisabled = fields.flag('disabled')
+  if (discovered !== undefined) {
+    return { name, isDisabled, kind: discoveredFilterKind as HttpFilterKind, config: discovered }
+  }
   if (read === undefined) return undefined
   return { name, isDisabled, ...read }
 }

@@ -7,6 +7,7 @@ import {
   ads,
   cluster,
   endpoints,
+  httpFilter,
   type Json,
   listener,
   rds,
@@ -118,6 +119,23 @@ const scripts: Readonly<Record<string, (talker: Talker) => Promise<void>>> = {
     const mixed = { ...tlsCertificate(own), private_key: { inline_string: other.key } }
     await answer('secret', 'v4', [one(secret('server', { tls_certificate: mixed }))])
     await answer('secret', 'v5', [], { removed: ['server'] })
+  },
+  'over a filter that is discovered': async ({ answer, reconnect }) => {
+    const fault = 'extensions.filters.http.fault.v3.HTTPFault'
+    const config_discovery = { config_source: ads, type_urls: [`type.googleapis.com/envoy.${fault}`] }
+    const filter = (status: number): Json => ({
+      name: 'f',
+      typed_config: httpFilter('fault.v3.HTTPFault', {
+        abort: { http_status: status, percentage: { numerator: 100 } },
+      }),
+    })
+    await answer('cluster', 'v1', [{ name: 'a', type: 'STATIC', load_assignment: { cluster_name: 'a' } }])
+    await answer('listener', 'v1', [
+      one(listener('l', { routes: { route_config: routesTo('a') }, filters: [{ name: 'f', config_discovery }] })),
+    ])
+    await answer('extension', 'v1', [filter(418)])
+    await answer('extension', 'v2', [filter(419)])
+    await reconnect()
   },
   'over layers of the runtime': async ({ answer, reconnect }) => {
     await answer('runtime', 'v1', [{ name: 'one', layer: { a: 1 } }])

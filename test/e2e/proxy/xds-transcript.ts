@@ -31,6 +31,7 @@ const words: Readonly<Record<string, string>> = {
   route: 'envoy.config.route.v3.RouteConfiguration',
   secret: 'envoy.extensions.transport_sockets.tls.v3.Secret',
   runtime: 'envoy.service.runtime.v3.Runtime',
+  extension: 'envoy.config.core.v3.TypedExtensionConfig',
 }
 
 /** A client that says nothing for so long has said all. */
