@@ -134,6 +134,16 @@ describe('a cluster that comes later', () => {
     expect(ended).toEqual(['10.0.0.1:80', 'cluster'])
   })
 
+  it('leaves the counts of the one in use as they are until it is warm', async () => {
+    const { discovery, context } = await createWarmBed({ cart: staticCluster('cart', two) })
+    discovery.sendAll('cluster', { cart: edsCluster('cart') })
+    expect(context.stat('cluster.cart.membership_total')).toBe(2)
+    discovery.send('endpoint', 'cart', assignmentJson('cart', one))
+    await settle()
+    expect(context.stat('cluster.cart.membership_total')).toBe(1)
+    expect(context.stat('cluster.cart.membership_healthy')).toBe(1)
+  })
+
   it('changes nothing where it is equal to the one in use', async () => {
     const { clusters, discovery, context } = await createWarmBed({ cart: staticCluster('cart', one) })
     const before = clusters.get('cart')
@@ -218,6 +228,7 @@ describe('the hosts of a cluster of EDS', () => {
       [1, 'unhealthy'],
     ])
     expect(context.stat('cluster.cart.membership_healthy')).toBe(1)
+    expect(context.stat('cluster.cart.membership_change')).toBe(1)
   })
 
   it('tell when they are removed', async () => {

@@ -118,8 +118,11 @@ class Manager implements ClusterManager, CollectionWatcher {
     const resume = this.#options.discovery.pause('endpoint')
     const refused = new Map<string, string>()
     let isAnyTaken = false
+    const names = new Set<string>()
     for (const resource of changed) {
       try {
+        if (names.has(resource.name)) throw new ConfigRejection(`duplicate cluster ${resource.name} found`)
+        names.add(resource.name)
         if (!this.#put(resource)) continue
         isAnyTaken = true
         this.#version = resource.version

@@ -104,7 +104,8 @@ export class RunningCluster implements Cluster {
     const settled = new Promise<void>((resolve) => {
       this.#settled = resolve
     })
-    this.#publish()
+    this.#sets = this.#members.sets()
+    this.#balancer?.update(this.#sets)
     this.#source = this.#openSource()
     this.warm = this.#warmUp(settled, secrets?.ready)
   }
@@ -191,8 +192,11 @@ export class RunningCluster implements Cluster {
     await settled
     await secrets
     if (!this.#isClosed) await this.#checker?.start()
+    if (this.#isClosed) return
     // It begins with its hosts as they are now.
-    if (this.#merging !== undefined && !this.#isClosed) this.#publish()
+    if (this.#merging !== undefined) this.#publish()
+    // The one that it takes the place of has counted its own until now.
+    this.#countMembers()
   }
 
   #createChecker(): HealthChecker | undefined {
@@ -223,6 +227,7 @@ export class RunningCluster implements Cluster {
   #onChecked(host: ClusterHost): void {
     if (host.isLeaving && host.isFailing) {
       this.#members.drop(host)
+      this.stats.counter('membership_change').add()
       this.#follow()
       this.#publish()
       host.remove()
@@ -283,8 +288,10 @@ export class RunningCluster implements Cluster {
     const { added, removed, isChange } = this.#members.apply(assignment)
     if (!isChange) return false
     this.#follow()
-    if (added.length > 0 || removed.length > 0) this.#publish()
-    else this.#publishSoon()
+    if (added.length > 0 || removed.length > 0) {
+      this.stats.counter('membership_change').add()
+      this.#publish()
+    } else this.#publishSoon()
     for (const host of removed) host.remove()
     return true
   }
@@ -310,7 +317,6 @@ export class RunningCluster implements Cluster {
     this.#sets = this.#members.sets()
     this.#balancer?.update(this.#sets)
     this.#countMembers()
-    this.stats.counter('membership_change').add()
     for (const act of this.#onHostsChanged ?? []) act()
   }
 

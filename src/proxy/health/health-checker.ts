@@ -31,7 +31,7 @@ export class HealthChecker {
     this.#config = config
     this.#owner = owner
     this.#stats = owner.stats.scope('health_check.')
-    this.#stats.gauge('healthy').set(0)
+    this.#stats.gauge('healthy').add(0)
   }
 
   /** Who the hosts are from now on. */

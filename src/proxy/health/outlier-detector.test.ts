@@ -3,13 +3,14 @@ import { atTestEnd } from '../../../test/support/at-test-end.ts'
 import { type EndpointText, staticCluster } from '../../../test/support/cluster-json.ts'
 import { createManualDiscovery } from '../../../test/support/manual-discovery.ts'
 import { createTestContext, type TestContext } from '../../../test/support/proxy-context.ts'
-import { createClusterManager } from '../cluster/cluster-manager.ts'
+import { type ClusterManager, createClusterManager } from '../cluster/cluster-manager.ts'
 import type { Host, TryOutcome } from '../cluster/host.ts'
 import type { JsonObject } from '../config/field-reader.ts'
 import { successRateThreshold } from './success-rate.ts'
 
 interface Bed {
   readonly context: TestContext
+  readonly clusters: ClusterManager
   readonly hosts: readonly Host[]
   stat(name: string): number | undefined
   /** The indexes of the hosts that are out. */
@@ -25,6 +26,7 @@ function createBed(outlier_detection: JsonObject, hostCount = 5): Bed {
   const hosts = [...(clusters.get('cart')?.hosts ?? [])]
   return {
     context,
+    clusters,
     hosts,
     stat: (name) => context.stat(`cluster.cart.outlier_detection.${name}`),
     get out() {
@@ -115,6 +117,15 @@ describe('a host is let out', () => {
     for (const host of bed.hosts) host.report(broken)
     expect(Math.abs(bed.out.length - 600)).toBeLessThan(3 * Math.sqrt(2000 * 0.3 * 0.7))
   })
+})
+
+it('hosts that are let out are counted no more when their cluster ends', () => {
+  const bed = createBed({ max_ejection_percent: 100 })
+  const gauge = bed.context.stats.gauge('cluster.cart.outlier_detection.ejections_active')
+  report(bed.hosts[0], times(5, broken))
+  expect(gauge.value).toBe(1)
+  bed.clusters.close()
+  expect(gauge.value).toBe(0)
 })
 
 describe('a host comes back', () => {

@@ -44,7 +44,7 @@ export class OutlierDetector {
     this.#config = config
     this.#owner = owner
     this.#stats = owner.stats.scope('outlier_detection.')
-    this.#stats.gauge('ejections_active').set(0)
+    this.#stats.gauge('ejections_active').add(0)
     this.#timer = this.#arm()
   }
 
@@ -74,6 +74,8 @@ export class OutlierDetector {
     this.#timer.cancel()
     for (const host of this.#records.keys()) host.judge = undefined
     this.#records.clear()
+    // Who takes its place counts in the same stat.
+    this.#count(-this.#ejected)
     this.#stats.close()
   }
 
@@ -254,7 +256,7 @@ export class OutlierDetector {
     return this.#owner.context.runtime.number(`outlier_detection.${key}`, byDefault)
   }
 
-  #count(change: 1 | -1): void {
+  #count(change: number): void {
     this.#ejected += change
     this.#stats.gauge('ejections_active').add(change)
   }
