@@ -14,6 +14,7 @@ import {
   type SourcePlace,
   treeOf,
 } from './envoy-json.ts'
+import type { WayIn } from './secret/ways-in.ts'
 
 /** A problem at a place of a document of a kind: which line that is now is known to who tells it. */
 export interface PlacedProblem {
@@ -29,8 +30,8 @@ export interface Generated {
   readonly resource?: Resource
   /** Keys of the documents that it is made of. */
   readonly documents: ReadonlySet<string>
-  /** What of it is closed for want of a Secret: the names of filter chains, or '' where it is all. */
-  readonly closed?: readonly string[]
+  /** What of it is closed for want of a Secret. */
+  readonly closed?: readonly WayIn[]
   readonly problems: readonly PlacedProblem[]
 }
 

@@ -35,6 +35,7 @@ import {
   type WorldIndex,
   type WorldUnit,
 } from './model/rules.ts'
+import { losesWays, waysInto } from './secret/ways-in.ts'
 
 export type { GeneratedUnit } from './model/rules.ts'
 
@@ -115,8 +116,6 @@ class IncrementalMesh implements Mesh {
   readonly #last: ReadonlyMap<string, readonly GeneratedUnit[]>
   /** What stands, by the rule and key of the cell that it was found in. */
   readonly #standing = new Map<string, readonly Told[]>()
-  /** What was closed for want of a Secret, by the rule and key of the cell. */
-  readonly #closed = new Map<string, Built['closed']>()
   #problems: ReadonlyMap<string, readonly Problem[]> = new Map()
   #index: WorldIndex = emptyIndex
   #isOpen = false
@@ -219,7 +218,6 @@ class IncrementalMesh implements Mesh {
       for (const [rule, key] of cellsOf(this.#rules, held)) {
         this.#cells.drop(rule, key)
         this.#journal.delete(this.#standing, cellId(rule, key))
-        this.#journal.delete(this.#closed, cellId(rule, key))
       }
       this.#cells.set(held.kind, held.name, undefined)
       if (held.kind === 'Secret') this.#cells.set(secretContent, held.name, undefined)
@@ -273,16 +271,15 @@ class IncrementalMesh implements Mesh {
     const { service, proxy } = this.#rules
     const { rule, key } = cell
     if (rule !== service && rule !== proxy) return false
-    const id = cellId(rule, key)
-    const closed = this.#cells.value(rule as Rule<Built>, key)?.closed ?? nothingClosed
-    const before = this.#closed.get(id) ?? nothingClosed
-    if (closed.size > 0) this.#journal.set(this.#closed, id, closed)
-    else this.#journal.delete(this.#closed, id)
+    const built = this.#cells.value(rule as Rule<Built>, key)
+    if (built === undefined || built.closed.length === 0) return false
     const [unitKey = ''] = unitKeysOf(cell)
-    return [...closed].some(([resource, parts]) => {
-      const known = before.get(resource) ?? []
-      return this.#holders.get(resource) === unitKey && parts.some((part) => !known.includes(part))
-    })
+    const served = (this.#published.get(unitKey) ?? []).flatMap(({ resources }) => resources)
+    const { open } = waysInto(
+      this.#api,
+      [built, ...built.parts].flatMap(({ resources }) => resources),
+    )
+    return losesWays(waysInto(this.#api, served), { open, closed: built.closed })
   }
 
   #toldBy(rule: Rule<unknown>, key: string): readonly Charge[] {
@@ -487,8 +484,6 @@ function chargeOf(problem: PlacedProblem): Charge {
 function chargeOfOwn(problem: PlacedProblem): Charge {
   return { ...chargeOf(problem), isOwn: true }
 }
-
-const nothingClosed: Built['closed'] = new Map()
 
 /** What is told of Secrets that are waited for, and was not before; all of it, where that does not tell them apart. */
 function lossesAmong(charges: readonly Charge[], before: readonly Told[]): readonly Charge[] {

@@ -43,6 +43,7 @@ import { buildFallbackCluster, membersOfFallbacks } from '../route/fallback.ts'
 import { servedHosts } from '../route/host-pattern.ts'
 import { buildSecret, secretFacetOf } from '../secret/build-secret.ts'
 import { closeUnready } from '../secret/close-unready.ts'
+import type { WayIn } from '../secret/ways-in.ts'
 import { buildAlikeSidecar } from '../sidecar/alike-sidecars.ts'
 import { ownPortProblems } from '../sidecar/own-ports.ts'
 import { type AddressRules, addressRules } from './address-rules.ts'
@@ -88,8 +89,8 @@ export interface Built {
   readonly parts: readonly BuiltPart[]
   /** What the builder made, also where a rule of the API refuses it: `cluster cart`. */
   readonly made: readonly string[]
-  /** By the resource's key: what of it is closed for want of a Secret, as its builder says it. */
-  readonly closed: ReadonlyMap<string, readonly string[]>
+  /** What is closed for want of a Secret. */
+  readonly closed: readonly WayIn[]
   /** By the resource's key: of which documents it is made. */
   readonly documents: ReadonlyMap<string, ReadonlySet<string>>
   readonly needs: Needs
@@ -610,7 +611,7 @@ export function meshRules(
       resources: common,
       parts,
       made: [...new Set(jsons.map(({ type, name }) => `${type} ${name}`))],
-      closed: closedOf(jsons, built),
+      closed: built.flatMap(({ closed }) => closed ?? []),
       documents: documentsByKey(built),
       needs: patchedIn.length === 0 ? needs : { ...needs, clusters: [...new Set([...needs.clusters, ...patchedIn])] },
       // What is wrong with one is wrong with what others get of it.
@@ -620,10 +621,10 @@ export function meshRules(
 
   /** What of a resource can be served before the files of some Secrets are right; all of it was checked. */
   function buildReady({ type, from }: GeneratedJson, tree: Tree, unready: readonly string[]): Generated {
-    const { tree: ready, parts } = closeUnready(type, tree, new Set(unready))
+    const { tree: ready, closed } = closeUnready(type, tree, new Set(unready))
     const built =
       ready === undefined ? { documents: documentsOf(tree), problems: [] } : buildFromTree(api, type, ready, from)
-    return { ...built, closed: parts }
+    return { ...built, closed }
   }
 
   const { serviceHosts, meshRoute, sidecarKind, anchor } = outboundRule
@@ -668,7 +669,7 @@ const nothingBuilt: Built = {
   resources: [],
   parts: [],
   made: [],
-  closed: new Map(),
+  closed: [],
   documents: new Map(),
   needs: nothingNeeded,
   problems: [],
@@ -712,16 +713,6 @@ function documentsByKey(built: readonly Generated[]): Built['documents'] {
     byKey.set(keyOf(resource), others === undefined ? documents : new Set([...others, ...documents]))
   }
   return byKey
-}
-
-function closedOf(jsons: readonly GeneratedJson[], built: readonly Generated[]): Built['closed'] {
-  if (built.every(({ closed }) => closed === undefined)) return nothingBuilt.closed
-  return new Map(
-    jsons.flatMap(({ type, name }, index) => {
-      const closed = built[index]?.closed ?? []
-      return closed.length === 0 ? [] : [[keyOf({ typeUrl: resourceTypes[type].typeUrl, name }), closed] as const]
-    }),
-  )
 }
 
 function distinct(problems: readonly PlacedProblem[]): readonly PlacedProblem[] {
@@ -819,7 +810,7 @@ function isSameBuilt(a: Built, b: Built): boolean {
     haveSameVersions(a.resources, b.resources) &&
     areSameParts(a.parts, b.parts) &&
     isDeepStrictEqual(a.made, b.made) &&
-    (a.closed === b.closed || isDeepStrictEqual(a.closed, b.closed)) &&
+    isDeepStrictEqual(a.closed, b.closed) &&
     isDeepStrictEqual(a.needs, b.needs) &&
     isDeepStrictEqual(a.problems, b.problems) &&
     isDeepStrictEqual(a.documents, b.documents)

@@ -116,3 +116,52 @@ test('a Service that would lose its endpoints stays as it was, and a Secret that
   ])
   expect(served()).toEqual(before)
 })
+
+const hosts = (...names: readonly string[]): string => `, hosts: ${JSON.stringify(names)}`
+
+test('a host that nobody was served by may wait on a port where others are served, as it does for a new server', async () => {
+  const [grown, fresh] = [bed(), bed()]
+  for (const { issue } of [grown, fresh]) await issue('shop')
+  const secrets = { shop: secret('shop'), pay: secret('pay') }
+  const a = https('a', 'shop', hosts('shop.example'))
+  expect(grown.read({ ...secrets, edge: gateway(a) })).toEqual([])
+  const names = (served: readonly string[]): readonly string[] => served.map((one) => one.replace(/ .*/, ''))
+  for (const waiting of [hosts('pay.example'), hosts('api.example', 'pay.example')]) {
+    const both = gateway(a, https('b', 'pay', waiting))
+    expect(grown.read({ edge: both })).toEqual(['warning withheld edge listeners[1].tls'])
+    expect(fresh.read({ ...secrets, edge: both })).toEqual(['warning withheld edge listeners[1].tls'])
+    expect(grown.served().map((one) => one.split(' ')[1])).toEqual(fresh.served().map((one) => one.split(' ')[1]))
+    expect(names(grown.served())).toEqual(['edge/a'])
+  }
+})
+
+test.each<[string, string]>([
+  ['moves to a part that waits', hosts('api.example', 'shop.example')],
+  ['is within a pattern that waits', hosts('*.example')],
+])('a host that is served, and %s, stays where it is', async (_, waiting) => {
+  const { issue, read, served } = bed()
+  await issue('shop')
+  const api = https('b', 'pay', hosts('api.example'))
+  const edge = gateway(https('a', 'shop', hosts('shop.example')), api)
+  expect(read({ shop: secret('shop'), pay: secret('pay'), edge })).toEqual(['warning withheld edge listeners[1].tls'])
+  const before = served()
+  const moved = gateway(https('a', 'shop', hosts('old.example')), https('b', 'pay', waiting))
+  expect(read({ edge: moved })).toEqual(['error file edge listeners[1].tls'])
+  expect(served()).toEqual(before)
+})
+
+test.each<[string, string, string]>([
+  ['that is called otherwise', https('a', 'shop'), https('b', 'pay')],
+  ['that took every name', https('a', 'shop'), https('a', 'pay', hosts('pay.example'))],
+  ['that spoke no TLS', 'name: a, port: 443', https('b', 'pay')],
+])('a port does not lose its only listener to one %s', async (_, before, after) => {
+  const { issue, read, served } = bed()
+  await issue('shop')
+  expect(read({ shop: secret('shop'), pay: secret('pay'), edge: gateway(before) })).toEqual([])
+  const old = served()
+  expect(read({ edge: gateway(after) })).toEqual(['error file edge listeners[0].tls'])
+  expect(served()).toEqual(old)
+  await issue('pay')
+  expect(read({ pay: secret('pay') })).toEqual([])
+  expect(served()).not.toEqual(old)
+})

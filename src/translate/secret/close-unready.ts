@@ -1,12 +1,12 @@
-import { entryOf, type MapTree, type Tree } from '../../resource/tree.ts'
+import { entryOf, type MapTree, plainValue, type Tree } from '../../resource/tree.ts'
 import type { ResourceWord } from '../../resource/type-url.ts'
 import { nodeAt, withEntry, withNode, withoutNode } from '../patch/patch-tree.ts'
+import { type WayIn, waysOf } from './ways-in.ts'
 
 export interface Closed {
   /** Undefined where nothing is left. */
   readonly tree: Tree | undefined
-  /** What is closed of it: the names of filter chains, or '' where it is all. */
-  readonly parts: readonly string[]
+  readonly closed: readonly WayIn[]
 }
 
 /**
@@ -14,9 +14,11 @@ export interface Closed {
  * it. Nobody gets through there in another way.
  */
 export function closeUnready(type: ResourceWord, tree: Tree, secrets: ReadonlySet<string>): Closed {
-  if (tree.kind !== 'map' || !needsOneOf(tree, secrets)) return { tree, parts: [] }
+  if (tree.kind !== 'map' || !needsOneOf(tree, secrets)) return { tree, closed: [] }
   if (type === 'listener') return closeChains(tree, secrets)
-  return type === 'cluster' ? { tree: closedCluster(tree), parts: [''] } : { tree, parts: [] }
+  if (type !== 'cluster') return { tree, closed: [] }
+  const cluster = closedCluster(tree)
+  return { tree: cluster, closed: waysOf('cluster', plainValue(cluster)).closed }
 }
 
 /** A chain that has no filter closes its connections, so that none of the others takes those for its names. */
@@ -26,22 +28,23 @@ function closeChains(listener: Tree, secrets: ReadonlySet<string>): Closed {
   const chains = nodeAt(listener, ['filter_chains'])
   const all = chains?.kind === 'list' ? chains.items : []
   const closing = [...all, ...(rest === undefined ? [] : [rest])].filter((chain) => needsOneOf(chain, secrets))
-  if (closing.length === all.length + (rest === undefined ? 0 : 1)) return { tree: undefined, parts: [''] }
-  const closed = withNode(listener, ['filter_chains'], (list) =>
+  const { open: closed } = waysOf('listener', { ...(plainValue(listener) as object), ...chainsOf(closing) })
+  if (closing.length === all.length + (rest === undefined ? 0 : 1)) return { tree: undefined, closed }
+  const tree = withNode(listener, ['filter_chains'], (list) =>
     list.kind === 'list'
       ? { ...list, items: list.items.map((chain) => (needsOneOf(chain, secrets) ? closedChain(chain) : chain)) }
       : list,
   )
   return {
-    tree: rest === undefined || keepsRest ? closed : withoutNode(closed, ['default_filter_chain']),
-    parts: closing.map((chain) => String(nameOf(chain))),
+    tree: rest === undefined || keepsRest ? tree : withoutNode(tree, ['default_filter_chain']),
+    closed,
   }
 }
 
-function nameOf(chain: Tree): unknown {
-  const name = entryOf(chain, 'name')?.value
-  return name?.kind === 'scalar' ? name.value : ''
-}
+const chainsOf = (chains: readonly Tree[]): object => ({
+  filter_chains: chains.map(plainValue),
+  default_filter_chain: undefined,
+})
 
 const closedChain = (chain: Tree): Tree => (chain.kind === 'map' ? only(chain, ['name', 'filter_chain_match']) : chain)
 
