@@ -33,7 +33,8 @@ export interface ClusterTraffic {
   readonly rqPendingFailureEject: Counter
   readonly rqRxReset: Counter
   readonly rqTxReset: Counter
-  readonly http2KeepaliveTimeout: Counter
+  /** Made with the first HTTP/2 connection. */
+  http2KeepaliveTimeout(): Counter
 }
 
 export function trafficOf({ stats }: Cluster): ClusterTraffic {
@@ -68,6 +69,6 @@ export function trafficOf({ stats }: Cluster): ClusterTraffic {
     rqPendingFailureEject: stats.counter('upstream_rq_pending_failure_eject'),
     rqRxReset: stats.counter('upstream_rq_rx_reset'),
     rqTxReset: stats.counter('upstream_rq_tx_reset'),
-    http2KeepaliveTimeout: stats.counter('http2.keepalive_timeout'),
+    http2KeepaliveTimeout: () => stats.counter('http2.keepalive_timeout'),
   }
 }

@@ -5,6 +5,7 @@ import type { Clock, Timer } from '../../clock.ts'
 import type { Host } from '../cluster/host.ts'
 import { Headers } from '../http/headers.ts'
 import { http2Headers } from '../http/http2-headers.ts'
+import type { Counter } from '../stats/stat-store.ts'
 import type { ClusterTraffic } from './cluster-traffic.ts'
 import type { HttpProtocolOptions } from './http-protocol-options.ts'
 import type { ConnectionKeeper, PooledConnection } from './pooled-connection.ts'
@@ -34,6 +35,7 @@ export class Http2Connection implements PooledConnection {
   #isDraining = false
   #isClosed = false
   #isLocalClose = false
+  readonly #keepaliveTimeouts: Counter
   #keepalive: Timer | undefined
   #idleCheck: Timer | undefined
   #idleSinceMs: number
@@ -41,6 +43,7 @@ export class Http2Connection implements PooledConnection {
   constructor(options: Http2ConnectionOptions) {
     const { socket, host, localAddress, http } = options
     this.#options = options
+    this.#keepaliveTimeouts = options.traffic.http2KeepaliveTimeout()
     this.host = host
     this.localAddress = localAddress
     this.#maxStreams = http.http2.maxConcurrentStreams
@@ -187,7 +190,7 @@ export class Http2Connection implements PooledConnection {
   #ping(timeoutMs: number, onAnswer: () => void): Timer | undefined {
     if (this.#session.destroyed) return undefined
     const timer = this.#options.clock.after(timeoutMs, () => {
-      this.#options.traffic.http2KeepaliveTimeout.add()
+      this.#keepaliveTimeouts.add()
       this.close()
     })
     this.#session.ping(() => {

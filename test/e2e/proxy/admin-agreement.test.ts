@@ -79,8 +79,6 @@ const ownNames = [
   // Envoy has them below `http1.` and `http2.`, of all connections together.
   'http_dropped_headers_with_underscores',
   'http_requests_rejected_with_underscores_in_headers',
-  // It comes with the first connection that speaks HTTP/2.
-  'cluster_http2_keepalive_timeout',
 ]
 
 describeWithEnvoy('what a stock Envoy and the reference proxy tell of themselves', () => {
@@ -109,6 +107,10 @@ describeWithEnvoy('what a stock Envoy and the reference proxy tell of themselves
     // Requests that wait for a connection are counted for each cluster only.
     const known = (await withoutPorts(envoy, '/clusters')).filter((line) => !line.includes('::rq_pending_active::'))
     expect(await withoutPorts(reference, '/clusters')).toEqual(known)
+
+    const dump = await reference.get('/config_dump')
+    expect(dump).toContain('BEGIN CERTIFICATE')
+    expect(dump).not.toContain('PRIVATE')
 
     const families = async ({ get }: Admin): Promise<ReadonlySet<string>> =>
       new Set(
