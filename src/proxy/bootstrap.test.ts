@@ -26,7 +26,11 @@ describe('a bootstrap', () => {
       localCluster: 'fairlead-local',
     } satisfies Partial<Bootstrap>)
     expect(bootstrap.clusters.map(({ name }) => name)).toEqual(['fairlead', 'fairlead-local'])
-    expect(bootstrap.node).toMatchObject({ id: 'edge-1', clientFeatures: expect.arrayContaining([expect.any(String)]) })
+    expect(bootstrap.node).toMatchObject({
+      id: 'edge-1',
+      userAgentName: 'fairlead-proxy',
+      clientFeatures: expect.arrayContaining([expect.any(String)]),
+    })
   })
 
   it('is taken as YAML, with layers of the runtime and a resolver', () => {
@@ -80,6 +84,11 @@ static_resources:
       'another way to ask',
       '{dynamic_resources: {ads_config: {api_type: REST, transport_api_version: V3}}}',
       'dynamic_resources.ads_config.api_type: REST is not supported',
+    ],
+    [
+      'nobody who asks a control plane',
+      '{dynamic_resources: {ads_config: {api_type: GRPC, transport_api_version: V3, grpc_services: [{envoy_grpc: {cluster_name: x}}]}}}',
+      "node: 'id' and 'cluster' are required",
     ],
     [
       'the old protocol',

@@ -55,7 +55,7 @@ export interface RuntimeLayerConfig {
 export function parseBootstrap(api: EnvoyApi, source: string | object): Bootstrap {
   const { json, node } = readBootstrapMessage(api, source)
   try {
-    const { resources, ...read } = FieldReader.read(json, (fields) => readBootstrap(fields, node ?? {}))
+    const { resources, ...read } = FieldReader.read(json, (fields) => readBootstrap(fields, node))
     return { content: json, ...read, ...resources }
   } catch (error) {
     if (!(error instanceof ConfigRejection)) throw error
@@ -80,8 +80,12 @@ function readBootstrap(
   fields.ignore('enable_dispatcher_stats', 'there is no dispatcher to be measured')
   fields.ignore('default_regex_engine', 'RE2 is the only engine')
   const dynamic = fields.message('dynamic_resources', readDynamic)
+  const identity = fields.message('node', readIdentity) ?? nobody
+  if (dynamic?.ads !== undefined && (identity.id === '' || identity.cluster === '')) {
+    fields.refuse('node', "'id' and 'cluster' are required where there is a control plane")
+  }
   return {
-    identity: fields.message('node', readIdentity) ?? nobody,
+    identity,
     node,
     admin: fields.message('admin', readAdmin),
     resources: fields.message('static_resources', readResources) ?? noResources,

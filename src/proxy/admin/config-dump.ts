@@ -7,7 +7,7 @@ import { redacted } from './redacted.ts'
 
 /** What of a proxy is told by its dump. */
 export interface DumpSubject {
-  readonly bootstrap: { readonly content: JsonObject }
+  readonly bootstrap: { readonly content: JsonObject; readonly secrets: readonly JsonObject[] }
   readonly clusters: Pick<ClusterManager, 'dump'>
   readonly listeners: Pick<ListenerManager, 'listeners'>
   readonly discovery: Pick<AdsDiscovery, 'held'>
@@ -49,6 +49,7 @@ export function dumpConfig({ bootstrap, clusters, listeners, discovery }: DumpSu
       }),
       part('Routes', { dynamic_route_configs: versioned('route_config', discovery.held('route')) }),
       part('Secrets', {
+        static_secrets: bootstrap.secrets.map((secret) => ({ name: secret['name'], secret: redacted(secret) })),
         dynamic_active_secrets: discovery
           .held('secret')
           .map(({ name, version, content }) => ({ name, version_info: version, secret: redacted(content) })),
