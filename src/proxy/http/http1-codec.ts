@@ -52,6 +52,10 @@ export class Http1Codec implements Codec {
     const accepted = new Http1Connection(stream, client, this.#options)
     this.#connections.set(stream, accepted)
     this.#server.emit('connection', stream)
+    // The first bytes may hold so much of a body that Node has paused by the time it is told of this, and reads on.
+    stream.once('resume', () => {
+      if (stream.isPaused()) stream.emit('pause')
+    })
     stream.resume()
     return accepted
   }
