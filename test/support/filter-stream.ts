@@ -47,7 +47,11 @@ export function createFilter<Config>(
     bufferLimit: 1 << 20,
     stats: context.stats.scope('http.test.'),
   }
-  const create = kind.create(FieldReader.read(json, (fields) => kind.read(fields)), 'filter', owner)
+  const create = kind.create(
+    FieldReader.read(json, (fields) => kind.read(fields)),
+    'filter',
+    owner,
+  )
   return (request = {}) => startRequest(create(), request, context)
 }
 
