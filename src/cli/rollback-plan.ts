@@ -74,6 +74,20 @@ export function planRollback(input: RollbackInput): RollbackPlan {
   }
 }
 
+/** Whether the same documents are written the same; what they name, as a certificate, may be another. */
+export function isWrittenAlike(a: readonly RevisionDocument[], b: readonly RevisionDocument[]): boolean {
+  const others = new Map(b.map((one) => [one.key, one]))
+  return (
+    a.length === b.length &&
+    a.every((one) => {
+      const other = others.get(one.key)
+      if (other === undefined) return false
+      const isTold = one.text !== undefined && other.text !== undefined
+      return isTold ? one.text?.version === other.text?.version : holdsSame(one, other)
+    })
+  )
+}
+
 interface One {
   readonly id: string
   /** In their order. */

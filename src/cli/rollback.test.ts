@@ -3,6 +3,7 @@ import { dirname, join, relative } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { readiness } from '../../test/support/admin-client.ts'
 import { atTestEnd } from '../../test/support/at-test-end.ts'
+import { createAuthority, writeCertificate } from '../../test/support/certificates.ts'
 import { type CommandResult, runCommand } from '../../test/support/command.ts'
 import { startControlPlane, type TestControlPlane } from '../../test/support/control-plane.ts'
 import { startEtcd, type TestEtcd } from '../../test/support/etcd.ts'
@@ -210,6 +211,28 @@ describe('fairlead rollback, from files,', () => {
     expect(read('a.yaml')).toBe(`# mine\n${a}`)
     await rollback('--previous')
     expect([read('a.yaml'), read('more/b.yaml'), read('c.yaml')]).toEqual([service('a', 81), undefined, service('c')])
+  })
+
+  test('--previous passes over what renewed certificates alone made of it', async () => {
+    const authority = await createAuthority()
+    const renew = async (): Promise<unknown> =>
+      writeCertificate(config, 'shop', await authority.issue({ name: 'shop', sans: ['shop.example'] }))
+    await renew()
+    const secret = 'kind: Secret\nname: shop\ncertificate: {chain: {file: shop.crt}, key: {file: shop.key}}\n'
+    write({ 'secret.yaml': secret })
+    await reached(server, 3)
+    write({ 'c.yaml': service('c', 82) })
+    await reached(server, 4)
+    for (const revision of [5, 6]) {
+      await renew()
+      await reached(server, revision)
+    }
+    const { code, out, err } = await rollback('--previous')
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toMatch(/^revision 3 of .*~ {2}Service\/c /s)
+    expect(read('c.yaml')).toBe(service('c'))
+    const only = ['--previous', '--config', join(config, 'secret.yaml'), '--server', server.adminUrl]
+    expect((await runCommand(['rollback', ...only, '--dry-run'])).out).toMatch(/^revision 2 of .*- {2}Secret\/shop /s)
   })
 
   test('prints JSON', async () => {

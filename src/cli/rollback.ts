@@ -15,7 +15,13 @@ import { argument, envoyApiOption, jsonOption } from './option.ts'
 import { findInEtcd } from './rollback-etcd.ts'
 import { findFiles } from './rollback-files.ts'
 import { historyInDirectory, historyOfServer, type WrittenHistory } from './rollback-history.ts'
-import { type LeftDocument, type PlannedDocument, planRollback, type RollbackPlan } from './rollback-plan.ts'
+import {
+  isWrittenAlike,
+  type LeftDocument,
+  type PlannedDocument,
+  planRollback,
+  type RollbackPlan,
+} from './rollback-plan.ts'
 import type { FindTarget, RollbackTarget } from './rollback-target.ts'
 import { serverOption } from './server-client.ts'
 import { formatTable } from './table.ts'
@@ -65,15 +71,13 @@ export function rollbackCommand(io: Io, finish: (exitCode: number) => void): Com
           : await historyInDirectory(flags.snapshots, api)
       const newest = (history.revisions.at(-1) as RevisionSummary).revision
       const latest = await history.show(newest)
-      const revision = revisionOf(asked, flags, history, newest, find(latest.written, history.directory))
-      const past = revision === newest ? latest : await history.show(revision)
+      const past = await pastOf(asked, flags, history, latest, find)
       const target = find([...past.written, ...latest.written], history.directory)
       if (target === undefined) throw foreign(flags, past, history.directory)
-      const isHeld = ({ key }: RevisionDocument): boolean => target.holds(documentIdOf(key))
       const plan = planRollback({
-        revision,
-        past: past.written.filter(isHeld),
-        latest: latest.written.filter(isHeld),
+        revision: past.revision,
+        past: heldBy(target, past),
+        latest: heldBy(target, latest),
         now: await target.read(),
         parse: (document, held) => parseDocument(api, document, { held }),
       })
@@ -100,33 +104,42 @@ function findTarget({ config, etcd, etcdPrefix, ...flags }: Flags): FindTarget {
   return findInEtcd(etcdOptions({ ...flags, etcd: etcd as string, etcdPrefix: etcdPrefix as string }))
 }
 
+const heldBy = (target: RollbackTarget, { written }: DocumentsJson): readonly RevisionDocument[] =>
+  written.filter(({ key }) => target.holds(documentIdOf(key)))
+
 /** @throws ControlPlaneError `usage` for a revision that cannot be. */
-function revisionOf(
+async function pastOf(
   asked: string | undefined,
   { previous, ...flags }: Flags,
-  { revisions }: WrittenHistory,
-  newest: number,
-  target: RollbackTarget | undefined,
-): number {
+  history: WrittenHistory,
+  latest: DocumentsJson,
+  find: FindTarget,
+): Promise<DocumentsJson> {
   if ((asked === undefined) === (previous === undefined)) {
     throw new ControlPlaneError(
       'usage',
       'say which revision: a number of `fairlead snapshots list`, latest, or --previous',
     )
   }
-  if (asked === 'latest') return newest
+  if (asked === 'latest') return latest
   if (asked !== undefined) {
-    if (/^\d{1,15}$/.test(asked)) return Number(asked)
+    if (/^\d{1,15}$/.test(asked)) return await history.show(Number(asked))
     throw new ControlPlaneError(
       'usage',
       `${asked} is no revision: give a number of \`fairlead snapshots list\`, or latest`,
     )
   }
+  const { revisions, directory } = history
+  const now = find(latest.written, directory)
   const isOurs = ({ documents: { count, names } }: RevisionSummary): boolean =>
-    count > names.length || names.some((name) => target?.isOrigin(name) ?? true)
-  const at = revisions.findLastIndex(isOurs)
-  const before = revisions[at - 1]
-  if (before !== undefined) return before.revision
+    count > names.length || names.some((name) => now?.isOrigin(name) ?? true)
+  const at = Math.max(revisions.findLastIndex(isOurs), 0)
+  for (const { revision } of revisions.slice(0, at).reverse()) {
+    const past = await history.show(revision)
+    const target = find([...past.written, ...latest.written], directory)
+    // A certificate that is renewed makes a revision, too, and no other text.
+    if (target === undefined || !isWrittenAlike(heldBy(target, past), heldBy(target, latest))) return past
+  }
   const place = flags.config ?? 'etcd'
   throw new ControlPlaneError('usage', `the history holds nothing from before the last change of ${place}`)
 }
