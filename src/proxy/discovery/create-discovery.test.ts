@@ -252,6 +252,26 @@ describe.each(protocols)('discovery over %s', (protocol) => {
     })
   })
 
+  it('refuses what a mistake of its own lets it not take, and goes on', async () => {
+    const { server, discovery } = await startBed(protocol)
+    let isBroken = true
+    const watcher: CollectionWatcher = {
+      onUpdate() {
+        if (isBroken) throw new TypeError('undefined is not a function')
+        return new Map()
+      },
+      onMissing: () => undefined,
+    }
+    discovery.watchAll('cluster', watcher)
+    const stream = await server.nextStream()
+    await stream.next()
+    answer(stream, 'cluster', 'n1', 'v1', [cluster('a')])
+    expect(await stream.next()).toMatchObject({ error_detail: { message: 'undefined is not a function' } })
+    isBroken = false
+    answer(stream, 'cluster', 'n2', 'v2', [cluster('a')])
+    expect(await stream.next()).toEqual(acked('cluster', 'n2', 'v2'))
+  })
+
   it('asks for names in one request, gives each to who waits for it, and leaves others alone', async () => {
     const { server, discovery, stats } = await startBed(protocol)
     const [a, b] = [seeOne(), seeOne()]

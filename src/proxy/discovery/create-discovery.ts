@@ -11,6 +11,7 @@ import type { DiscoveredResource, Discovery, NamedType, WildcardType } from './d
 import { type Arrived, decodeDeltaResponse, decodeSotwResponse, type Response } from './envelopes.ts'
 import type { Misbehaviour, OutgoingRequest } from './misbehaviour.ts'
 import type { NamedTopic } from './named-topic.ts'
+import { delivered } from './refusal.ts'
 import { SotwTalk } from './sotw-talk.ts'
 import { keepStream } from './stream-keeper.ts'
 import type { Arrival, Topic, TopicOwner } from './topic.ts'
@@ -287,7 +288,8 @@ class AggregatedDiscovery implements AdsDiscovery, TopicOwner {
       return refused(messageOf(error))
     }
     const isWhole = isSotw && resourceTypes[type].isFullState
-    const refusal = topic.deliver({ arrivals, removed: response.removed, version: response.version, isWhole })
+    const delivery = { arrivals, removed: response.removed, version: response.version, isWhole }
+    const refusal = delivered(this.log, topic, delivery)
     return refusal === undefined ? () => talk.accept(response) : refused(refusal)
   }
 

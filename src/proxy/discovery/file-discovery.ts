@@ -10,6 +10,7 @@ import type { AdsDiscovery } from './create-discovery.ts'
 import type { NamedType, WildcardType } from './discovery.ts'
 import type { NamedTopic } from './named-topic.ts'
 import { noTalk } from './no-talk.ts'
+import { delivered } from './refusal.ts'
 import type { Arrival, Topic, TopicOwner } from './topic.ts'
 import { createCollection, createNamed } from './topics.ts'
 import { watchFile } from './watched-file.ts'
@@ -112,6 +113,6 @@ function deliver({ api, log }: ProxyContext, type: FileSubject['type'], topic: T
     topic.onRefused()
     return
   }
-  const refusal = topic.deliver({ arrivals, removed: [], version, isWhole: resourceTypes[type].isFullState })
+  const refusal = delivered(log, topic, { arrivals, removed: [], version, isWhole: resourceTypes[type].isFullState })
   if (refusal !== undefined) log.warn({ type, path, reason: refusal }, 'a file with resources is refused')
 }
