@@ -239,7 +239,7 @@ function readTyped(cluster: FieldReader): BalanceConfig {
     throw new ConfigRejection('cluster: load_balancing_policy cannot be combined with lb_subset_config')
   }
   return (
-    cluster.message('load_balancing_policy', readPolicies) ?? {
+    cluster.message('load_balancing_policy', (of) => readPolicies(of, cluster.string('name'))) ?? {
       policy: 'round robin',
       slowStart: undefined,
       locality: byZone,
@@ -248,7 +248,7 @@ function readTyped(cluster: FieldReader): BalanceConfig {
 }
 
 /** `envoy.config.cluster.v3.LoadBalancingPolicy`: the first that this proxy knows, as Envoy takes it. */
-function readPolicies(fields: FieldReader): BalanceConfig {
+function readPolicies(fields: FieldReader, clusterName: string): BalanceConfig {
   const names: string[] = []
   let chosen: BalanceConfig | undefined
   fields.list('policies', (policy) =>
@@ -260,7 +260,7 @@ function readPolicies(fields: FieldReader): BalanceConfig {
   )
   if (chosen !== undefined) return chosen
   throw new ConfigRejection(
-    `cluster: didn't find a registered load balancer factory with names from [${names.join(', ')}]`,
+    `cluster: didn't find a registered load balancer factory implementation for cluster: '${clusterName}' with names from [${names.join(', ')}]`,
   )
 }
 
@@ -305,7 +305,7 @@ const policyTypes: Readonly<Record<string, Read<BalanceConfig>>> = {
     hashing: readTypedHashing(fields, evenHashing),
   }),
   [`${extensions}.subset.v3.Subset`]: (fields) => {
-    const inner = fields.message('subset_lb_policy', readPolicies)
+    const inner = fields.message('subset_lb_policy', (of) => readPolicies(of, ''))
     return readSubset(fields, inner ?? { policy: 'round robin', slowStart: undefined, locality: byZone })
   },
   [`${extensions}.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin`]: (fields) => {
@@ -463,11 +463,6 @@ function readSelector(fields: FieldReader): SubsetSelector {
     }
   } else if (fallbackKeys.length > 0) {
     throw new ConfigRejection('fallback_keys_subset can be set only for KEYS_SUBSET fallback_policy')
-  }
-  if (isSingleHost && keys.length !== 1) {
-    throw new ConfigRejection(
-      `subset_lb selector: single_host_per_subset is only supported for selectors with exactly one key`,
-    )
   }
   return { keys, isSingleHost, fallback: selectorFallbacks[fallback], fallbackKeys }
 }

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { type AddressConfig, readAddress } from '../config/address.ts'
 import { ConfigRejection } from '../config/config-rejection.ts'
 import type { FieldReader } from '../config/field-reader.ts'
@@ -75,18 +76,12 @@ interface AssignmentPolicy {
   readonly staleAfterMs: number | undefined
 }
 
-/**
- * `envoy.config.endpoint.v3.ClusterLoadAssignment`
- * @throws ConfigRejection where priorities leave a gap, as Envoy does
- */
+/** `envoy.config.endpoint.v3.ClusterLoadAssignment`; a priority that it leaves out has no hosts. */
 export function readAssignment(fields: FieldReader): Assignment {
   const named = fields.map('named_endpoints', readEndpoint)
   const clusterName = fields.string('cluster_name')
   const groups = fields.list('endpoints', (group) => readGroup(group, named))
   const policy = fields.message('policy', readPolicy)
-  const priorities = new Set(groups.map(({ priority }) => priority))
-  const highest = Math.max(-1, ...priorities)
-  if (highest + 1 !== priorities.size) throw new ConfigRejection('Unexpected non-contiguous priorities')
   return {
     clusterName,
     groups,
@@ -156,5 +151,18 @@ function readHealthCheckConfig(fields: FieldReader): EndpointHealthCheck {
     address: fields.message('address', readAddress),
     hostname: fields.string('hostname'),
     isDisabled: fields.flag('disable_active_health_check'),
+  }
+}
+
+/** @throws ConfigRejection in Envoy's words where an address is a name, which nobody looks up in such a cluster */
+export function ensureAddresses({ groups }: Assignment): void {
+  for (const { endpoints } of groups) {
+    for (const { address } of endpoints) {
+      // One that is of another kind has been refused already.
+      if (isIP(address.address) !== 0 || address.address === '') continue
+      throw new ConfigRejection(
+        `malformed IP address: ${address.address}. Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'`,
+      )
+    }
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { assignmentJson, edsCluster, staticCluster } from '../../../test/support/cluster-json.ts'
+import { edsCluster, staticCluster } from '../../../test/support/cluster-json.ts'
 import type { JsonObject } from '../config/field-reader.ts'
 import { type ClusterConfig, parseClusterConfig } from './cluster-config.ts'
 
@@ -143,14 +143,27 @@ describe('a cluster', () => {
       'load_assignment.endpoints[0].lb_endpoints[0].endpoint.address.pipe: the reference proxy does not know this field',
     ],
     [
-      'priorities with a gap',
-      { name: 'cart', load_assignment: assignmentJson('cart', [{ at: '10.0.0.1:80', priority: 2 }]) },
-      'Unexpected non-contiguous priorities',
+      'a name for an address',
+      staticCluster('cart', [{ at: 'a.test:80' }]),
+      "malformed IP address: a.test. Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'",
+    ],
+    [
+      'a balancer of its own that its kind has not',
+      staticCluster('cart', [], { lb_policy: 'CLUSTER_PROVIDED' }),
+      "cluster manager: cluster provided LB specified but cluster 'cart' did not provide one. Check cluster documentation.",
+    ],
+    [
+      'another balancer than that of its kind',
+      {
+        name: 'cart',
+        cluster_type: { typed_config: { '@type': type('clusters.aggregate.v3.ClusterConfig'), clusters: ['shop'] } },
+      },
+      "cluster manager: cluster provided LB not specified but cluster 'cart' provided one. Check cluster documentation.",
     ],
     [
       'a policy that is not known',
       staticCluster('cart', [], policies({ '@type': type('load_balancing_policies.unknown.v3.Unknown') })),
-      "cluster: didn't find a registered load balancer factory with names from [policy-0]",
+      "cluster: didn't find a registered load balancer factory implementation for cluster: 'cart' with names from [policy-0]",
     ],
     [
       'a policy of which a field is not known',
@@ -202,7 +215,7 @@ describe('a cluster', () => {
           { ...check, tcp_health_check: {} },
         ],
       }),
-      'Multiple health checks not supported',
+      'health_checks: more than one is not supported',
     ],
     [
       'a check that expects no status',

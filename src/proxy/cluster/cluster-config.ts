@@ -25,7 +25,7 @@ import {
   type TransportSocketMatch,
   type UpstreamTransportConfig,
 } from '../upstream/transport-socket-config.ts'
-import { type Assignment, readAssignment } from './assignment.ts'
+import { type Assignment, ensureAddresses, noAssignment, readAssignment } from './assignment.ts'
 import { type CircuitBreakers, defaultBreakers, readCircuitBreakers } from './circuit-config.ts'
 import { type DnsCacheConfig, type DnsConfig, readClusterDns, readDnsCacheConfig } from './dns-config.ts'
 
@@ -87,20 +87,8 @@ function readCluster(fields: FieldReader): ClusterConfig {
   const members = readMembership(fields, name)
   fields.ignore('per_connection_buffer_limit_bytes', 'what Node buffers of a stream is bounded by itself')
   const healthChecks = fields.list('health_checks', readHealthCheck)
-  if (healthChecks.length > 1) throw new ConfigRejection('Multiple health checks not supported')
-  if (
-    (members.by === 'dynamic forward proxy' || members.by === 'aggregate') !==
-    (balance.policy === 'cluster provided')
-  ) {
-    if (balance.policy === 'cluster provided') {
-      throw new ConfigRejection(
-        `cluster: LB policy CLUSTER_PROVIDED cannot be combined with cluster type ${typeNames[members.by]}, for its hosts are chosen as with others`,
-      )
-    }
-    throw new ConfigRejection(
-      `cluster: LB policy ${policyNames[balance.policy]} is not valid for Cluster type ${typeNames[members.by]}. Only 'CLUSTER_PROVIDED' is allowed with cluster type '${typeNames[members.by]}'`,
-    )
-  }
+  if (healthChecks.length > 1) throw new ConfigRejection('health_checks: more than one is not supported')
+  ensureProvided(name, members, balance)
   return {
     name,
     statName: statName === '' ? name : statName,
@@ -129,25 +117,15 @@ function readCluster(fields: FieldReader): ClusterConfig {
   }
 }
 
-const typeNames: Readonly<Record<Membership['by'], string>> = {
-  static: 'STATIC',
-  eds: 'EDS',
-  'strict dns': 'STRICT_DNS',
-  'logical dns': 'LOGICAL_DNS',
-  'dynamic forward proxy': 'envoy.clusters.dynamic_forward_proxy',
-  aggregate: 'envoy.clusters.aggregate',
-}
-
-const policyNames: Readonly<Record<BalanceConfig['policy'], string>> = {
-  'round robin': 'ROUND_ROBIN',
-  'least request': 'LEAST_REQUEST',
-  random: 'RANDOM',
-  'ring hash': 'RING_HASH',
-  maglev: 'MAGLEV',
-  'peak ewma': 'PEAK_EWMA',
-  'reported weights': 'CLIENT_SIDE_WEIGHTED_ROUND_ROBIN',
-  subset: 'SUBSET',
-  'cluster provided': 'CLUSTER_PROVIDED',
+/** @throws ConfigRejection in Envoy's words where the kind of the cluster has a balancer of its own, or should have */
+function ensureProvided(name: string, { by }: Membership, { policy }: BalanceConfig): void {
+  const isProvided = by === 'dynamic forward proxy' || by === 'aggregate'
+  if (isProvided === (policy === 'cluster provided')) return
+  const problem = isProvided ? 'not specified but' : 'specified but'
+  const did = isProvided ? 'provided one' : 'did not provide one'
+  throw new ConfigRejection(
+    `cluster manager: cluster provided LB ${problem} cluster '${name}' ${did}. Check cluster documentation.`,
+  )
 }
 
 /** `type`, or `cluster_type` for what is an extension of Envoy's. */
@@ -157,13 +135,12 @@ function readMembership(fields: FieldReader, name: string): Membership {
     return type.any('typed_config', customTypes)
   })
   if (custom !== undefined) return custom
-  const type = fields.choice('type', ['STATIC', 'STRICT_DNS', 'LOGICAL_DNS', 'EDS', 'ORIGINAL_DST'])
-  // It has no load_assignment, which would be the first that is missed.
-  if (type === 'ORIGINAL_DST') throw new ConfigRejection('type: ORIGINAL_DST is not supported')
+  const type = fields.choice('type', ['STATIC', 'STRICT_DNS', 'LOGICAL_DNS', 'EDS'])
   if (type === 'EDS') return readEds(fields, name)
-  const assignment = fields.message('load_assignment', readAssignment)
-  if (assignment === undefined) throw new ConfigRejection(`Cluster '${name}' has no load_assignment`)
-  return type === 'STATIC' ? { by: 'static', assignment } : readDns(fields, type, assignment)
+  const assignment = fields.message('load_assignment', readAssignment) ?? noAssignment
+  if (type !== 'STATIC') return readDns(fields, type, assignment)
+  ensureAddresses(assignment)
+  return { by: 'static', assignment }
 }
 
 function readEds(fields: FieldReader, name: string): Membership {

@@ -310,16 +310,17 @@ describe('the hosts of a cluster of EDS', () => {
       assignmentJson('cart', [{ at: 'a.test:80' }]),
       "malformed IP address: a.test. Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'",
     ],
-    [
-      'whose priorities leave a gap',
-      assignmentJson('cart', [{ at: '10.0.0.1:80', priority: 1 }]),
-      'Unexpected non-contiguous priorities',
-    ],
   ])('are not taken from an assignment %s', async (_, assignment, why) => {
     const { clusters, discovery } = await createCart()
     const send = (): void => discovery.send('endpoint', 'cart', assignment)
     expect(send).toThrow(expect.objectContaining({ name: 'ConfigRejection', message: why }) as ConfigRejection)
     expect(addressesOf(clusters, 'cart')).toEqual(['10.0.0.1:80', '10.0.0.2:80'])
+  })
+
+  it('may leave a priority out', async () => {
+    const { clusters, discovery } = await createCart()
+    discovery.send('endpoint', 'cart', assignmentJson('cart', [{ at: '10.0.0.7:80', priority: 2 }]))
+    expect((await clusters.get('cart')?.chooseHost({}))?.address).toBe('10.0.0.7:80')
   })
 
   it('are gone when they were not renewed in time', async () => {

@@ -2,10 +2,9 @@ import type { Timer } from '../../clock.ts'
 import { ConfigRejection } from '../config/config-rejection.ts'
 import type { JsonObject } from '../config/field-reader.ts'
 import { FieldReader } from '../config/field-reader.ts'
-import { type Assignment, noAssignment, readAssignment } from './assignment.ts'
+import { type Assignment, ensureAddresses, noAssignment, readAssignment } from './assignment.ts'
 import type { Membership } from './cluster-config.ts'
 import type { MemberOwner, MemberSource } from './member-source.ts'
-import { ensureAddresses } from './members.ts'
 
 /** Assignments are shared by all proxies of a process that were sent the same. */
 const known = new WeakMap<JsonObject, Assignment>()

@@ -1,6 +1,4 @@
-import { isIP } from 'node:net'
 import { buildHostSet, type HostSet } from '../balance/host-set.ts'
-import { ConfigRejection } from '../config/config-rejection.ts'
 import { localityKey } from '../config/locality.ts'
 import type { Locality } from '../proxy-context.ts'
 import type { Assignment, Endpoint } from './assignment.ts'
@@ -178,16 +176,4 @@ function changeHost(host: ClusterHost, { weight, metadata, health }: Endpoint, p
   host.metadata = metadata
   host.isLeaving = false
   return isOther
-}
-
-/** @throws ConfigRejection in Envoy's words where an address is a name, which nobody looks up in such a cluster */
-export function ensureAddresses({ groups }: Assignment): void {
-  for (const { endpoints } of groups) {
-    for (const { address } of endpoints) {
-      if (isIP(address.address) !== 0) continue
-      throw new ConfigRejection(
-        `malformed IP address: ${address.address}. Consider setting resolver_name or setting cluster type to 'STRICT_DNS' or 'LOGICAL_DNS'`,
-      )
-    }
-  }
 }
