@@ -271,7 +271,7 @@ describeWithEnvoy('What goes wrong, beside a stock Envoy', () => {
     const unlike: string[] = []
     // One after the other, for many use the same connection to their upstream.
     for (const [id, scene] of scenes) {
-      if (id.startsWith('many')) continue
+      if (id.startsWith('many') || (!isLong && /, to a (HEAD|POST)$/.test(id))) continue
       const [one, other] = await Promise.all([seen(ofEnvoy, envoyLog, id, scene), seen(placeOf(proxy), log, id, scene)])
       if (one !== other && !differences.some(([of]) => of.test(id))) unlike.push(`${id}: Envoy ${one}; this ${other}`)
     }

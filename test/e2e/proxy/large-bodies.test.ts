@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Duplex, Readable, Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { atTestEnd } from '../../support/at-test-end.ts'
 import { freePorts } from '../../support/free-ports.ts'
 import { eventually } from '../../support/poll.ts'
@@ -179,9 +179,14 @@ async function expectFlat(poured: Poured, sipped: Sipped, rss: () => number, bef
 }
 
 describe('A body as large as one likes', () => {
+  const upstream: Upstream = { onRequest: () => undefined }
+  let proxy: Awaited<ReturnType<typeof startProxyProcess>>
+  beforeAll(async () => {
+    proxy = await startProxyProcess(upstream)
+  })
+
   test.each(ways)('streams up, %s', { timeout: 240_000 }, async (_, client, host) => {
-    const upstream: Upstream = { onRequest: () => undefined }
-    const { httpPort, tcpPort, rss } = await startProxyProcess(upstream)
+    const { httpPort, tcpPort, rss } = proxy
     const before = rss()
     const arrived = new Promise<{ readonly request: Readable; readonly respond: () => Writable }>((resolve) => {
       upstream.onRequest = (request, respond) => resolve({ request, respond })
@@ -198,8 +203,7 @@ describe('A body as large as one likes', () => {
   })
 
   test.each(ways)('streams down, %s', { timeout: 240_000 }, async (_, client, host) => {
-    const upstream: Upstream = { onRequest: () => undefined }
-    const { httpPort, tcpPort, rss } = await startProxyProcess(upstream)
+    const { httpPort, tcpPort, rss } = proxy
     const before = rss()
     const poured = new Promise<Poured>((resolve) => {
       upstream.onRequest = (request, respond) => {

@@ -457,7 +457,9 @@ export function askHttp2(
     let bytes = 0
     const end = (how: Http2Told['end']): void => {
       clearTimeout(timer)
-      session.destroy()
+      // Who gives up a stream stays a moment, so that it is that which is seen.
+      if (options.abortAfter === undefined) session.destroy()
+      else setTimeout(() => session.destroy(), 100)
       resolve({ status, bytes, end: how })
     }
     const timer = setTimeout(() => end('reset'), 5_000)
