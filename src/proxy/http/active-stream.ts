@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import type { Duplex, Readable } from 'node:stream'
 import type { Timer } from '../../clock.ts'
 import type { Clusters } from '../cluster/cluster.ts'
@@ -440,14 +441,12 @@ export class ActiveStream implements RoutedStream, PumpListener {
 
   #watchBody(body: Readable): void {
     const { info } = this
-    // Who counts must not be the one who makes the body flow.
-    body.once('resume', () => {
-      body.on('data', (chunk: Buffer) => {
-        // Behind an answer of this proxy's own nobody takes it.
-        if (this.#isAnsweredHere) return
-        info.bytesReceived += chunk.length
-        this.#lastNewsMs = this.nowMs
-      })
+    // Who counts must not be the one who makes the body flow, which a Readable's own `on` would.
+    EventEmitter.prototype.on.call(body, 'data', (chunk: Buffer) => {
+      // Behind an answer of this proxy's own nobody takes it.
+      if (this.#isAnsweredHere) return
+      info.bytesReceived += chunk.length
+      this.#lastNewsMs = this.nowMs
     })
     body.once('end', () => {
       info.requestEndMs = this.nowMs

@@ -448,20 +448,7 @@ async function untilStill(read: () => number): Promise<void> {
   }
 }
 
-test('a client that sends many requests ahead is not read further than some of them', async () => {
+test('a client that sends thousands of requests ahead of their answers is let go', async () => {
   const bed = await startBed({}, () => undefined)
-  const socket = connect(bed.port, '127.0.0.1')
-  atTestEnd(() => void socket.destroy())
-  const some = Buffer.from(`GET /${'x'.repeat(1000)} HTTP/1.1\r\nhost: a\r\n\r\n`.repeat(1000))
-  let sent = 0
-  const send = (): void => {
-    while (sent < 100_000) {
-      sent += 1000
-      if (!socket.write(some)) return
-    }
-  }
-  socket.on('drain', send)
-  send()
-  await untilStill(() => sent)
-  expect(sent).toBeLessThan(50_000)
+  expect(await raw(bed, 'GET / HTTP/1.1\r\nhost: a\r\n\r\n'.repeat(3000)).catch(() => '')).toBe('')
 })

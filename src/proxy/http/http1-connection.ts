@@ -52,7 +52,7 @@ export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
     if (this.isClosing) return
     if (this.#current !== undefined) {
       this.#waiting.push(exchange)
-      if (this.#waiting.length === maxAhead) this.stream.pause()
+      if (this.#waiting.length > maxAhead) this.stream.destroy()
       return
     }
     this.#current = exchange
@@ -65,7 +65,6 @@ export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
     this.#current = undefined
     this.#bytesBetween = bytesRead(this.stream)
     const next = this.#waiting.shift()
-    if (this.#waiting.length === maxAhead - 1) this.stream.resume()
     if (this.isClosing) return
     if (next !== undefined) this.#take(next)
     else if (this.#problem !== undefined) this.#refuse(this.#problem)
@@ -135,8 +134,8 @@ export class Http1Connection implements CodecConnection, Http1ExchangeOwner {
   }
 }
 
-/** So many requests may wait for those before them until no more are read. */
-const maxAhead = 10
+/** Envoy reads no further than one request; Node's parser does, and a client that sends more than this ahead is no client. */
+const maxAhead = 1000
 
 /** What Node's parser says: `HPE_INVALID_METHOD`, and why. */
 export interface ParserError extends Error {

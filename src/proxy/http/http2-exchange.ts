@@ -74,8 +74,9 @@ export class Http2Exchange implements Exchange {
     }
   }
 
-  /** A client that has not said all yet need not any more. */
+  /** A client that has not said all yet need not any more; what has come and nobody read would keep the stream open. */
   #onWritten(): void {
+    this.#stream.resume()
     if (!this.#isWhole) setImmediate(() => this.#stream.close(constants.NGHTTP2_NO_ERROR))
   }
 

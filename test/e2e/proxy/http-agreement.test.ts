@@ -64,7 +64,7 @@ const requests: Readonly<Record<string, string>> = {
   'an upgrade that is not allowed': get('/', 'connection: Upgrade\r\nupgrade: foo\r\n'),
   'CONNECT without a route': 'CONNECT a.b:80 HTTP/1.1\r\nhost: a.b:80\r\n\r\n',
   'two requests at once': get('/a') + get('/b'),
-  'an answer before the body': `${get('/direct', 'content-length: 10\r\n', 'POST')}`,
+  'an answer before the body': get('/direct', 'content-length: 10\r\n', 'POST'),
 }
 
 const route = (match: string, action: JsonObject, name = match.slice(1)): JsonObject => ({
