@@ -21,7 +21,7 @@ async function startOne(server: string): Promise<number> {
 }
 
 const commands = {
-  startOne,
+  startOne: (server: string): Promise<number> => startOne(server),
   async start({ server, count, atOnce }: { server: string; count: number; atOnce: number }): Promise<void> {
     let left = count
     const next = async (): Promise<void> => {

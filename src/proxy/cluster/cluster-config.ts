@@ -135,7 +135,9 @@ function readMembership(fields: FieldReader, name: string): Membership {
     return type.any('typed_config', customTypes)
   })
   if (custom !== undefined) return custom
-  const type = fields.choice('type', ['STATIC', 'STRICT_DNS', 'LOGICAL_DNS', 'EDS'])
+  const type = fields.choice('type', ['STATIC', 'STRICT_DNS', 'LOGICAL_DNS', 'EDS', 'ORIGINAL_DST'])
+  // Its balancer, which it alone has, would be the first that is refused.
+  if (type === 'ORIGINAL_DST') throw new ConfigRejection('type: ORIGINAL_DST is not supported')
   if (type === 'EDS') return readEds(fields, name)
   const assignment = fields.message('load_assignment', readAssignment) ?? noAssignment
   if (type !== 'STATIC') return readDns(fields, type, assignment)

@@ -386,6 +386,8 @@ export class ActiveStream implements RoutedStream, PumpListener {
   }
 
   onError(error: Error): void {
+    // The client has gone, and the upstream was let go of for that.
+    if (this.isOver) return
     if (error instanceof UpstreamFailure) {
       this.info.flags.add(error.flag)
       this.info.responseCodeDetails = `upstream_reset_after_response_started{${error.reason.replaceAll(' ', '_')}}`

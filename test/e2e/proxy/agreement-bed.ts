@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { connect as connectHttp2, createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { atTestEnd } from '../../support/at-test-end.ts'
@@ -19,6 +20,7 @@ export interface Outcome {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: unknown
+  readonly trailers: Readonly<Record<string, string>>
   readonly log: Readonly<Record<string, unknown>>
 }
 
@@ -31,6 +33,7 @@ interface Orders {
   /** The connection is closed in place of an answer. */
   readonly breaks?: true
   readonly body?: string
+  readonly trailers?: Readonly<Record<string, string>>
 }
 
 /** Answers 200 with what it was sent, unless `x-do` orders otherwise. */
@@ -68,6 +71,40 @@ export async function startEcho(): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
+/** The same over HTTP/2; behind the body of each answer are trailers that tell which came with the request. */
+export async function startHttp2Echo(): Promise<number> {
+  const server = createHttp2Server()
+  const sessions = new Set<ServerHttp2Session>()
+  server.on('session', (session) => sessions.add(session))
+  server.on('stream', (stream, headers) => {
+    const orders = JSON.parse(String(headers['x-do'] ?? '{}')) as Orders
+    let bytes = 0
+    let came: object = {}
+    stream.on('error', () => {})
+    stream.on('trailers', (trailers: object) => {
+      came = { ...trailers }
+    })
+    stream.on('data', (chunk: Buffer) => {
+      bytes += chunk.length
+    })
+    stream.on('end', () => {
+      const { ':method': method, ':path': url } = headers
+      stream.respond(
+        { ':status': orders.status ?? 200, 'content-type': 'application/json', ...orders.headers },
+        { waitForTrailers: true },
+      )
+      stream.on('wantTrailers', () => stream.sendTrailers({ 'x-came': JSON.stringify(came), ...orders.trailers }))
+      stream.end(JSON.stringify({ method, url, headers, bytes }))
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  atTestEnd(() => {
+    for (const session of sessions) session.destroy()
+    server.close()
+  })
+  return (server.address() as AddressInfo).port
+}
+
 /** The bootstrap that both proxies get; `log` is where this one writes. */
 export function staticBootstrap(cases: readonly AgreementCase[], ports: Ports, log: string): object {
   return {
@@ -89,6 +126,7 @@ export function staticBootstrap(cases: readonly AgreementCase[], ports: Ports, l
 
 export interface Ports {
   readonly app: number
+  readonly http2App: number
   readonly down: number
 }
 
@@ -105,10 +143,18 @@ function cluster(name: string, endpoints: readonly object[], rest: object = {}):
   }
 }
 
-function clusters({ app, down }: Ports): object[] {
+function clusters({ app, http2App, down }: Ports): object[] {
   return [
     cluster('app', [endpoint(app)]),
     cluster('other', [endpoint(app)]),
+    cluster('http2', [endpoint(http2App)], {
+      typed_extension_protocol_options: {
+        'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+          '@type': type('envoy.extensions.upstreams.http.v3.HttpProtocolOptions'),
+          explicit_http_config: { http2_protocol_options: {} },
+        },
+      },
+    }),
     cluster('ring', [endpoint(app)], { lb_policy: 'RING_HASH' }),
     cluster('down', [endpoint(down)]),
     cluster('empty', []),
@@ -224,19 +270,22 @@ function accessLog(path: string): object {
   }
 }
 
+export const protocols = ['HTTP/1.1', 'HTTP/2'] as const
+export type AskProtocol = (typeof protocols)[number]
+
 export interface Asker {
-  ask(listener: string, host: string, index: number, ask: Ask): Promise<Outcome>
+  ask(protocol: AskProtocol, listener: string, host: string, index: number, ask: Ask): Promise<Outcome>
 }
+
+type Answer = Omit<Outcome, 'log'>
 
 /** Asks a proxy whose log is in `log`. */
 export function createAsker(proxy: StaticProxy, log: string): Asker {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   atTestEnd(() => agent.destroy())
-  return {
-    async ask(listenerName, host, index, ask) {
-      const id = `${host}-${index}`
-      const port = await proxy.port(listenerName)
-      const answer = await new Promise<Omit<Outcome, 'log'>>((resolve, reject) => {
+  const byProtocol = {
+    'HTTP/1.1': (port: number, host: string, id: string, ask: Ask): Promise<Answer> =>
+      new Promise((resolve, reject) => {
         const { method = 'GET', path = '/', headers = {}, body } = ask
         const sent = request(
           {
@@ -262,16 +311,70 @@ export function createAsker(proxy: StaticProxy, log: string): Asker {
                 status: response.statusCode ?? 0,
                 headers: steady(response.rawHeaders),
                 body: readBody(Buffer.concat(chunks)),
+                trailers: steady(response.rawTrailers),
               }),
             )
           },
         )
         sent.once('error', reject)
+        if (ask.trailers) sent.addTrailers(ask.trailers)
         sent.end(body)
-      })
+      }),
+    'HTTP/2': askByHttp2,
+  }
+  return {
+    async ask(protocol, listenerName, host, index, ask) {
+      const id = `${host}-${index}-${protocol}`
+      const answer = await byProtocol[protocol](await proxy.port(listenerName), host, id, ask)
       const line = ask.isUnlogged ? {} : await eventually(() => lineOf(log, id))
       return { ...answer, log: ask.hasAnyAttempts ? { ...line, attempts: 'any' } : line }
     },
+  }
+}
+
+const perConnection = new Set(['connection', 'host', 'transfer-encoding'])
+
+/** On a connection of its own. What HTTP/2 has no place for is left out. */
+async function askByHttp2(port: number, host: string, id: string, ask: Ask): Promise<Answer> {
+  const session = connectHttp2(`http://127.0.0.1:${port}`)
+  try {
+    return await new Promise<Answer>((resolve, reject) => {
+      session.once('error', reject)
+      const { method = 'GET', path = '/', headers = {}, body, trailers } = ask
+      const own = Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value] as const)
+      const stream = session.request(
+        {
+          ':method': method,
+          ':path': path,
+          ':authority': host,
+          'x-ask': id,
+          ...(ask.do && { 'x-do': JSON.stringify(ask.do) }),
+          ...Object.fromEntries(own.filter(([name]) => !perConnection.has(name))),
+        },
+        { endStream: body === undefined && trailers === undefined, waitForTrailers: trailers !== undefined },
+      )
+      const answer: { status: number; headers: Record<string, string>; trailers: Record<string, string> } = {
+        status: 0,
+        headers: {},
+        trailers: {},
+      }
+      const chunks: Buffer[] = []
+      stream.on('wantTrailers', () => stream.sendTrailers(trailers ?? {}))
+      stream.once('response', (came, _flags, raw?: string[]) => {
+        answer.status = Number(came[':status'])
+        answer.headers = steady(raw ?? Object.entries(came).flatMap(([name, value]) => [name, String(value)]))
+      })
+      stream.on('trailers', (came, _flags, raw?: string[]) => {
+        answer.trailers = steady(raw ?? Object.entries(came).flatMap(([name, value]) => [name, String(value)]))
+      })
+      stream.on('data', (chunk: Buffer) => chunks.push(chunk))
+      // A reset is an outcome.
+      stream.once('error', (error) => chunks.push(Buffer.from(error.message)))
+      stream.once('close', () => resolve({ ...answer, body: readBody(Buffer.concat(chunks)) }))
+      if (!stream.writableEnded) stream.end(body)
+    })
+  } finally {
+    session.close()
   }
 }
 

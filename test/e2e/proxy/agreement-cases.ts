@@ -16,12 +16,15 @@ export interface Ask {
   readonly path?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
+  readonly trailers?: Readonly<Record<string, string>>
   /** Nothing of it is in the log that could be found: it was refused before its headers were read. */
   readonly isUnlogged?: true
   /** What the app is to do. */
   readonly do?: Json
   /** Which endpoint is tried first is chance's. */
   readonly hasAnyAttempts?: true
+  /** See `limits` in differences.ts. */
+  readonly isOnlyOfHttp1?: true
 }
 
 /** Settings of the connection managers. */
@@ -568,7 +571,7 @@ export const agreementCases: readonly AgreementCase[] = [
         'envoy.filters.http.buffer': { '@type': type('buffer.v3.BufferPerRoute'), buffer: { max_request_bytes: 10 } },
       },
     }),
-    [{ method: 'POST', body: 'small' }, { method: 'POST', body: 'x'.repeat(11) }, {}],
+    [{ method: 'POST', body: 'small' }, { method: 'POST', body: 'x'.repeat(11), isOnlyOfHttp1: true }, {}],
   ),
   entry(
     'a response is compressed for those who can read it',
@@ -597,9 +600,63 @@ export const agreementCases: readonly AgreementCase[] = [
     one(toApp({ cluster: 'ring', hash_policy: [{ cookie: { name: 'arm', ttl: '60s', path: '/' } }] })),
     [{}, { headers: { cookie: 'arm=known' } }],
   ),
-  entry('a copy of the request changes nothing', one(toApp({ request_mirror_policies: [{ cluster: 'other' }] })), [
+  entry('a copy of the request changes nothing', one(toApp({ request_mirror_policies: [{ cluster: 'http2' }] })), [
     { headers: { 'x-ask-alone': 'no' }, path: '/mirrored' },
   ]),
+  entry('trailers go by, both ways', one(toApp({ cluster: 'http2' })), [
+    {},
+    { method: 'POST', body: 'hello', trailers: { 'x-after': 'all' } },
+    { do: { trailers: { 'x-checksum': 'abc', 'grpc-status': '0' } } },
+  ]),
+  entry(
+    'headers of own answers are changed as those of others are',
+    {
+      routes: [
+        { ...toApp({ cluster: 'empty' }, { prefix: '/empty' }), name: 'empty' },
+        { ...toApp({ timeout: '0.1s' }, { prefix: '/slow' }), name: 'slow' },
+        { match: { prefix: '/own' }, direct_response: { status: 200, body: { inline_string: 'own' } } },
+      ],
+      response_headers_to_add: [header('x-host', 'all'), header('x-code', '%RESPONSE_CODE%')],
+      response_headers_to_remove: ['server'],
+      include_attempt_count_in_response: true,
+    },
+    [{ path: '/empty' }, { path: '/slow', do: { delayMs: 1000 } }, { path: '/own' }, { path: '/none' }],
+  ),
+  entry(
+    'gRPC is told in its own words',
+    {
+      routes: [
+        toApp({ cluster: 'empty' }, { prefix: '/empty' }),
+        toApp({ cluster: 'down' }, { prefix: '/down' }),
+        toApp({ timeout: '0.1s' }, { prefix: '/slow' }),
+        toApp({ max_stream_duration: { grpc_timeout_header_max: '1s' } }, { prefix: '/deadline' }),
+        toApp({ retry_policy: { retry_on: 'unavailable', num_retries: 1 } }, { prefix: '/again' }),
+        { match: { prefix: '/own' }, direct_response: { status: 403, body: { inline_string: 'never: 100%' } } },
+        { match: { prefix: '/moved' }, redirect: { path_redirect: '/own' } },
+        { ...toApp({}, { prefix: '/', grpc: {} }), name: 'grpc' },
+        { ...toApp({}, { prefix: '/' }), name: 'other' },
+      ],
+    },
+    [
+      { path: '/empty' },
+      { path: '/down' },
+      { path: '/slow', do: { delayMs: 1000 } },
+      { path: '/deadline', headers: { 'grpc-timeout': '100m' }, do: { delayMs: 1000 } },
+      { path: '/deadline', headers: { 'grpc-timeout': '5S' } },
+      { path: '/again', do: { times: 1, headers: { 'grpc-status': '14' } } },
+      { path: '/again', do: { times: 1, headers: { 'grpc-status': '5' } } },
+      { path: '/own' },
+      { path: '/moved' },
+      { path: '/x' },
+      { path: '/x', headers: { 'content-type': 'application/grpc+proto' } },
+      { path: '/x', headers: { 'content-type': 'application/json' } },
+    ].map((ask) => ({
+      method: 'POST',
+      body: '',
+      ...ask,
+      headers: { 'content-type': 'application/grpc', ...ask.headers },
+    })),
+  ),
   entry(
     'an edge cleans paths',
     { routes: [{ ...toApp(), name: 'all' }] },
@@ -611,6 +668,8 @@ export const agreementCases: readonly AgreementCase[] = [
       { path: '/%41?x=%2F' },
       { path: '/a/./b/' },
       { path: '/../../x' },
+      { path: '//' },
+      { path: '//.' },
     ],
     'edge',
   ),

@@ -1,10 +1,19 @@
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { createProxy } from '../../../src/proxy/create-proxy.ts'
 import { atTestEnd } from '../../support/at-test-end.ts'
 import { startEnvoy } from '../../support/envoy.ts'
 import { freePorts } from '../../support/free-ports.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
-import { type Asker, createAsker, logFile, startEcho, staticBootstrap } from './agreement-bed.ts'
+import {
+  type Asker,
+  createAsker,
+  logFile,
+  type Ports,
+  protocols,
+  startEcho,
+  startHttp2Echo,
+  staticBootstrap,
+} from './agreement-bed.ts'
 import { agreementCases } from './agreement-cases.ts'
 
 describeWithEnvoy('a reference proxy and a stock Envoy agree:', () => {
@@ -13,7 +22,8 @@ describeWithEnvoy('a reference proxy and a stock Envoy agree:', () => {
   beforeAll(async () => {
     const [down = 0] = await freePorts(1)
     // Each has an app of its own, which counts what it is asked.
-    const ports = { stock: { app: await startEcho(), down }, reference: { app: await startEcho(), down } }
+    const apps = async (): Promise<Ports> => ({ app: await startEcho(), http2App: await startHttp2Echo(), down })
+    const ports = { stock: await apps(), reference: await apps() }
     const logs = { stock: logFile('stock'), reference: logFile('reference') }
     const envoy = await startEnvoy({
       bootstrap: staticBootstrap(agreementCases, ports.stock, logs.stock),
@@ -30,11 +40,14 @@ describeWithEnvoy('a reference proxy and a stock Envoy agree:', () => {
     )
   })
 
-  test.each(agreementCases.map((one) => [one.name, one] as const))('%s', async (_, { listener, host, asks }) => {
-    for (const [index, ask] of asks.entries()) {
-      const expected = await stock?.ask(listener ?? 'plain', host, index, ask)
-      const outcome = await reference?.ask(listener ?? 'plain', host, index, ask)
-      expect(outcome, JSON.stringify(ask)).toEqual(expected)
-    }
+  describe.each(protocols)('over %s,', (protocol) => {
+    test.each(agreementCases.map((one) => [one.name, one] as const))('%s', async (_, { listener, host, asks }) => {
+      for (const [index, ask] of asks.entries()) {
+        if (ask.isOnlyOfHttp1 && protocol !== 'HTTP/1.1') continue
+        const expected = await stock?.ask(protocol, listener ?? 'plain', host, index, ask)
+        const outcome = await reference?.ask(protocol, listener ?? 'plain', host, index, ask)
+        expect(outcome, JSON.stringify(ask)).toEqual(expected)
+      }
+    })
   })
 })

@@ -152,6 +152,10 @@ export const limits: readonly { readonly what: string; readonly reason: string }
     reason:
       'a socket of Node cannot be asked for it: the local address stands for it, which is right where nothing is redirected',
   },
+  {
+    what: 'the buffer filter lets a request pass over HTTP/2 whose last frame alone is longer than may be',
+    reason: 'Node does not tell which chunk is the last: it is refused, as it is over HTTP/1.1',
+  },
 ]
 
 const address = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } })
