@@ -313,6 +313,19 @@ describe('Whatever upstreams and clients do', () => {
     expect([...statuses]).toEqual([200])
   })
 
+  test('a client that goes in the midst of its response is no failure of the upstream', async () => {
+    const { proxy, port } = await startBed()
+    await tell(port, request('http1', 'endless', 'x'), { until: ({ length }) => length > 50_000 })
+    await askHttp2(port, { ':authority': 'http2', ':path': '/endless' }, { abortAfter: 50_000 })
+    await eventually(() => expect(busy(proxy)).toEqual([]), { timeoutMs: 10_000 })
+    // Of whatever was let go of since.
+    await sleep(100)
+    const { counters } = proxy.stats
+    expect(counters.get('http.rough.downstream_rq_rx_reset')?.value).toBe(2)
+    expect(counters.get('http.rough.downstream_rq_tx_reset')?.value).toBe(0)
+    expect(counters.get('http.rough.rq_reset_after_downstream_response_started')?.value).toBe(0)
+  })
+
   test('a client that resets streams as fast as it can is sent away, and nobody else', async () => {
     const { proxy, port } = await startBed()
     const session = connectHttp2(`http://127.0.0.1:${port}`)
