@@ -21,7 +21,10 @@ function createBed(outlier_detection: JsonObject, hostCount = 5): Bed {
   const context = createTestContext()
   const clusters = createClusterManager({ context, discovery: createManualDiscovery() })
   atTestEnd(() => clusters.close())
-  const endpoints = Array.from({ length: hostCount }, (_, index): EndpointText => ({ at: `10.0.0.${index + 1}:80` }))
+  const endpoints = Array.from(
+    { length: hostCount },
+    (_, index): EndpointText => ({ at: `10.0.${index >> 8}.${index & 255}:80` }),
+  )
   clusters.applyStatic([staticCluster('cart', endpoints, { outlier_detection })])
   const hosts = [...(clusters.get('cart')?.hosts ?? [])]
   return {
