@@ -165,8 +165,16 @@ const bootstraps: Readonly<Record<string, object>> = {
   'over layers of the runtime': { layered_runtime: { layers: [layer('one')] } },
 }
 
+/** A script is seconds of waiting for silence: the others are for the long form. */
+const always: ReadonlySet<string> = new Set([
+  'over changes of clusters that warm',
+  'over a stream that breaks',
+  'over secrets',
+])
+const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
+
 describeWithEnvoy('what a control plane hears of a stock Envoy and of the reference proxy', () => {
-  describe.each(Object.entries(scripts))('%s', (name, script) => {
+  describe.each(Object.entries(scripts).filter(([name]) => isLong || always.has(name)))('%s', (name, script) => {
     testBothProtocols('is the same over %s', async (protocol) => {
       const [envoy, reference] = await Promise.all([
         transcriptOf('Envoy', protocol, script, bootstraps[name]),

@@ -35,7 +35,7 @@ const words: Readonly<Record<string, string>> = {
 }
 
 /** A client that says nothing for so long has said all. */
-const quietMs = 400
+const quietMs = 250
 
 /** Speaks as a script says, to the client that connects to this server. */
 export async function play(server: FakeXdsServer, script: (talker: Talker) => Promise<void>): Promise<Transcript> {
