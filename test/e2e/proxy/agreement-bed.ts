@@ -326,7 +326,7 @@ export function createAsker(proxy: StaticProxy, log: string): Asker {
     async ask(protocol, listenerName, host, index, ask) {
       const id = `${host}-${index}-${protocol}`
       const answer = await byProtocol[protocol](await proxy.port(listenerName), host, id, ask)
-      const line = ask.isUnlogged ? {} : await eventually(() => lineOf(log, id))
+      const line = ask.isUnlogged ? {} : await eventually(() => lineOf(log, id), { intervalMs: 5 })
       return { ...answer, log: ask.hasAnyAttempts ? { ...line, attempts: 'any' } : line }
     },
   }

@@ -27,7 +27,7 @@ describeWithEnvoy('a reference proxy and a stock Envoy agree:', () => {
     const logs = { stock: logFile('stock'), reference: logFile('reference') }
     const envoy = await startEnvoy({
       bootstrap: staticBootstrap(agreementCases, ports.stock, logs.stock),
-      args: ['--file-flush-interval-msec', '50'],
+      args: ['--file-flush-interval-msec', '10'],
     })
     await envoy.waitLive()
     stock = createAsker({ name: 'stock', port: (listener) => envoy.listenerPort(listener) }, logs.stock)
@@ -44,8 +44,9 @@ describeWithEnvoy('a reference proxy and a stock Envoy agree:', () => {
     test.each(agreementCases.map((one) => [one.name, one] as const))('%s', async (_, { listener, host, asks }) => {
       for (const [index, ask] of asks.entries()) {
         if (ask.isOnlyOfHttp1 && protocol !== 'HTTP/1.1') continue
-        const expected = await stock?.ask(protocol, listener ?? 'plain', host, index, ask)
-        const outcome = await reference?.ask(protocol, listener ?? 'plain', host, index, ask)
+        const [expected, outcome] = await Promise.all(
+          [stock, reference].map((asker) => asker?.ask(protocol, listener ?? 'plain', host, index, ask)),
+        )
         expect(outcome, JSON.stringify(ask)).toEqual(expected)
       }
     })
