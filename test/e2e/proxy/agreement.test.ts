@@ -45,7 +45,7 @@ describeWithEnvoy('a reference proxy and a stock Envoy agree:', () => {
       for (const [index, ask] of asks.entries()) {
         if (ask.isOnlyOfHttp1 && protocol !== 'HTTP/1.1') continue
         const [expected, outcome] = await Promise.all(
-          [stock, reference].map((asker) => asker?.ask(protocol, listener ?? 'plain', host, index, ask)),
+          [stock, reference].map(async (asker) => await asker?.ask(protocol, listener ?? 'plain', host, index, ask)),
         )
         expect(outcome, JSON.stringify(ask)).toEqual(expected)
       }
