@@ -154,7 +154,6 @@ export interface CommonBalance {
   readonly panicThreshold: number
   readonly updateMergeWindowMs: number
   readonly ignoresNewHostsUntilFirstCheck: boolean
-  readonly closesConnectionsOnHostSetChange: boolean
   readonly locality: LocalityConfig
   readonly hashing: ConsistentHashing
 }
@@ -163,11 +162,13 @@ export interface CommonBalance {
 export function readCommonBalance(fields: FieldReader): CommonBalance {
   const threshold = fields.message('healthy_panic_threshold', readPercent)
   const locality = readLocalityConfig(fields)
+  if (fields.flag('close_connections_on_host_set_change')) {
+    fields.refuse('close_connections_on_host_set_change', 'connections stay while their hosts do')
+  }
   return {
     panicThreshold: threshold === undefined ? 50 : Math.round(threshold * 100),
     updateMergeWindowMs: fields.durationMs('update_merge_window') ?? 1000,
     ignoresNewHostsUntilFirstCheck: fields.flag('ignore_new_hosts_until_first_hc'),
-    closesConnectionsOnHostSetChange: fields.flag('close_connections_on_host_set_change'),
     locality,
     hashing: {
       ...(fields.message('consistent_hashing_lb_config', readConsistentHashing) ?? evenHashing),
@@ -180,7 +181,6 @@ export const defaultCommonBalance: CommonBalance = {
   panicThreshold: 50,
   updateMergeWindowMs: 1000,
   ignoresNewHostsUntilFirstCheck: false,
-  closesConnectionsOnHostSetChange: false,
   locality: byZone,
   hashing: evenHashing,
 }

@@ -10,8 +10,6 @@ export interface CircuitConfig {
   readonly maxRetries: number
   /** In place of `maxRetries`: a share of what is under way. */
   readonly retryBudget: RetryBudget | undefined
-  /** Pools of one cluster: one a host, and more where pools differ by protocol or client. */
-  readonly maxConnectionPools: number
   /** Whether the `remaining_*` stats are kept. */
   readonly tracksRemaining: boolean
 }
@@ -32,7 +30,6 @@ const byDefault: CircuitConfig = {
   maxRequests: 1024,
   maxRetries: 3,
   retryBudget: undefined,
-  maxConnectionPools: Number.POSITIVE_INFINITY,
   tracksRemaining: false,
 }
 
@@ -74,7 +71,6 @@ function readThresholds(fields: FieldReader): { readonly priority: RoutingPriori
       maxRequests: fields.number('max_requests') ?? byDefault.maxRequests,
       maxRetries: fields.number('max_retries') ?? byDefault.maxRetries,
       retryBudget: fields.message('retry_budget', readRetryBudget),
-      maxConnectionPools: fields.number('max_connection_pools') ?? byDefault.maxConnectionPools,
       tracksRemaining: fields.flag('track_remaining'),
     },
   }

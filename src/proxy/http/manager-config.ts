@@ -141,7 +141,7 @@ export function readManagerConfig(
       ]),
     ),
     accessLogs: fields.list('access_log', readAccessLog),
-    http1: fields.message('http_protocol_options', readHttp1Options) ?? defaultHttp1Options,
+    http1: fields.message('http_protocol_options', readOwnHttp1) ?? defaultHttp1Options,
     http2: fields.message('http2_protocol_options', readHttp2Options) ?? defaultHttp2Options,
     timeouts: {
       idleMs: common.idleMs,
@@ -245,4 +245,12 @@ function readEdgeRules(fields: FieldReader, underscores: EdgeRules['underscores'
 function readScheme(fields: FieldReader): 'http' | 'https' | undefined {
   const scheme = fields.string('scheme_to_overwrite')
   return scheme === 'http' || scheme === 'https' ? scheme : undefined
+}
+
+/** Of HTTP/1 with clients, less what is done towards upstreams alone. */
+function readOwnHttp1(fields: FieldReader): Http1Options {
+  const read = readHttp1Options(fields)
+  if (read.headerCase !== 'lower') fields.refuse('header_key_format', 'clients get names in lower case')
+  if (read.allowsChunkedLength) fields.refuse('allow_chunked_length', 'such a request is refused')
+  return read
 }

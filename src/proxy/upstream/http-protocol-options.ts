@@ -31,9 +31,6 @@ export interface Http1Options {
   readonly hasTrailers: boolean
   readonly allowsChunkedLength: boolean
   readonly sendsFullUrl: boolean
-  readonly allowsCustomMethods: boolean
-  /** Undefined: what the connection manager says for both protocols. */
-  readonly keepsConnectionOnInvalid: boolean | undefined
 }
 
 /** `envoy.config.core.v3.Http2ProtocolOptions`, of either side. */
@@ -43,7 +40,6 @@ export interface Http2Options {
   readonly initialStreamWindow: number
   readonly initialConnectionWindow: number
   readonly allowsConnect: boolean
-  readonly keepsConnectionOnInvalid: boolean | undefined
   readonly keepalive: Http2Keepalive | undefined
 }
 
@@ -67,8 +63,6 @@ export const defaultHttp1Options: Http1Options = {
   hasTrailers: false,
   allowsChunkedLength: false,
   sendsFullUrl: false,
-  allowsCustomMethods: false,
-  keepsConnectionOnInvalid: undefined,
 }
 
 export const defaultHttp2Options: Http2Options = {
@@ -77,7 +71,6 @@ export const defaultHttp2Options: Http2Options = {
   initialStreamWindow: 16 * 1024 * 1024,
   initialConnectionWindow: 24 * 1024 * 1024,
   allowsConnect: false,
-  keepsConnectionOnInvalid: undefined,
   keepalive: undefined,
 }
 
@@ -161,8 +154,6 @@ export function readHttp1Options(fields: FieldReader): Http1Options {
     hasTrailers: fields.flag('enable_trailers'),
     allowsChunkedLength: fields.flag('allow_chunked_length'),
     sendsFullUrl: fields.flag('send_fully_qualified_url'),
-    allowsCustomMethods: fields.flag('allow_custom_methods'),
-    keepsConnectionOnInvalid: readWrapped(fields, 'override_stream_error_on_invalid_http_message'),
   }
 }
 
@@ -180,9 +171,6 @@ export function readHttp2Options(fields: FieldReader): Http2Options {
     initialConnectionWindow:
       fields.number('initial_connection_window_size') ?? defaultHttp2Options.initialConnectionWindow,
     allowsConnect: fields.flag('allow_connect'),
-    keepsConnectionOnInvalid:
-      readWrapped(fields, 'override_stream_error_on_invalid_http_message') ??
-      (fields.flag('stream_error_on_invalid_http_messaging') || undefined),
     keepalive: fields.message('connection_keepalive', readKeepalive),
   }
 }
@@ -202,9 +190,4 @@ function readKeepalive(fields: FieldReader): Http2Keepalive {
     jitter: (fields.message('interval_jitter', (percent) => percent.number('value')) ?? 15) / 100,
     connectionIdleMs: fields.durationMs('connection_idle_interval') || undefined,
   }
-}
-
-/** Of a wrapper: undefined where it is absent. */
-function readWrapped(fields: FieldReader, name: string): boolean | undefined {
-  return fields.has(name) ? fields.flag(name) : undefined
 }
