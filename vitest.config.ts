@@ -5,6 +5,16 @@ import { LongestFirst } from './test/support/longest-first.ts'
 /** `npm run test:long` sets it: more seeds, longer loads, every Envoy version. */
 const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
 
+/** What has only the reference proxy before it: `npm run test:proxy`, which CI runs after the check. */
+const ofReferenceProxy = ['test/e2e/proxy/**/*.test.ts', 'test/e2e/mesh/reference-suite.test.ts']
+
+/** What is asked of both sorts of proxies. */
+const ofEachPlane = ['main-job', 'transition', 'warming', 'mesh/route-agreement'].map(
+  (name) => `test/e2e/${name}.test.ts`,
+)
+
+const report = `test-results/${process.env['FAIRLEAD_TEST_REPORT'] ?? 'report'}.json`
+
 /** One more than there are cores, for some tests wait for timers and processes. */
 const workers = Math.max(2, availableParallelism()) + 1
 
@@ -19,7 +29,7 @@ const shared = {
 const config: ViteUserConfig = defineConfig({
   test: {
     sequence: { sequencer: LongestFirst },
-    reporters: process.env['CI'] ? ['default', ['json', { outputFile: 'test-results/report.json' }]] : ['default'],
+    reporters: process.env['CI'] ? ['default', ['json', { outputFile: report }]] : ['default'],
     projects: [
       {
         test: {
@@ -72,6 +82,7 @@ const config: ViteUserConfig = defineConfig({
           ...shared,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          exclude: ofReferenceProxy,
           testTimeout: isLong ? 600_000 : 60_000,
           hookTimeout: 60_000,
           // Every Envoy is a process of its own with load on it: four files at a time on any machine, and two tests of each.
@@ -80,6 +91,19 @@ const config: ViteUserConfig = defineConfig({
           maxWorkers: isLong ? 3 : 4,
           maxConcurrency: 2,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...shared,
+          name: 'proxy',
+          include: [...ofReferenceProxy, ...ofEachPlane],
+          env: { FAIRLEAD_TEST_PLANE: 'reference' },
+          testTimeout: isLong ? 600_000 : 60_000,
+          hookTimeout: 60_000,
+          maxWorkers: isLong ? 3 : 4,
+          maxConcurrency: 2,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

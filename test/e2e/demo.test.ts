@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect } from 'vitest'
@@ -8,52 +8,11 @@ import { atTestEnd } from '../support/at-test-end.ts'
 import { builtMain, ensureBuilt } from '../support/built-command.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
 import { eventually } from '../support/poll.ts'
+import { runDemo } from '../support/run-demo.ts'
 import { testBeside } from '../support/side-by-side.ts'
 import { tempDir } from '../support/temp.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const demo = ['--import', import.meta.resolve('tsx'), join(root, 'scripts/demo.ts')]
-
-interface Ended {
-  readonly code: number | null
-  readonly text: string
-  /** What it left in its directory for temporary files. */
-  readonly left: readonly string[]
-}
-
-/** Runs the demo to its end, without a terminal. `onText` is called as text comes, to interrupt it for one. */
-async function runDemo(
-  env: Readonly<Record<string, string>>,
-  onText: (text: string, interrupt: () => void) => void = () => {},
-  name?: string,
-): Promise<Ended> {
-  const temporary = join(tempDir(), 'tmp')
-  mkdirSync(temporary)
-  const child = spawn(process.execPath, name === undefined ? demo : [...demo, name], {
-    cwd: root,
-    env: {
-      ...process.env,
-      NO_COLOR: '1',
-      FORCE_COLOR: undefined,
-      TMPDIR: temporary,
-      FAIRLEAD_DEMO_SECONDS: '1',
-      ...env,
-    },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  atTestEnd(() => void child.kill('SIGKILL'))
-  let text = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (chunk: string) => {
-      text += chunk
-      onText(text, () => void child.kill('SIGINT'))
-    })
-  }
-  await once(child, 'close')
-  // tsx keeps its cache there.
-  const left = readdirSync(temporary).filter((name) => name.startsWith('fairlead-'))
-  return { code: child.exitCode, text, left }
-}
 
 /** Processes of any sort that work in or on that directory. */
 async function processesOf(directory: string): Promise<string> {
@@ -125,27 +84,6 @@ describeWithEnvoy('the demo of the shop', (envoy) => {
     const files = readdirSync(directory).map((file) => readFileSync(join(directory, file), 'utf8'))
     expect(files.join('').split('\n').length).toBeLessThanOrEqual(150)
     expect(files.join('').match(/^kind: Service$/gm)).toHaveLength(12)
-  })
-})
-
-describe('the demo on the reference proxy', () => {
-  testBeside('says why it is, moves the split while requests flow, without a failed one, and cleans up', async () => {
-    const { code, text, left } = await runDemo({ ENVOY_BIN: '/nothere/envoy' })
-    expect(text).toMatch(
-      /✓ reference proxy +for there is no Envoy:\n +ENVOY_BIN=\/nothere\/envoy is not an executable file\n/,
-    )
-    expect(text).toMatch(/✓ the proxy is live +\$ fairlead proxy -c <\(fairlead bootstrap --id edge-1 --cluster edge\)/)
-    expect(text).toMatch(/✓ saved +and in force in the proxy \d+ ms later/)
-    expect(text).toMatch(/✓ done +[\d,]+ requests, 0 failed; the split went from \d\d\/\d+ to \d\d\/\d\d/)
-    expect([code, left]).toEqual([0, []])
-  })
-
-  testBeside('shows the shop, where it is asked for', async () => {
-    const { code, text, left } = await runDemo({ FAIRLEAD_DEMO_PROXY: 'reference' }, undefined, 'shop')
-    expect(text).toMatch(/✓ reference proxy +for FAIRLEAD_DEMO_PROXY says so\n/)
-    expect(text).toMatch(/^ {3}localhost:\d+ +200 {2}in the list\n {3}elsewhere\.example +403 {2}not in the list$/m)
-    expect(text).toMatch(/✓ done +\d+ requests, 0 failed; the canary went from \d+ to \d+ %, zone a from \d+ to 0 %/)
-    expect([code, left]).toEqual([0, []])
   })
 })
 
