@@ -32,7 +32,7 @@ import { startWireTap, type WireTap } from '../support/wire-tap.ts'
 const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
 
 /** For each seed. */
-const transitions = Number(process.env['FAIRLEAD_TEST_TRANSITIONS'] ?? (isLong ? 250 : 10))
+const transitions = Number(process.env['FAIRLEAD_TEST_TRANSITIONS'] ?? (isLong ? 250 : 7))
 
 /** Each way: the order of a transition shows only when answers take time. */
 const delayMs = 5

@@ -42,7 +42,7 @@ export async function createAuthority(name = 'fairlead test CA'): Promise<Certif
     serialNumber: newSerialNumber(),
     name: `CN=${name}`,
     notBefore: new Date(Date.now() - dayMs),
-    notAfter: new Date(Date.now() + 30 * dayMs),
+    notAfter: new Date(Date.now() + 30.5 * dayMs),
     signingAlgorithm: algorithm,
     keys,
     extensions: [

@@ -76,7 +76,7 @@ function describe(certificate: X509Certificate, source: JsonObject): object {
     subject_alt_names: kinds.flatMap(([kind, shown]) =>
       names.filter(({ type }) => type === kind).map(({ value }) => ({ [shown]: value })),
     ),
-    days_until_expiration: String(Math.max(0, Math.floor((to.getTime() - Date.now()) / dayMs))),
+    days_until_expiration: String(daysUntil(to)),
     valid_from: from.toISOString().replace('.000', ''),
     expiration_time: to.toISOString().replace('.000', ''),
   }
@@ -91,3 +91,7 @@ function objectsUnder(value: JsonObject[string] | undefined, field: string): rea
     return (Array.isArray(member) ? member : [member]) as JsonObject[]
   })
 }
+
+/** Whole days, by the clock's whole seconds, as Envoy counts them. */
+const daysUntil = (end: Date): number =>
+  Math.max(0, Math.floor((end.getTime() - Math.floor(Date.now() / 1000) * 1000) / dayMs))

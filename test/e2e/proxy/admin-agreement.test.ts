@@ -29,15 +29,18 @@ function one(documents: Changes): Json {
   return fields
 }
 
+/** Not whole days: both count those that are left, a moment after each other. */
+const validForMs = 36 * 3_600_000
+
 /** A listener with TLS and one without, a cluster with TLS and one without; keys by files, inline and by name. */
 async function startBoth(): Promise<readonly [envoy: Admin, reference: Admin]> {
   const authority = await createAuthority()
   const directory = tempDir()
   const names = ['shop.example', '127.0.0.1', 'spiffe://mesh/shop']
-  const files = writeCertificate(directory, 'own', await authority.issue({ name: 'own', sans: names }))
+  const files = writeCertificate(directory, 'own', await authority.issue({ name: 'own', sans: names, validForMs }))
   const ca = writeAuthorities(directory, 'ca', [authority])
   const byFile = { certificate_chain: { filename: files.certificate }, private_key: { filename: files.key } }
-  const inline = tlsCertificate(await authority.issue({ name: 'inline' }))
+  const inline = tlsCertificate(await authority.issue({ name: 'inline', validForMs }))
   const upstream = tlsSocket('Upstream', {
     common_tls_context: { tls_certificates: [byFile], validation_context: { trusted_ca: { filename: ca } } },
   })
