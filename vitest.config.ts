@@ -85,11 +85,11 @@ const config: ViteUserConfig = defineConfig({
           exclude: ofReferenceProxy,
           testTimeout: isLong ? 600_000 : 60_000,
           hookTimeout: 60_000,
-          // Every Envoy is a process of its own with load on it: four files at a time on any machine, and three tests of each.
+          // Every Envoy is a process of its own with load on it: four files at a time on any machine, and two tests of each.
           // They wait for much of their time; fewer at a time take longer than the four minutes that a check may. In the long
           // form, with four, a load of minutes waits for a processor so long that its requests fail for that.
           maxWorkers: isLong ? 3 : 4,
-          maxConcurrency: isLong ? 2 : 3,
+          maxConcurrency: 2,
           sequence: { groupOrder: 1 },
         },
       },

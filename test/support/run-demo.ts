@@ -31,7 +31,7 @@ export async function runDemo(
       NO_COLOR: '1',
       FORCE_COLOR: undefined,
       TMPDIR: temporary,
-      FAIRLEAD_DEMO_SECONDS: '1',
+      FAIRLEAD_DEMO_SECONDS: '0.5',
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
