@@ -6,7 +6,11 @@ import { LongestFirst } from './test/support/longest-first.ts'
 const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
 
 /** What has only the reference proxy before it: `npm run test:proxy`, which CI runs after the check. */
-const ofReferenceProxy = ['test/e2e/proxy/**/*.test.ts', 'test/e2e/mesh/reference-suite.test.ts']
+const ofReferenceProxy = [
+  'src/proxy/**/*.test.ts',
+  'test/e2e/proxy/**/*.test.ts',
+  'test/e2e/mesh/reference-suite.test.ts',
+]
 
 /** What is asked of both sorts of proxies. */
 const ofEachPlane = ['main-job', 'transition', 'warming', 'mesh/route-agreement'].map(
@@ -53,6 +57,7 @@ const config: ViteUserConfig = defineConfig({
             'test/support/**/*.test.ts',
             'test/*.test.ts',
           ],
+          exclude: ofReferenceProxy,
           testTimeout: isLong ? 300_000 : 10_000,
           hookTimeout: 20_000,
           maxWorkers: workers,
