@@ -5,8 +5,10 @@ import { LongestFirst } from './test/support/longest-first.ts'
 /** `npm run test:long` sets it: more seeds, longer loads, every Envoy version. */
 const isLong = process.env['FAIRLEAD_TEST_LONG'] === '1'
 
-/** What has only the reference proxy before it: `npm run test:proxy`, which CI runs after the check. */
+/** What is about the reference proxy, and what takes long by its nature: `npm run test:proxy`, which CI runs after the check. */
 const ofReferenceProxy = [
+  'test/e2e/mesh/long-cases.test.ts',
+
   'src/proxy/**/*.test.ts',
   'test/e2e/proxy/**/*.test.ts',
   'test/e2e/mesh/reference-suite.test.ts',

@@ -4,9 +4,9 @@ import { stockEnvoy } from './stock-envoy.ts'
 import { runMeshCases } from './suite.ts'
 
 describeWithEnvoy('the mesh', () => {
-  if (findEtcd() !== undefined) runMeshCases(stockEnvoy, ['files', 'etcd'])
+  if (findEtcd() !== undefined) runMeshCases(stockEnvoy, ['files', 'etcd'], { form: 'brief' })
   else {
-    runMeshCases(stockEnvoy, ['files'])
+    runMeshCases(stockEnvoy, ['files'], { form: 'brief' })
     describeWithEtcd('a stock Envoy, from etcd', () => {})
   }
 })

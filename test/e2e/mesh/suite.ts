@@ -160,10 +160,10 @@ const protocolOf: Readonly<Record<MeshSource, Protocol>> = { files: 'delta', etc
 
 export interface MeshCaseOptions {
   /**
-   * `brief`: without those that are long; `thorough`: every case from every source, and not only those that are about
+   * `brief`: without those that are long; `long`: those alone; `thorough`: every case from every source, and not only those that are about
    * sources.
    */
-  readonly form?: 'brief' | 'thorough'
+  readonly form?: 'brief' | 'long' | 'thorough'
 }
 
 /** Defines a test for each case; call it within a suite that has the data plane at hand. */
@@ -173,6 +173,7 @@ export function runMeshCases(plane: DataPlane, sources: readonly MeshSource[], {
       const isOfAll = index === 0 || form === 'thorough'
       const isAsked = (one: MeshCase): boolean => {
         if (form === 'brief' && one.isLong) return false
+        if (form === 'long' && !one.isLong) return false
         return one.source === undefined ? isOfAll || one.isAboutSources === true : one.source === source
       }
       for (const one of meshCases.filter(isAsked)) {
