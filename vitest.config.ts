@@ -113,6 +113,19 @@ const config: ViteUserConfig = defineConfig({
           sequence: { groupOrder: 2 },
         },
       },
+      {
+        test: {
+          ...shared,
+          name: 'fleet',
+          include: ['test/fleet/**/*.test.ts'],
+          testTimeout: isLong ? 2_400_000 : 180_000,
+          hookTimeout: 300_000,
+          // Containers, replicas, three etcds, Envoys and what goes wrong with them: each file has many processes of its own.
+          maxWorkers: isLong ? 1 : 2,
+          maxConcurrency: 1,
+          sequence: { groupOrder: 3 },
+        },
+      },
     ],
   },
 })
