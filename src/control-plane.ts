@@ -186,7 +186,7 @@ async function openXds(
 ): Promise<XdsServer> {
   const { api, cache, metrics, pipeline, world, mesh } = rooms
   const log = rooms.log.child({ room: 'xds' })
-  const tls = tlsOf(options, log)
+  const tls = tlsOf(options, log, metrics)
   if (tls !== undefined) opened.push(() => tls.close())
   const health = createHealthServices(discoveryServiceFiles(api))
   void pipeline.ready.then(() => health.serve())
@@ -233,10 +233,10 @@ const tellStaticNames =
   ({ staticNames }: Node): void =>
     pipeline.addStaticNames(staticNames)
 
-function tlsOf(options: ServeOptions, log: Log): TlsCredentials | undefined {
+function tlsOf(options: ServeOptions, log: Log, metrics: Metrics): TlsCredentials | undefined {
   const { tlsCert: cert, tlsKey: key, tlsClientCa: clientCa } = options
   if (cert === undefined || key === undefined) return undefined
-  return createTlsCredentials({ cert, key, ...(clientCa !== undefined && { clientCa }) }, { log })
+  return createTlsCredentials({ cert, key, ...(clientCa !== undefined && { clientCa }) }, { log, metrics })
 }
 
 async function openAdmin(

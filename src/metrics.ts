@@ -27,7 +27,7 @@ export interface Metrics {
   /** Builds that changed what is in force. */
   readonly builds: Counter
   /** Standing problems of the configuration. */
-  readonly problems: Gauge<'severity'>
+  readonly problems: Reading<'severity'>
   /** Documents in force. */
   readonly documents: Gauge
   /** Groups that are not answered. */
@@ -36,6 +36,10 @@ export interface Metrics {
   readonly sourceUp: Gauge<'source'>
   /** The newest revision of this server's history. */
   readonly revision: Gauge
+  /** 1 while the history is written to disk, 0 while it is kept in memory. */
+  readonly historyUp: Reading<never>
+  /** When the certificate of the xDS server ends, in seconds since 1970; nothing without TLS. */
+  readonly certificateExpiry: Reading<never>
 }
 
 /** One row of a `Tally`: whoever holds it adds to `value`. */
@@ -243,7 +247,12 @@ export function createMetrics(): Metrics {
       registers,
     }),
     builds: new Counter({ name: 'fairlead_builds_total', help: 'Builds that changed what is in force', registers }),
-    problems: new Gauge({ name: 'fairlead_problems', help: 'Standing problems', labelNames: ['severity'], registers }),
+    problems: createReading({
+      name: 'fairlead_problems',
+      help: 'Standing problems',
+      labelNames: ['severity'],
+      registers,
+    }),
     documents: new Gauge({ name: 'fairlead_documents', help: 'Documents in force', registers }),
     withheldGroups: new Gauge({ name: 'fairlead_withheld_groups', help: 'Groups that are not answered', registers }),
     sourceUp: new Gauge({
@@ -253,5 +262,17 @@ export function createMetrics(): Metrics {
       registers,
     }),
     revision: new Gauge({ name: 'fairlead_revision', help: 'Newest revision of the history', registers }),
+    historyUp: createReading({
+      name: 'fairlead_history_up',
+      help: '1 while the history is written to disk',
+      labelNames: [],
+      registers,
+    }),
+    certificateExpiry: createReading({
+      name: 'fairlead_certificate_expiry_timestamp_seconds',
+      help: 'When the certificate of the xDS server ends',
+      labelNames: [],
+      registers,
+    }),
   }
 }

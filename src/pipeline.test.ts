@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import type { SnapshotCache } from './cache/cache.ts'
 import { createSnapshotCache } from './cache/snapshot-cache.ts'
 import { parseDocument } from './config/parse-document.ts'
+import type { Problem } from './errors.ts'
 import { silentLog } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { createPipeline, type Pipeline, type PipelineDeps, type PipelineOptions } from './pipeline.ts'
@@ -90,6 +91,10 @@ interface Bed {
   codes(): string[]
   inForce(): Unit[]
   failNextApply(): void
+  /** From now on the history has this problem. */
+  failHistory(problem: Problem | undefined): void
+  /** The values of a metric, by their labels. */
+  metric(name: string): Promise<Record<string, number>>
   readonly cache: SnapshotCache
 }
 
@@ -118,6 +123,8 @@ function bed(
   const cache = createSnapshotCache()
   const world = createWorld({ staticNames: {}, allowPartial, ...(restored && { restored }) })
   let isFailing = false
+  let historyProblem: Problem | undefined
+  const metrics = createMetrics()
   const revisions: Bed['revisions'] = []
   const pipeline = createPipeline(
     {
@@ -137,11 +144,13 @@ function bed(
       cache,
       history: {
         revision,
-        problem: undefined,
+        get problem() {
+          return historyProblem
+        },
         append: (step) => revisions.push({ upserted: step.upserted, removed: step.removed }),
         refresh: () => {},
       },
-      metrics: createMetrics(),
+      metrics,
       log: silentLog,
     },
     { debounceMs: 0, debounceMaxMs: 0, allowEmpty: false, ...rest },
@@ -159,6 +168,13 @@ function bed(
     inForce: () => [...world.inForce.values()],
     failNextApply: () => {
       isFailing = true
+    },
+    failHistory: (problem) => {
+      historyProblem = problem
+    },
+    async metric(name) {
+      const { values = [] } = (await metrics.registry.getSingleMetric(name)?.get()) ?? {}
+      return Object.fromEntries(values.map(({ labels, value }) => [Object.values(labels).join(), value]))
     },
     cache,
   }
@@ -578,5 +594,24 @@ describe('pipeline', () => {
     expect(target.codes()).toContain('withheld')
     await built(target, () => target.source.remove('bad'))
     expect(target.names()).toEqual(['a'])
+  })
+
+  test('tells at once what keeps its history from the disk, and when nothing does any more', async () => {
+    const target = bed()
+    await built(target, () => target.source.put('a', clusterText('a')))
+    expect(await target.metric('fairlead_history_up')).toEqual({ '': 1 })
+    expect(await target.metric('fairlead_problems')).toEqual({ error: 0, warning: 0 })
+
+    // The write fails long after the build, and nothing changes since.
+    const origin = { name: './snapshots' }
+    target.failHistory({ severity: 'warning', code: 'history', origin, path: '', message: 'full', fix: 'room' })
+    expect(target.codes()).toEqual(['history'])
+    expect(await target.metric('fairlead_history_up')).toEqual({ '': 0 })
+    expect(await target.metric('fairlead_problems')).toEqual({ error: 0, warning: 1 })
+
+    target.failHistory(undefined)
+    expect(target.codes()).toEqual([])
+    expect(await target.metric('fairlead_history_up')).toEqual({ '': 1 })
+    expect(await target.metric('fairlead_problems')).toEqual({ error: 0, warning: 0 })
   })
 })

@@ -170,6 +170,15 @@ class SnapshotPipeline implements Pipeline {
       unreachable: undefined,
       isEmpty: false,
     }))
+    deps.metrics.problems.from(() => {
+      const { problems } = this
+      const errors = problems.filter(isError).length
+      return new Map([
+        [{ severity: 'error' }, errors],
+        [{ severity: 'warning' }, problems.length - errors],
+      ])
+    })
+    deps.metrics.historyUp.from(() => new Map([[{}, deps.history.problem === undefined ? 1 : 0]]))
     const { inForce } = deps.world
     this.#ledger = new DocumentLedger({ parse: deps.parse, inForce, log: deps.log })
     this.#hasRestored = inForce.size > 0
@@ -196,7 +205,9 @@ class SnapshotPipeline implements Pipeline {
   }
 
   get problems(): readonly Problem[] {
-    return this.#problems
+    // The history is written behind the builds: what keeps it from the disk is known when nothing else happens.
+    const { problem } = this.#deps.history
+    return problem === undefined ? this.#problems : [...this.#problems, problem].sort(byPlace)
   }
 
   get revision(): number {
@@ -482,17 +493,14 @@ class SnapshotPipeline implements Pipeline {
   }
 
   #tellProblems(): void {
-    const { history, log, metrics } = this.#deps
-    const problems = [
+    const { log } = this.#deps
+    this.#problems = [
       ...this.#sourceProblems(),
       ...this.#ledger.problems,
       ...this.#worldProblems,
       ...this.#withheldProblems,
-      ...(history.problem === undefined ? [] : [history.problem]),
-    ]
-    this.#problems = problems.sort(byPlace)
-    metrics.problems.set({ severity: 'error' }, problems.filter(isError).length)
-    metrics.problems.set({ severity: 'warning' }, problems.length - problems.filter(isError).length)
+    ].sort(byPlace)
+    const { problems } = this
     const said = new Set<string>()
     for (const problem of problems) {
       const place = formatOrigin(problem.origin)

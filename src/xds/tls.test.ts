@@ -12,6 +12,7 @@ import {
 } from '../../test/support/certificates.ts'
 import { tempDir } from '../../test/support/temp.ts'
 import { silentLog } from '../log.ts'
+import { createMetrics } from '../metrics.ts'
 import { createTlsCredentials, type TlsCredentials, type TlsFiles } from './tls.ts'
 
 async function serve(files: TlsFiles): Promise<{ port: number; tls: TlsCredentials }> {
@@ -88,5 +89,25 @@ describe('a TLS server that follows its files', () => {
     tls.reload()
     await expect(visit(port, ca, ofNext)).resolves.toMatch(/^[0-9a-f]+$/)
     await expect(visit(port, ca, ofOld)).rejects.toThrow()
+  })
+
+  test('tells when the certificate that it shows ends', async () => {
+    const authority = await createAuthority()
+    const dir = tempDir()
+    const dayMs = 86_400_000
+    const write = async (days: number) =>
+      writeCertificate(dir, 'server', await authority.issue({ name: 'server', validForMs: days * dayMs }))
+    const { certificate: cert, key } = await write(2)
+    const metrics = createMetrics()
+    const tls = createTlsCredentials({ cert, key }, { log: silentLog, metrics, pollMs: 1_000_000 })
+    atTestEnd(() => tls.close())
+    const daysLeft = async (): Promise<number> => {
+      const metric = await metrics.registry.getSingleMetric('fairlead_certificate_expiry_timestamp_seconds')?.get()
+      return Math.round((Number(metric?.values[0]?.value) * 1000 - Date.now()) / dayMs)
+    }
+    expect(await daysLeft()).toBe(2)
+    await write(9)
+    tls.reload()
+    expect(await daysLeft()).toBe(9)
   })
 })

@@ -1,8 +1,10 @@
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { createSecureContext } from 'node:tls'
 import { experimental, type ServerCredentials } from '@grpc/grpc-js'
 import { ControlPlaneError, messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { Metrics } from '../metrics.ts'
 
 /** PEM files of the xDS server. */
 export interface TlsFiles {
@@ -36,9 +38,10 @@ type CaListener = Parameters<CertificateProvider['addCaCertificateListener']>[0]
  */
 export function createTlsCredentials(
   files: TlsFiles,
-  deps: { readonly log: Log; readonly pollMs?: number },
+  deps: { readonly log: Log; readonly metrics?: Metrics; readonly pollMs?: number },
 ): TlsCredentials {
   let current = read(files)
+  deps.metrics?.certificateExpiry.from(() => new Map([[{}, expiryOf(current)]]))
   const identityListeners = new Set<IdentityListener>()
   const caListeners = new Set<CaListener>()
   const identity = (): { certificate: Buffer; privateKey: Buffer } => ({
@@ -96,6 +99,9 @@ export function createTlsCredentials(
   )
   return { credentials, reload, close: () => clearInterval(timer) }
 }
+
+/** Of the server's own, which comes first; in seconds since 1970. */
+const expiryOf = ({ cert }: TlsContent): number => Date.parse(new X509Certificate(cert).validTo) / 1000
 
 function isSame(a: Buffer | undefined, b: Buffer | undefined): boolean {
   return a === b || (a !== undefined && b !== undefined && a.equals(b))
