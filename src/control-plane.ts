@@ -17,6 +17,7 @@ import { type EnvoyApi, loadEnvoyApi } from './resource/envoy-api.ts'
 import type { Node } from './resource/node.ts'
 import { discoveryServiceFiles } from './resource/service-definition.ts'
 import { restoreUnits } from './restored-units.ts'
+import { HistoryDirectory } from './snapshot/history/directory.ts'
 import { createHistory, type History } from './snapshot/store.ts'
 import { createWorld, type World } from './snapshot/world.ts'
 import { etcdIdPrefix } from './source/etcd-client.ts'
@@ -77,7 +78,7 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
   const api = loadEnvoyApi(options.envoyApi)
   const metrics = createMetrics()
   const history = await createHistory({
-    directory: options.snapshots,
+    place: new HistoryDirectory(options.snapshots),
     maxRevisions: options.historyRevisions,
     maxBytes: options.historyBytes,
     api,

@@ -15,6 +15,7 @@ import { nodeOfJson } from './resource/node.ts'
 import { buildResource } from './resource/resource.ts'
 import { resourceTypes, wordOf } from './resource/type-url.ts'
 import { restoreUnits } from './restored-units.ts'
+import { HistoryDirectory } from './snapshot/history/directory.ts'
 import { createHistory, type History } from './snapshot/store.ts'
 import { createWorld } from './snapshot/world.ts'
 import { createMemorySource, type MemorySource } from './source/memory-source.ts'
@@ -49,7 +50,13 @@ async function start(directory: string, documents: Readonly<Record<string, strin
   const log = silentLog
   const source = createMemorySource('memory')
   source.apply({ put: documents })
-  const history = await createHistory({ directory, maxRevisions: 10, maxBytes: 1e7, api, log })
+  const history = await createHistory({
+    place: new HistoryDirectory(directory),
+    maxRevisions: 10,
+    maxBytes: 1e7,
+    api,
+    log,
+  })
   const cache = createSnapshotCache()
   const restored = restoreUnits(api, history.restored?.units ?? [], log)
   const mesh = createMesh(api, restored.generated)

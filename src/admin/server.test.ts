@@ -10,6 +10,7 @@ import { createMetrics } from '../metrics.ts'
 import { nodeOfJson } from '../resource/node.ts'
 import type { Resource } from '../resource/resource.ts'
 import { resourceTypes } from '../resource/type-url.ts'
+import { HistoryDirectory } from '../snapshot/history/directory.ts'
 import { createHistory, type History } from '../snapshot/store.ts'
 import type { Unit } from '../snapshot/world.ts'
 import { StatusRecorder } from '../xds/status.ts'
@@ -84,7 +85,7 @@ async function bed(more: Partial<AdminDeps> = {}): Promise<Bed> {
   const cache = createSnapshotCache()
   const metrics = createMetrics()
   const status = new StatusRecorder(metrics)
-  const history = await createHistory({ directory: tempDir(), api: envoyApi, log: silentLog })
+  const history = await createHistory({ place: new HistoryDirectory(tempDir()), api: envoyApi, log: silentLog })
   atTestEnd(() => history.close())
   const rest = { cache, api: envoyApi, isSecure: true }
   const deps = { readiness, cache, status, history, metrics, rest, log: silentLog, ...more }

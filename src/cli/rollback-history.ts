@@ -2,6 +2,7 @@ import type { DocumentsJson } from '../admin/revision-json.ts'
 import { documentsJson } from '../admin/revision-json.ts'
 import { ControlPlaneError, messageOf } from '../errors.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
+import { HistoryDirectory } from '../snapshot/history/directory.ts'
 import { type HistoryReader, readHistory } from '../snapshot/history/reader.ts'
 import type { RevisionSummary } from '../snapshot/history/record.ts'
 import { askServer } from './server-client.ts'
@@ -36,7 +37,7 @@ export async function historyOfServer(server: string, signal: AbortSignal): Prom
 export async function historyInDirectory(directory: string, api: EnvoyApi): Promise<WrittenHistory> {
   let reader: HistoryReader
   try {
-    reader = await readHistory(directory, api)
+    reader = await readHistory(new HistoryDirectory(directory), api)
   } catch (error) {
     throw new ControlPlaneError('usage', `--snapshots ${directory} cannot be read: ${messageOf(error)}`, {
       cause: error,

@@ -22,6 +22,7 @@ import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { encodeOwn } from '../resource/own-message.ts'
 import { buildResource, type Resource } from '../resource/resource.ts'
 import { resourceTypes } from '../resource/type-url.ts'
+import { HistoryDirectory } from './history/directory.ts'
 import type { HistoryFs } from './history/fs.ts'
 import { readHistory } from './history/reader.ts'
 import { createHistory, type History, type HistoryOptions } from './store.ts'
@@ -53,8 +54,13 @@ function fakeLog(): Log & { readonly said: string[] } {
   return log as unknown as Log & { readonly said: string[] }
 }
 
-async function start(options: Partial<HistoryOptions> = {}): Promise<History> {
-  const history = await createHistory({ directory, api, log: fakeLog(), ...options })
+interface StartOptions extends Partial<Omit<HistoryOptions, 'place'>> {
+  readonly directory?: string
+  readonly fs?: HistoryFs
+}
+
+async function start({ directory: path = directory, fs, ...options }: StartOptions = {}): Promise<History> {
+  const history = await createHistory({ place: new HistoryDirectory(path, fs), api, log: fakeLog(), ...options })
   open.push(history)
   return history
 }
@@ -229,8 +235,8 @@ describe('revisions', () => {
   })
 
   it.each([
-    ['on disk', (): Partial<HistoryOptions> => ({})],
-    ['in memory', (): Partial<HistoryOptions> => ({ directory: '/dev/null/snapshots' })],
+    ['on disk', (): StartOptions => ({})],
+    ['in memory', (): StartOptions => ({ directory: '/dev/null/snapshots' })],
   ])('shows every revision and what differs between two, %s', async (_, options) => {
     const history = await start({ maxRevisions: 8, ...options() })
     for (let n = 1; n <= 6; n++)
@@ -309,7 +315,7 @@ describe('texts', () => {
       [1, 'b: 3\n'],
     ])
     await second.flush()
-    const reader = await readHistory(directory, api)
+    const reader = await readHistory(new HistoryDirectory(directory), api)
     expect(reader.revisions).toEqual(second.list())
     for (const revision of numbers(second)) {
       expect(await textsAt(reader, revision)).toEqual(await textsAt(second, revision))
@@ -463,7 +469,7 @@ describe('damage', () => {
       const copy = copyOf(directory)
       truncateSync(join(copy, '00000001.log'), size)
       const log = fakeLog()
-      const second = await createHistory({ directory: copy, api, log })
+      const second = await createHistory({ place: new HistoryDirectory(copy), api, log })
       const whole = sizes.filter((other) => other <= size).length
       expect(second.restored?.revision).toBe(whole)
       expect(sorted(second.restored?.units)).toEqual(sorted(expected.get(whole)))
@@ -475,7 +481,7 @@ describe('damage', () => {
       const next = unit('next.yaml', [cluster('next')])
       expect(upsert(second, next)).toBe(whole + 1)
       await second.close()
-      const third = await createHistory({ directory: copy, api, log })
+      const third = await createHistory({ place: new HistoryDirectory(copy), api, log })
       expect(third.restored?.units).toContainEqual(next)
       expect(third.restored?.units).toHaveLength((expected.get(whole)?.length ?? 0) + 1)
       await third.close()

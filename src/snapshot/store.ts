@@ -6,9 +6,8 @@ import type { Resource } from '../resource/resource.ts'
 import { redactBytes } from '../resource/secrecy/redact-bytes.ts'
 import { isOwnType } from '../resource/type-url.ts'
 import { countChanges } from './history/diff.ts'
-import { HistoryDirectory } from './history/directory.ts'
-import type { HistoryFs } from './history/fs.ts'
 import { frameRecord } from './history/log.ts'
+import type { HistoryPlace } from './history/place.ts'
 import {
   encodeRecord,
   type HistoryRecord,
@@ -25,7 +24,7 @@ import { diffRevisions, type RevisionDiff, type RevisionView, viewRevision } fro
 import type { Unit } from './unit.ts'
 
 export interface HistoryOptions {
-  readonly directory: string
+  readonly place: HistoryPlace
   /** More than that are forgotten, oldest first. */
   readonly maxRevisions?: number
   /** On disk; while it cannot be written to, a quarter of that in memory. The newest state is kept in any case. */
@@ -34,7 +33,6 @@ export interface HistoryOptions {
   readonly log: Log
   /** Milliseconds since the epoch. */
   readonly now?: () => number
-  readonly fs?: HistoryFs
 }
 
 export interface HistoryStep {
@@ -50,7 +48,7 @@ export interface HistoryStep {
   readonly meta?: Readonly<Record<string, string>>
 }
 
-/** What was in force when the last server with this directory ended. */
+/** What was in force when the last server that wrote there ended. */
 export interface RestoredHistory {
   /** Sensitive resources among theirs are not ready (rule 53). */
   readonly units: readonly Unit[]
@@ -83,7 +81,7 @@ export interface History {
   diff(from: number, to: number): Promise<RevisionDiff | undefined>
   /** Resolves when everything appended so far is on the disk, or cannot be (see `problem`). */
   flush(): Promise<void>
-  /** Flushes and lets go of the directory. */
+  /** Flushes and lets go of the place. */
   close(): Promise<void>
 }
 
@@ -108,7 +106,7 @@ const syncMs = 1000
 const sliceWeight = 64
 
 /**
- * Opens the history in a directory and restores what it holds. A directory that cannot be used is a `problem`.
+ * Opens the history in its place and restores what that holds. A place that cannot be used is a `problem`.
  * @throws ControlPlaneError `api` when the descriptors lack the history's own schema.
  */
 export async function createHistory(options: HistoryOptions): Promise<History> {
@@ -125,7 +123,7 @@ class SnapshotHistory implements History {
   readonly #now: () => number
   readonly #maxRevisions: number
   readonly #maxBytes: number
-  readonly #directory: HistoryDirectory
+  readonly #place: HistoryPlace
   readonly #blobs: Omit<BlobStore, 'keys'> = { contentOf: (resource) => this.#contentOf(resource) }
   /** As of the newest `append`. */
   readonly #current = new Map<string, Unit>()
@@ -145,7 +143,7 @@ class SnapshotHistory implements History {
   /** The last of `#segments`, while it can take more. */
   #open: Segment | undefined
   #disk: 'up' | 'down' | 'foreign' = 'up'
-  /** The directory was listed, so that its revisions are known. */
+  /** The place was listed, so that its revisions are known. */
   #wasListed = false
   #triedAt = Number.NEGATIVE_INFINITY
   #syncTimer: NodeJS.Timeout | undefined
@@ -163,14 +161,14 @@ class SnapshotHistory implements History {
     this.#now = options.now ?? Date.now
     this.#maxRevisions = options.maxRevisions ?? 100
     this.#maxBytes = options.maxBytes ?? 256 * 1024 * 1024
-    this.#directory = new HistoryDirectory(options.directory, options.fs)
+    this.#place = options.place
   }
 
   async open(): Promise<void> {
     try {
-      const holder = await this.#directory.open()
+      const holder = await this.#place.open()
       if (holder !== undefined) this.#yieldTo(holder.pid)
-      const state = await restoreHistory(this.#directory, this.#api, this.#log)
+      const state = await restoreHistory(this.#place, this.#api, this.#log)
       this.#wasListed = true
       if (state !== undefined) this.#adopt(state)
     } catch (error) {
@@ -265,9 +263,9 @@ class SnapshotHistory implements History {
     await this.#run(async () => {
       try {
         await this.#open?.close()
-        await this.#directory.close()
+        await this.#place.close()
       } catch (error) {
-        this.#log.warn({ err: error }, 'cannot let go of the history directory')
+        this.#log.warn({ err: error }, 'cannot let go of the history')
       }
     })
   }
@@ -355,7 +353,7 @@ class SnapshotHistory implements History {
   async #create(content: SegmentContent): Promise<Segment | undefined> {
     if (this.#disk !== 'up') return undefined
     try {
-      return await this.#directory.create(content)
+      return await this.#place.create(content)
     } catch (error) {
       this.#goDown(error)
       return undefined
@@ -382,23 +380,23 @@ class SnapshotHistory implements History {
     this.#triedAt = this.#now()
     try {
       // Anew, because the trouble may be that somebody deleted the directory, lock and all.
-      await this.#directory.close()
-      const holder = await this.#directory.open()
+      await this.#place.close()
+      const holder = await this.#place.open()
       if (holder !== undefined) return this.#yieldTo(holder.pid)
-      if (!this.#wasListed && (await this.#directory.list()).length > 0) {
+      if (!this.#wasListed && (await this.#place.list()).length > 0) {
         throw new ControlPlaneError('io', 'a history was there that could not be read at start; a restart takes it up')
       }
       this.#wasListed = true
       for (const [index, segment] of this.#segments.entries()) {
         if (!(segment instanceof MemorySegment)) continue
-        const file = await this.#directory.create(segment)
+        const file = await this.#place.create(segment)
         this.#segments[index] = file
         if (segment === this.#open) this.#open = file
         else await file.close()
       }
       this.#disk = 'up'
       this.problem = undefined
-      this.#log.info({ directory: this.#directory.path }, 'the history is written to disk again')
+      this.#log.info({ directory: this.#place.name }, 'the history can be written again')
     } catch (error) {
       this.#goDown(error)
     }
@@ -408,7 +406,7 @@ class SnapshotHistory implements History {
     if (this.#disk === 'foreign') return
     if (this.#disk === 'up') {
       this.#log.warn(
-        { directory: this.#directory.path, err: error },
+        { directory: this.#place.name, err: error },
         'cannot write the history: it goes on in memory, and a restart would not have it',
       )
       this.#triedAt = Number.NEGATIVE_INFINITY
@@ -416,14 +414,14 @@ class SnapshotHistory implements History {
     this.#disk = 'down'
     this.problem = this.#problemOf(
       `the history cannot be written, and a restart would not have its newest revisions: ${messageOf(error)}`,
-      'make the directory writable and give it room; with later changes it is tried again',
+      this.#place.advice,
     )
   }
 
   #yieldTo(pid: number): void {
     this.#disk = 'foreign'
     this.#log.warn(
-      { directory: this.#directory.path, pid },
+      { directory: this.#place.name, pid },
       'another server writes the history in this directory: this one keeps its own in memory',
     )
     this.problem = this.#problemOf(
@@ -433,7 +431,7 @@ class SnapshotHistory implements History {
   }
 
   #problemOf(message: string, fix: string): Problem {
-    const origin = { name: this.#directory.path }
+    const origin = { name: this.#place.name }
     return { severity: 'warning', code: 'history', origin, path: '', message, fix }
   }
 
@@ -485,7 +483,7 @@ class SnapshotHistory implements History {
     if (!this.#saidTooLarge && newest !== undefined && newest.baseSize > this.#maxBytes) {
       this.#saidTooLarge = true
       this.#log.warn(
-        { directory: this.#directory.path, bytes: newest.baseSize, limit: this.#maxBytes },
+        { directory: this.#place.name, bytes: newest.baseSize, limit: this.#maxBytes },
         'what is in force alone is more than the history may hold; it is kept nevertheless',
       )
     }

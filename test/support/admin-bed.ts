@@ -2,6 +2,7 @@ import { type AdminDeps, createAdminServer } from '../../src/admin/server.ts'
 import { createSnapshotCache } from '../../src/cache/snapshot-cache.ts'
 import { silentLog } from '../../src/log.ts'
 import { createMetrics } from '../../src/metrics.ts'
+import { HistoryDirectory } from '../../src/snapshot/history/directory.ts'
 import { createHistory, type History } from '../../src/snapshot/store.ts'
 import { StatusRecorder } from '../../src/xds/status.ts'
 import { atTestEnd } from './at-test-end.ts'
@@ -18,7 +19,7 @@ export interface AdminBed {
 
 export async function startAdmin(): Promise<AdminBed> {
   const status = new StatusRecorder()
-  const history = await createHistory({ directory: tempDir(), api: envoyApi, log: silentLog })
+  const history = await createHistory({ place: new HistoryDirectory(tempDir()), api: envoyApi, log: silentLog })
   atTestEnd(() => history.close())
   const readiness: AdminDeps['readiness'] = {
     isReady: true,

@@ -3,6 +3,7 @@ import * as nodeFs from 'node:fs/promises'
 import { join } from 'node:path'
 import type { HistoryFs } from './fs.ts'
 import { type Holder, type Lock, takeLock } from './lock.ts'
+import type { HistoryPlace } from './place.ts'
 import type { RevisionRecord } from './record.ts'
 import { type Segment, type SegmentContent, sizeOf } from './segment.ts'
 
@@ -12,14 +13,15 @@ const segmentName = /^\d{8}\.log$/
 const unfinishedName = /^\d{8}\.log\.tmp$/
 
 /** The directory that the segments are in. Files that are not the history's are left alone. */
-export class HistoryDirectory {
-  readonly path: string
+export class HistoryDirectory implements HistoryPlace {
+  readonly name: string
+  readonly advice = 'make the directory writable and give it room; with later changes it is tried again'
   readonly #fs: HistoryFs
   #lock: Lock | undefined
   #lastNumber = 0
 
   constructor(path: string, fs: HistoryFs = nodeFs) {
-    this.path = path
+    this.name = path
     this.#fs = fs
   }
 
@@ -32,8 +34,8 @@ export class HistoryDirectory {
    * @throws Error of the file system.
    */
   async open(): Promise<Holder | undefined> {
-    await this.#fs.mkdir(this.path, { recursive: true, mode: 0o700 })
-    const lock = await takeLock(this.#fs, join(this.path, 'lock'))
+    await this.#fs.mkdir(this.name, { recursive: true, mode: 0o700 })
+    const lock = await takeLock(this.#fs, join(this.name, 'lock'))
     if (!('release' in lock)) return lock
     this.#lock = lock
     return undefined
@@ -44,7 +46,7 @@ export class HistoryDirectory {
    * @throws Error of the file system.
    */
   async list(): Promise<readonly string[]> {
-    const names = await this.#fs.readdir(this.path)
+    const names = await this.#fs.readdir(this.name)
     for (const name of names) {
       // A name that was used is not used again, be the file set aside or not.
       const number = /^(\d{8})\.log/.exec(name)?.[1]
@@ -55,27 +57,27 @@ export class HistoryDirectory {
 
   /** Removes segments that a crash kept from being finished; nothing in them was promised to anybody. */
   async removeUnfinished(): Promise<void> {
-    for (const name of await this.#fs.readdir(this.path)) {
-      if (unfinishedName.test(name)) await this.#fs.unlink(join(this.path, name))
+    for (const name of await this.#fs.readdir(this.name)) {
+      if (unfinishedName.test(name)) await this.#fs.unlink(join(this.name, name))
     }
   }
 
   read(name: string): Promise<Uint8Array> {
-    return this.#fs.readFile(join(this.path, name))
+    return this.#fs.readFile(join(this.name, name))
   }
 
   truncate(name: string, size: number): Promise<void> {
-    return this.#fs.truncate(join(this.path, name), size)
+    return this.#fs.truncate(join(this.name, name), size)
   }
 
   /** Keeps a file that cannot be used for whoever wants to look at it. */
   setAside(name: string): Promise<void> {
-    return this.#fs.rename(join(this.path, name), join(this.path, `${name}.corrupt`))
+    return this.#fs.rename(join(this.name, name), join(this.name, `${name}.corrupt`))
   }
 
   /** A segment that is there: its file is opened when something is appended. */
   existing(name: string, content: Omit<SegmentContent, 'chunks'> & { readonly size: number }): Segment {
-    return new FileSegment(this.#fs, join(this.path, name), content, content.size)
+    return new FileSegment(this.#fs, join(this.name, name), content, content.size)
   }
 
   /**
@@ -83,7 +85,7 @@ export class HistoryDirectory {
    * @throws Error of the file system.
    */
   async create(content: SegmentContent): Promise<Segment> {
-    const path = join(this.path, `${String(this.#lastNumber + 1).padStart(8, '0')}.log`)
+    const path = join(this.name, `${String(this.#lastNumber + 1).padStart(8, '0')}.log`)
     const unfinished = `${path}.tmp`
     const handle = await this.#fs.open(unfinished, 'ax', 0o600)
     try {
@@ -108,7 +110,7 @@ export class HistoryDirectory {
   }
 
   async #syncDirectory(): Promise<void> {
-    const directory = await this.#fs.open(this.path, 'r')
+    const directory = await this.#fs.open(this.name, 'r')
     try {
       await directory.sync()
     } finally {

@@ -1,11 +1,11 @@
 import type { EnvoyApi } from '../../resource/envoy-api.ts'
-import { HistoryDirectory } from './directory.ts'
+import type { HistoryPlace } from './place.ts'
 import type { RevisionRecord, RevisionSummary } from './record.ts'
 import { summaryOf } from './record.ts'
 import { replaySegment } from './replay.ts'
 import { type RevisionView, viewRevision } from './view.ts'
 
-/** A history as it lies in a directory, be it in use or not. */
+/** A history as it lies in its place, be it in use or not. */
 export interface HistoryReader {
   /** Oldest first. */
   readonly revisions: readonly RevisionSummary[]
@@ -15,13 +15,12 @@ export interface HistoryReader {
 
 /**
  * Reads without touching anything: what a server writes at this moment may be half there, and is then left out.
- * @throws Error of the file system, when the directory cannot be read.
+ * @throws Error when the place cannot be read.
  */
-export async function readHistory(path: string, api: EnvoyApi): Promise<HistoryReader> {
-  const directory = new HistoryDirectory(path)
+export async function readHistory(place: HistoryPlace, api: EnvoyApi): Promise<HistoryReader> {
   const segments: { readonly file: Uint8Array; readonly revisions: readonly RevisionRecord[] }[] = []
-  for (const name of await directory.list()) {
-    const file = await directory.read(name)
+  for (const name of await place.list()) {
+    const file = await place.read(name)
     const replay = await replaySegment(api, file, { listOnly: true })
     if (replay !== undefined) segments.push({ file, revisions: replay.revisions })
   }

@@ -2,7 +2,7 @@ import type { Log } from '../../log.ts'
 import type { EnvoyApi } from '../../resource/envoy-api.ts'
 import { buildResource, buildUnreadyResource, type Resource } from '../../resource/resource.ts'
 import type { Unit } from '../unit.ts'
-import type { HistoryDirectory } from './directory.ts'
+import type { HistoryPlace } from './place.ts'
 import { blobKey, type RevisionRecord, type StoredResource, type StoredUnit } from './record.ts'
 import { type Replay, replaySegment, textIn } from './replay.ts'
 import type { Segment } from './segment.ts'
@@ -17,36 +17,32 @@ export interface RestoredState {
 }
 
 /**
- * Reads what a directory holds: a torn end of the newest segment is cut off, a damaged segment is set aside, and both
+ * Reads what a place holds: a torn end of the newest segment is cut off, a damaged segment is set aside, and both
  * are said. Where another server holds the lock nothing is touched. Undefined when there is no history.
- * @throws Error of the file system, when the directory itself cannot be read.
+ * @throws Error when the place itself cannot be read.
  */
-export async function restoreHistory(
-  directory: HistoryDirectory,
-  api: EnvoyApi,
-  log: Log,
-): Promise<RestoredState | undefined> {
-  const isOurs = directory.isLocked
-  if (isOurs) await directory.removeUnfinished()
-  const names = [...(await directory.list())]
+export async function restoreHistory(place: HistoryPlace, api: EnvoyApi, log: Log): Promise<RestoredState | undefined> {
+  const isOurs = place.isLocked
+  if (isOurs) await place.removeUnfinished()
+  const names = [...(await place.list())]
   const segments: Segment[] = []
   let newest: Replay | undefined
   let firstRevision = 0
   while (names.length > 0) {
     const name = names.pop() as string
-    const file = await readSegment(directory, name, log)
+    const file = await readSegment(place, name, log)
     if (file === undefined) continue
     const replay = await replaySegment(api, file, { listOnly: newest !== undefined })
     if (replay === undefined || (newest !== undefined && !leadsTo(replay, file, firstRevision))) {
-      await setAside(directory, name, isOurs, log)
+      await setAside(place, name, isOurs, log)
       continue
     }
-    if (newest === undefined && replay.end < file.length) await cut(directory, name, file, replay, isOurs, log)
+    if (newest === undefined && replay.end < file.length) await cut(place, name, file, replay, isOurs, log)
     newest ??= replay
     firstRevision = replay.revisions[0]?.revision ?? 0
     const blobKeys = new Set(replay.contents.keys())
     segments.unshift(
-      directory.existing(name, { baseSize: replay.baseEnd, size: replay.end, revisions: replay.revisions, blobKeys }),
+      place.existing(name, { baseSize: replay.baseEnd, size: replay.end, revisions: replay.revisions, blobKeys }),
     )
   }
   return newest && { ...restoreUnits(newest), last: newest.revisions.at(-1) as RevisionRecord, segments }
@@ -60,25 +56,25 @@ function leadsTo(replay: Replay, file: Uint8Array, revision: number): boolean {
   return replay.end === file.length || replay.revisions.at(-1)?.revision === revision
 }
 
-async function readSegment(directory: HistoryDirectory, name: string, log: Log): Promise<Uint8Array | undefined> {
+async function readSegment(place: HistoryPlace, name: string, log: Log): Promise<Uint8Array | undefined> {
   try {
-    return await directory.read(name)
+    return await place.read(name)
   } catch (error) {
-    log.warn({ directory: directory.path, file: name, err: error }, 'cannot read a part of the history')
+    log.warn({ directory: place.name, file: name, err: error }, 'cannot read a part of the history')
     return undefined
   }
 }
 
-async function setAside(directory: HistoryDirectory, name: string, isOurs: boolean, log: Log): Promise<void> {
+async function setAside(place: HistoryPlace, name: string, isOurs: boolean, log: Log): Promise<void> {
   log.warn(
-    { directory: directory.path, file: name },
+    { directory: place.name, file: name },
     'a part of the history is damaged or of another version: its revisions are lost, and it is set aside as .corrupt',
   )
-  if (isOurs) await directory.setAside(name)
+  if (isOurs) await place.setAside(name)
 }
 
 async function cut(
-  directory: HistoryDirectory,
+  place: HistoryPlace,
   name: string,
   file: Uint8Array,
   replay: Replay,
@@ -89,14 +85,14 @@ async function cut(
   if (!isOurs) return
   log.warn(
     {
-      directory: directory.path,
+      directory: place.name,
       file: name,
       revision: replay.revisions.at(-1)?.revision,
       bytes: file.length - replay.end,
     },
     'the history ends in a torn record: it goes on after its last whole revision',
   )
-  await directory.truncate(name, replay.end)
+  await place.truncate(name, replay.end)
 }
 
 function restoreUnits(replay: Replay): Pick<RestoredState, 'units' | 'redacted'> {
