@@ -6,6 +6,7 @@ const commands = [
   ['serve'],
   ['validate'],
   ['bootstrap'],
+  ['health'],
   ['nodes'],
   ['snapshots'],
   ['snapshots', 'list'],

@@ -17,6 +17,7 @@ const commands: Readonly<Record<string, () => Promise<BuildCommand>>> = {
   bootstrap: async () => (await import('./bootstrap.ts')).bootstrapCommand,
   proxy: async () => (await import('./proxy.ts')).proxyCommand,
   capture: async () => (await import('./capture.ts')).captureCommand,
+  health: async () => (await import('./health.ts')).healthCommand,
   nodes: async () => (await import('./nodes.ts')).nodesCommand,
   snapshots: async () => (await import('./snapshots.ts')).snapshotsCommand,
   rollback: async () => (await import('./rollback.ts')).rollbackCommand,

@@ -5,10 +5,16 @@ import { option } from './option.ts'
 /** For one answer. */
 const patienceMs = 10_000
 
-const defaultServer = 'http://127.0.0.1:18001'
+export const defaultServer: string = 'http://127.0.0.1:18001'
 
 export function serverOption(): Option {
   return option('--server <URL>', 'the admin address of `serve`', defaultServer)
+}
+
+/** What an admin address answered. */
+export interface ServerAnswer {
+  readonly status: number
+  readonly body: unknown
 }
 
 /**
@@ -16,7 +22,23 @@ export function serverOption(): Option {
  * @throws ControlPlaneError `unreachable` when nothing answers there, `usage` when the address or the request is wrong.
  */
 export async function askServer<T>(server: string, path: string, signal: AbortSignal): Promise<T> {
-  const base = server.includes('://') ? server : `http://${server}`
+  const { status, body } = await fetchAnswer(server, path, signal)
+  if (status < 200 || status >= 300) {
+    const { message } = (body ?? {}) as { message?: unknown }
+    throw new ControlPlaneError(
+      status < 500 ? 'usage' : 'unreachable',
+      typeof message === 'string' ? message : `${new URL(path, baseOf(server)).href} answered ${status}`,
+    )
+  }
+  return body as T
+}
+
+/**
+ * The same, and takes any status.
+ * @throws ControlPlaneError as `askServer` does, but for none of what was answered in JSON.
+ */
+export async function fetchAnswer(server: string, path: string, signal: AbortSignal): Promise<ServerAnswer> {
+  const base = baseOf(server)
   if (!URL.canParse(path, base) || !/^https?:$/.test(new URL(base).protocol)) {
     throw new ControlPlaneError('usage', `--server ${server} is not a URL; give one like ${defaultServer}`)
   }
@@ -34,21 +56,14 @@ export async function askServer<T>(server: string, path: string, signal: AbortSi
       { cause: error },
     )
   }
-  let body: unknown
   try {
-    body = JSON.parse(text)
+    return { status: response.status, body: JSON.parse(text) }
   } catch {
     throw new ControlPlaneError(
       'unreachable',
       `${url.href} answered ${response.status} and no JSON: is it a fairlead admin address?`,
     )
   }
-  if (!response.ok) {
-    const { message } = (body ?? {}) as { message?: unknown }
-    throw new ControlPlaneError(
-      response.status < 500 ? 'usage' : 'unreachable',
-      typeof message === 'string' ? message : `${url.href} answered ${response.status}`,
-    )
-  }
-  return body as T
 }
+
+const baseOf = (server: string): string => (server.includes('://') ? server : `http://${server}`)
