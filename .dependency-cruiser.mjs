@@ -15,6 +15,7 @@ export const rooms = {
   xds: ['cache', 'snapshot', 'resource'],
   admin: ['snapshot', 'cache', 'xds', 'resource'],
   proxy: ['resource'],
+  fleet: ['source', 'config', 'snapshot', 'resource'],
 }
 
 export const doors = {
@@ -28,6 +29,7 @@ export const doors = {
   xds: ['@grpc/grpc-js', '@grpc/reflection', 'grpc-health-check'],
   admin: ['fastify', 'prom-client'],
   proxy: ['@grpc/grpc-js', 'xxhash-wasm', 'yaml'],
+  fleet: ['etcd3'],
   cli: ['commander', 'cli-table3', 'picocolors', 'yaml'],
 }
 

@@ -41,9 +41,14 @@ export const defaultPrefix = '/fairlead/'
 /** What stands below the prefix: documents, and what instances of services registered. */
 export type EtcdFolder = 'config' | 'endpoints'
 
-/** The keys below this hold documents, or instances. A prefix without its slash gets one. */
-export function folderPrefix({ prefix = defaultPrefix }: Pick<EtcdOptions, 'prefix'>, folder: EtcdFolder): string {
-  return `${prefix.endsWith('/') ? prefix : `${prefix}/`}${folder}/`
+/** Everything of one fleet stands below this. A prefix without its slash gets one. */
+export function fleetPrefix({ prefix = defaultPrefix }: Pick<EtcdOptions, 'prefix'>): string {
+  return prefix.endsWith('/') ? prefix : `${prefix}/`
+}
+
+/** The keys below this hold documents, or instances. */
+export function folderPrefix(options: Pick<EtcdOptions, 'prefix'>, folder: EtcdFolder): string {
+  return `${fleetPrefix(options)}${folder}/`
 }
 
 /** The keys below this hold documents. */
@@ -157,6 +162,11 @@ export function etcdFailure(error: unknown): string {
   if (connection !== undefined) return connection.replace(/^Error: /, '')
   if (text.includes('DEADLINE_EXCEEDED')) return 'no answer in time'
   return text.replace(/^(\w*Error: )?(\d+ [A-Z_]+: )?/, '')
+}
+
+/** The user may not do that, or may not see that. */
+export function isForbidden(error: unknown): boolean {
+  return messageOf(error).includes('permission denied')
 }
 
 /** No retry and no circuit breaker: the caller knows better when to try what again. */

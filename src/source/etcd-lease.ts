@@ -50,7 +50,7 @@ export function holdKey(options: HoldOptions): HeldKey {
 
   const follow = async (client: EtcdClient): Promise<void> => {
     while (!abort.signal.aborted) {
-      if (lease !== undefined && !(await isAlive(client, lease, options))) {
+      if (lease !== undefined && !(await renewLease(client, lease, options))) {
         onNews(`etcd has lost the lease of ${key}: taking a new one`)
         lease = undefined
         written = undefined
@@ -107,7 +107,11 @@ export function holdKey(options: HoldOptions): HeldKey {
 }
 
 /** Renews a lease; false where etcd has it no more. @throws when etcd does not answer. */
-async function isAlive(client: EtcdClient, lease: string, { timing }: EtcdOptions): Promise<boolean> {
+export async function renewLease(
+  client: EtcdClient,
+  lease: string,
+  { timing }: Pick<EtcdOptions, 'timing'>,
+): Promise<boolean> {
   const stream = await client.leaseClient.leaseKeepAlive()
   try {
     return await new Promise<boolean>((resolve, reject) => {
