@@ -67,6 +67,48 @@ describe('the bootstrap', () => {
   })
 
   test.each([
+    [['10.0.0.1:18000', '10.0.0.2:18001'], 'STATIC', ['10.0.0.1', '10.0.0.2']],
+    [['cp-1.example:18000', 'cp-2.example:18001'], 'STRICT_DNS', ['cp-1.example', 'cp-2.example']],
+    [['10.0.0.1:18000', 'cp-2.example:18001'], 'STRICT_DNS', ['10.0.0.1', 'cp-2.example']],
+  ])('of the replicas %j gives up one that is not there after a second', (server, type, [first, second]) => {
+    const at = (address: string | undefined, port_value: number): object => ({
+      endpoint: { address: { socket_address: { address, port_value } } },
+    })
+    const lb_endpoints = [at(first, 18_000), at(second, 18_001)]
+    expect(buildBootstrap({ ...plain, server })).toMatchObject({
+      static_resources: {
+        clusters: [{ type, connect_timeout: '1s', load_assignment: { endpoints: [{ lb_endpoints }] } }],
+      },
+    })
+  })
+
+  test('over TLS accepts the certificate of any of the replicas', () => {
+    const server = ['10.0.0.1:18000', 'cp-1.example:18000', 'cp-2.example:18000']
+    expect(buildBootstrap({ ...plain, server, tlsCa: '/etc/ca.pem' })).toMatchObject({
+      static_resources: {
+        clusters: [
+          {
+            transport_socket: {
+              typed_config: {
+                sni: 'cp-1.example',
+                common_tls_context: {
+                  validation_context: {
+                    match_typed_subject_alt_names: [
+                      { san_type: 'IP_ADDRESS', matcher: { exact: '10.0.0.1' } },
+                      { san_type: 'DNS', matcher: { exact: 'cp-1.example' } },
+                      { san_type: 'DNS', matcher: { exact: 'cp-2.example' } },
+                    ],
+                  },
+                },
+              },
+            },
+          },
+        ],
+      },
+    })
+  })
+
+  test.each([
     ['10.0.0.1:18000', { san_type: 'IP_ADDRESS', matcher: { exact: '10.0.0.1' } }],
     ['cp.example:18000', { san_type: 'DNS', matcher: { exact: 'cp.example' } }],
   ])('over TLS accepts only the certificate of %s', (server, san) => {

@@ -8,8 +8,11 @@ export interface BootstrapOptions {
   readonly id: string
   /** `node.cluster`: what `nodes: {cluster: …}` selects. */
   readonly cluster: string
-  /** The xDS address as the Envoy reaches it: `cp.example:18000`, `10.0.0.1:18000`, `[::1]:18000`. */
-  readonly server: string
+  /**
+   * The xDS address as the Envoy reaches it: `cp.example:18000`, `10.0.0.1:18000`, `[::1]:18000`. Of several replicas, each: an
+   * Envoy takes one, and the next when it is lost.
+   */
+  readonly server: string | readonly string[]
   readonly delta: boolean
   /** The CA bundle that vouches for the server, as a path where Envoy runs; given, Envoy speaks TLS. */
   readonly tlsCa?: string
@@ -33,12 +36,15 @@ export const peersCluster = 'fairlead-local'
 /** Its endpoints are no reason to wait long: without them all but the preference for the own zone works. */
 const peersTimeout = '2s'
 
+/** With another replica to go to, one that is not there is not worth the 5 s that the only one is. */
+const timeoutOfOneOfSeveral = '1s'
+
 /**
  * A stock Envoy's whole bootstrap, as Envoy's JSON: who it is, and where everything else comes from.
- * @throws ControlPlaneError `usage` when `server` is no host and port, or the TLS files do not go together.
+ * @throws ControlPlaneError `usage` when a `server` is no host and port, or the TLS files do not go together.
  */
 export function buildBootstrap(options: BootstrapOptions): object {
-  const server = parseServer(options.server)
+  const servers = [options.server].flat().map(parseServer)
   const ads = { ads: {}, resource_api_version: 'V3' }
   return {
     node: buildNode(options),
@@ -58,7 +64,7 @@ export function buildBootstrap(options: BootstrapOptions): object {
     ...(options.service !== undefined && { cluster_manager: { local_cluster_name: peersCluster } }),
     static_resources: {
       clusters: [
-        buildServerCluster(server, options),
+        buildServerCluster(servers, options),
         ...(options.service === undefined ? [] : [buildPeersCluster(options.service)]),
       ],
     },
@@ -110,16 +116,19 @@ interface Server {
   readonly port: number
 }
 
-function buildServerCluster(server: Server, options: BootstrapOptions): object {
-  const tls = buildTls(server, options)
+function buildServerCluster(servers: readonly Server[], options: BootstrapOptions): object {
+  const tls = buildTls(servers, options)
+  const hasNames = servers.some(({ host }) => isIP(host) === 0)
   return {
     name: bootstrapCluster,
     // AUTO would wait for IPv6 answers that a v4-only server never has (measured).
-    ...(isIP(server.host) === 0 ? { type: 'STRICT_DNS', dns_lookup_family: 'V4_PREFERRED' } : { type: 'STATIC' }),
-    connect_timeout: '5s',
+    ...(hasNames ? { type: 'STRICT_DNS', dns_lookup_family: 'V4_PREFERRED' } : { type: 'STATIC' }),
+    connect_timeout: servers.length === 1 ? '5s' : timeoutOfOneOfSeveral,
     load_assignment: {
       cluster_name: bootstrapCluster,
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(server.host, server.port) } }] }],
+      endpoints: [
+        { lb_endpoints: servers.map(({ host, port }) => ({ endpoint: { address: socketAddress(host, port) } })) },
+      ],
     },
     typed_extension_protocol_options: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
@@ -149,7 +158,7 @@ function buildPeersCluster(service: string): object {
   }
 }
 
-function buildTls(server: Server, options: BootstrapOptions): object | undefined {
+function buildTls(servers: readonly Server[], options: BootstrapOptions): object | undefined {
   const { tlsCa, tlsCert, tlsKey } = options
   if ((tlsCert === undefined) !== (tlsKey === undefined)) {
     throw new ControlPlaneError('usage', 'a TLS certificate and its key go together: give both')
@@ -158,12 +167,12 @@ function buildTls(server: Server, options: BootstrapOptions): object | undefined
     if (tlsCert === undefined) return undefined
     throw new ControlPlaneError('usage', 'a TLS certificate needs the CA of the server too: without it there is no TLS')
   }
-  const isAddress = isIP(server.host) !== 0
+  const name = servers.find(({ host }) => isIP(host) === 0)?.host
   return {
     name: 'envoy.transport_sockets.tls',
     typed_config: {
       '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
-      ...(!isAddress && { sni: server.host }),
+      ...(name !== undefined && { sni: name }),
       common_tls_context: {
         alpn_protocols: ['h2'],
         ...(tlsCert !== undefined && {
@@ -172,9 +181,10 @@ function buildTls(server: Server, options: BootstrapOptions): object | undefined
         validation_context: {
           trusted_ca: { filename: tlsCa },
           // The CA alone would let any of its certificates, a proxy's for one, stand in for the control plane.
-          match_typed_subject_alt_names: [
-            { san_type: isAddress ? 'IP_ADDRESS' : 'DNS', matcher: { exact: server.host } },
-          ],
+          match_typed_subject_alt_names: servers.map(({ host }) => ({
+            san_type: isIP(host) === 0 ? 'DNS' : 'IP_ADDRESS',
+            matcher: { exact: host },
+          })),
         },
       },
     },

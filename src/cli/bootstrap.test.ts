@@ -36,6 +36,13 @@ describe('fairlead bootstrap', () => {
     )
   })
 
+  test('takes the address of each replica', async () => {
+    const { code, out } = await runCommand([...who, '--server', 'cp-1:18000', '--server', 'cp-2:18000'])
+    expect(code).toBe(0)
+    const server = ['cp-1:18000', 'cp-2:18000']
+    expect(JSON.parse(out)).toEqual(buildBootstrap({ id: 'edge-1', cluster: 'edge', server, delta: false }))
+  })
+
   test('says as little of where the Envoy is as it is told', async () => {
     const { out } = await runCommand([...who, '--zone', 'a'])
     expect((JSON.parse(out) as { readonly node: object }).node).toMatchObject({ locality: { zone: 'a' } })
@@ -48,6 +55,7 @@ describe('fairlead bootstrap', () => {
     [['bootstrap', '--id', '', '--cluster', 'a'], /--id is empty/],
     [[...who, '--server', 'x'], /x is not host:port: write it like/],
     [[...who, '--server', 'http://x:1'], /is not host:port/],
+    [[...who, '--server', 'cp-1:18000', '--server', 'x'], /x is not host:port/],
     [[...who, '--admin-port', ''], /not a port from 0 to 65535/],
     [[...who, '--admin-port', '65536'], /not a port/],
     [[...who, '--admin-port', '1e3'], /not a port/],

@@ -3,12 +3,12 @@ import { Command, Option } from 'commander'
 import { ControlPlaneError } from '../errors.ts'
 import { type BootstrapOptions, buildBootstrap } from './bootstrap-config.ts'
 import { type Io, printJson } from './io.ts'
-import { option } from './option.ts'
+import { option, repeatable } from './option.ts'
 
 interface Flags {
   readonly id: string
   readonly cluster: string
-  readonly server: string
+  readonly server?: readonly string[]
   readonly delta?: true
   readonly tlsCa?: string
   readonly tlsCert?: string
@@ -22,6 +22,8 @@ interface Flags {
   readonly subZone?: string
 }
 
+const defaultServer = '127.0.0.1:18000'
+
 const help = `
 The output is JSON, which Envoy reads as it is:
   fairlead bootstrap --id edge-1 --cluster edge > envoy.json
@@ -31,6 +33,9 @@ Documents say which Envoys they are for, by what is given here:
   nodes: {cluster: edge}
   nodes: {id: "edge-*"}
   nodes: {metadata: {env: prod}}      --metadata '{"env": "prod"}'
+
+With several replicas it takes one, and the next when that is lost:
+  fairlead bootstrap … --server cp-1.example:18000 --server cp-2.example:18000
 
 Where it runs says which endpoints it calls first: those of its region, and of
 these the ones in its zone, if it knows the Service that it is in front of:
@@ -45,7 +50,12 @@ export function bootstrapCommand(io: Io): Command {
     .addOption(
       new Option('--cluster <NAME>', 'node.cluster: the group of Envoys that this one is of').makeOptionMandatory(),
     )
-    .addOption(option('--server <HOST:PORT>', 'where the Envoy reaches the xDS address of `serve`', '127.0.0.1:18000'))
+    .addOption(
+      repeatable(
+        '--server <HOST:PORT>',
+        `where the Envoy reaches the xDS address of \`serve\` (default: ${defaultServer}); one for each replica`,
+      ),
+    )
     .addOption(new Option('--delta', 'speak the delta protocol (good for large fleets)'))
     .addOption(
       new Option('--tls-ca <FILE>', 'speak TLS; the CA bundle that vouches for the server, as a path where Envoy runs'),
@@ -69,7 +79,7 @@ export function bootstrapCommand(io: Io): Command {
         buildBootstrap({
           id: flags.id,
           cluster: flags.cluster,
-          server: flags.server,
+          server: flags.server ?? defaultServer,
           delta: flags.delta ?? false,
           adminPort: Number(flags.adminPort),
           adminAddress: flags.adminAddress,
