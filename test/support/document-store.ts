@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { putDocuments } from '../../src/source/etcd-writer.ts'
 import type { Changes } from './documents.ts'
 import type { TestEtcd } from './etcd.ts'
+import type { EtcdCluster } from './etcd-cluster.ts'
 import { tempDir } from './temp.ts'
 
 /** Where a control plane reads its documents, and a test writes them. */
@@ -43,18 +44,22 @@ export function createFileStore(): DocumentStore {
 let stores = 0
 
 /** A prefix of its own in that etcd; a change is a transaction. */
-export function createEtcdStore(etcd: TestEtcd): DocumentStore {
+export function createEtcdStore(
+  etcd: Pick<TestEtcd, 'endpoint'> | Pick<EtcdCluster, 'endpoints'>,
+): DocumentStore & { readonly prefix: string } {
+  const endpoints = 'endpoints' in etcd ? etcd.endpoints : [etcd.endpoint]
   stores += 1
   const prefix = `/store-${stores}/`
   return {
-    flags: { etcd: etcd.endpoint, etcdPrefix: prefix },
+    prefix,
+    flags: { etcd: endpoints.join(','), etcdPrefix: prefix },
     async write(changes) {
       const entries = Object.entries(changes)
       const upserts = entries.flatMap(([key, document]) =>
         document === undefined ? [] : [{ key, text: JSON.stringify(document) }],
       )
       const deletes = entries.flatMap(([key, document]) => (document === undefined ? [key] : []))
-      await putDocuments({ endpoints: [etcd.endpoint], prefix }, { upserts, deletes }, { batches: false })
+      await putDocuments({ endpoints, prefix }, { upserts, deletes }, { batches: false })
     },
   }
 }

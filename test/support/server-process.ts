@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { flagOf } from '../../src/options/options.ts'
 import { atTestEnd, ifTestFails } from './at-test-end.ts'
@@ -12,8 +12,11 @@ export interface ServerProcess {
   readonly server: string
   /** `http://127.0.0.1:PORT` */
   readonly adminUrl: string
+  readonly pid: number
   /** What it has logged so far, a JSON object a line. */
   log(): string
+  /** What only its own process knows or can do; for one that was started with `isHooked`. */
+  ask<What extends keyof HookAnswers>(what: What, argument?: number): Promise<HookAnswers[What]>
   /** SIGKILL: it gets to say and write nothing more. */
   kill(): Promise<void>
   /** SIGTERM: it drains. Resolves to its exit code. */
@@ -22,9 +25,35 @@ export interface ServerProcess {
   startAgain(flags?: Flags): Promise<ServerProcess>
 }
 
+/** What server-hook.mjs answers. */
+export interface HookAnswers {
+  /** Its wall clock goes so many milliseconds forward, or backward. */
+  readonly jumpClock: undefined
+  /** Each write and sync of a file takes so many milliseconds longer. */
+  readonly slowDisk: undefined
+  readonly usage: ServerUsage
+}
+
+/** Right after a collection of garbage, in bytes; of what the event loop has open, how many of each kind. */
+export interface ServerUsage {
+  readonly heapUsed: number
+  readonly external: number
+  readonly arrayBuffers: number
+  readonly rss: number
+  readonly handles: Readonly<Record<string, number>>
+}
+
+export interface ServerProcessOptions {
+  /** `ask` works. */
+  readonly isHooked?: boolean
+  /** What runs in the place of Node: Node within a network namespace. */
+  readonly node?: string
+}
+
 /** Options of `serve` by name. */
 export type Flags = Readonly<Record<string, unknown>>
 
+const hook = new URL('server-hook.mjs', import.meta.url).href
 const main = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const built = process.env['FAIRLEAD_TEST_BUILT']
 /** From the sources, so that no build can be forgotten; from dist/ where it is the same, for that starts in half the time. */
@@ -32,25 +61,27 @@ const command = built ? [built] : ['--import', import.meta.resolve('tsx'), main]
 
 /** It needs half a second, and much more while the machine is busy. */
 const startMs = 20_000
+const answerMs = 20_000
 
 /**
  * Runs the command as a process: killed at the test's end; a failing test shows the
  * end of its log. On free ports and with a history of its own by default.
  * @throws Error with the end of its log when it does not come up
  */
-export async function startServer(flags: Flags): Promise<ServerProcess> {
+export async function startServer(flags: Flags, options: ServerProcessOptions = {}): Promise<ServerProcess> {
+  const { isHooked = false, node = process.execPath } = options
   const own = { listen: '127.0.0.1:0', admin: '127.0.0.1:0', snapshots: tempDir(), logFormat: 'json' }
   const given = { ...own, ...flags }
-  const child = spawn(process.execPath, [...command, 'serve', ...argsOf(given)], {
+  const child = spawn(node, [...(isHooked ? ['--import', hook] : []), ...command, 'serve', ...argsOf(given)], {
     // Where no options file lies.
     cwd: tempDir(),
     env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FAIRLEAD_'))),
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'ignore', 'pipe', ...(isHooked ? (['ipc'] as const) : [])],
   })
   let text = ''
   const log = (): string => text
-  child.stderr.setEncoding('utf8')
-  child.stderr.on('data', (chunk: string) => {
+  child.stderr?.setEncoding('utf8')
+  child.stderr?.on('data', (chunk: string) => {
     text += chunk
   })
   const ended = once(child, 'close')
@@ -64,15 +95,38 @@ export async function startServer(flags: Flags): Promise<ServerProcess> {
   return {
     server: xds,
     adminUrl: admin,
+    pid: child.pid as number,
     log,
     kill,
+    ask: (what, argument) => ask(child, what, argument),
     terminate: async () => {
       child.kill('SIGTERM')
       await ended
       return child.exitCode
     },
-    startAgain: (more = {}) => startServer({ ...given, listen: xds, admin: new URL(admin).host, ...more }),
+    startAgain: (more = {}) => startServer({ ...given, listen: xds, admin: new URL(admin).host, ...more }, options),
   }
+}
+
+let questions = 0
+
+async function ask<What extends keyof HookAnswers>(
+  child: ChildProcess,
+  what: What,
+  argument?: number,
+): Promise<HookAnswers[What]> {
+  const id = (questions += 1)
+  const signal = AbortSignal.timeout(answerMs)
+  child.send({ id, what, argument })
+  for await (const [reply] of on(child, 'message', { signal }) as AsyncIterable<[Reply<What>]>) {
+    if (reply.id === id) return reply.answer
+  }
+  throw new Error(`the server does not answer ${what}`)
+}
+
+interface Reply<What extends keyof HookAnswers> {
+  readonly id: number
+  readonly answer: HookAnswers[What]
 }
 
 function argsOf(flags: Flags): string[] {

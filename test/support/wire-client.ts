@@ -117,6 +117,8 @@ export interface WireStream {
 }
 
 export interface WireStreamOptions {
+  /** 127.0.0.1 by default. */
+  readonly host?: string
   readonly port: number
   readonly protocol: Protocol
   /** `ads` by default; `cluster` for CDS's own service, and so on. */
@@ -131,9 +133,10 @@ const probeTypePrefix = 'type.googleapis.com/fairlead.test.Probe'
 let lastProbe = 0
 
 /** Opens a stream; closed at the test's end. */
-export function openStream({ port, protocol, service = 'ads', credentials: given }: WireStreamOptions): WireStream {
+export function openStream(options: WireStreamOptions): WireStream {
+  const { host = '127.0.0.1', port, protocol, service = 'ads', credentials: given } = options
   const { path, requestSerialize, responseDeserialize } = methodOf(service, protocol)
-  const client = new Client(`127.0.0.1:${port}`, given ?? credentials.createInsecure(), {
+  const client = new Client(`${host}:${port}`, given ?? credentials.createInsecure(), {
     'grpc.max_receive_message_length': -1,
     // A connection of its own: one client's stream must not share another's back-pressure.
     'grpc.use_local_subchannel_pool': 1,
