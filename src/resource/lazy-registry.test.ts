@@ -1,5 +1,5 @@
-import { create, createFileRegistry, toBinary } from '@bufbuild/protobuf'
-import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
+import { create, createFileRegistry, type MessageInitShape, toBinary } from '@bufbuild/protobuf'
+import { FieldDescriptorProto_Type, FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt'
 import { describe, expect, it } from 'vitest'
 import { decodeDescriptorFile, readDescriptorFiles } from './descriptor-file.ts'
 import { loadEnvoyApi, readBuiltInFiles } from './envoy-api.ts'
@@ -7,6 +7,13 @@ import { LazyRegistry } from './lazy-registry.ts'
 
 const { files } = loadEnvoyApi()
 const eager = createFileRegistry(readBuiltInFiles())
+
+function registryOf(...protos: readonly MessageInitShape<typeof FileDescriptorProtoSchema>[]): LazyRegistry {
+  const file = protos.map((proto) => create(FileDescriptorProtoSchema, { ...proto, syntax: 'proto3' }))
+  return new LazyRegistry(
+    readDescriptorFiles(toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file }))),
+  )
+}
 
 describe('the registry of a descriptor set', () => {
   it('knows all that an eager one knows, under the same names', () => {
@@ -50,9 +57,17 @@ describe('the registry of a descriptor set', () => {
   })
 
   it('says which import is missing', () => {
-    const file = create(FileDescriptorProtoSchema, { name: 'a.proto', dependency: ['b.proto'], syntax: 'proto3' })
-    const set = toBinary(FileDescriptorSetSchema, create(FileDescriptorSetSchema, { file: [file] }))
-    expect(() => new LazyRegistry(readDescriptorFiles(set)).loadAll()).toThrow('b.proto')
+    const registry = registryOf({ name: 'a.proto', dependency: ['b.proto'] })
+    expect(() => registry.loadAll()).toThrow('b.proto')
+  })
+
+  it('finds what an import passes on', () => {
+    const far = { name: 'far.proto', messageType: [{ name: 'Far' }] }
+    const near = { name: 'near.proto', dependency: ['far.proto'], publicDependency: [0] }
+    const field = { name: 'far', number: 1, type: FieldDescriptorProto_Type.MESSAGE, typeName: '.Far' }
+    const user = { name: 'user.proto', dependency: ['near.proto'], messageType: [{ name: 'User', field: [field] }] }
+    const registry = registryOf(far, near, user)
+    expect(registry.getMessage('User')?.field['far']?.message).toBe(registry.getMessage('Far'))
   })
 })
 

@@ -23,6 +23,8 @@ export class LazyRegistry implements Registry {
   /** By the names of types that are not defined within another. */
   readonly #fileOf = new Map<string, DescriptorFile>()
   readonly #loaded = new Map<string, DescFile>()
+  /** The same as another file sees them: all that they import themselves would be gone through again for each of those. */
+  readonly #imports = new Map<string, DescFile>()
   readonly #types = new Map<string, Type>()
 
   constructor(files: readonly DescriptorFile[]) {
@@ -92,11 +94,17 @@ export class LazyRegistry implements Registry {
     const file = this.#files.get(name)
     if (known !== undefined || file === undefined) return known
     for (const imported of file.imports) this.#load(imported)
-    const registry = createFileRegistry(decodeDescriptorFile(file), (imported) => this.#loaded.get(imported))
+    const registry = createFileRegistry(decodeDescriptorFile(file), (imported) => this.#imports.get(imported))
     const loaded = registry.getFile(name)
     if (loaded === undefined) return undefined
     this.#loaded.set(name, loaded)
+    this.#imports.set(name, { ...loaded, dependencies: this.#passedOn(loaded) })
     for (const type of nestedTypes(loaded)) this.#types.set(type.typeName, type)
     return loaded
+  }
+
+  /** What a file imports publicly is imported with it. */
+  #passedOn({ proto }: DescFile): DescFile[] {
+    return proto.publicDependency.flatMap((index) => this.#imports.get(proto.dependency[index] ?? '') ?? [])
   }
 }
