@@ -26,7 +26,7 @@ import { createConnections } from './upstream/connections.ts'
 export interface ProxyOptions {
   /** Envoy's, as YAML or JSON, or what either would be read as. */
   readonly bootstrap: string | object
-  /** By default the one that this package carries, loaded once a process. */
+  /** By default the one that this package carries. */
   readonly api?: EnvoyApi
   readonly clock?: Clock
   /** From 0 up to 1. */
@@ -66,19 +66,12 @@ export interface Proxy {
   close(): Promise<void>
 }
 
-let loadedApi: EnvoyApi | undefined
-
-function builtInApi(): EnvoyApi {
-  loadedApi ??= loadEnvoyApi()
-  return loadedApi
-}
-
 /**
  * Starts a proxy; it is not waited for until it is live.
  * @throws ControlPlaneError `config` when the bootstrap is none that this proxy takes.
  */
 export async function createProxy(options: ProxyOptions): Promise<Proxy> {
-  const { api = builtInApi(), clock = systemClock, random = Math.random, log = silentLog } = options
+  const { api = loadEnvoyApi(), clock = systemClock, random = Math.random, log = silentLog } = options
   const bootstrap = parseBootstrap(api, options.bootstrap)
   const stats = createStatStore()
   const runtime = createRuntime(bootstrap.runtime)

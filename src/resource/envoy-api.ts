@@ -20,6 +20,14 @@ const defaultDescriptors = fileURLToPath(new URL('../../dist/api/default.binpb',
 /** The label of the API that this package carries. */
 const builtIn = 'built-in'
 
+/** What the npm package that it is compiled from carries (docs/operations.md, "Envoy's API"). */
+const builtInRelease = 'of July 2024, about Envoy 1.31'
+
+/** Of when the API is, for people; undefined for one from elsewhere, which does not say. */
+export function releaseOf({ label }: EnvoyApi): string | undefined {
+  return label === builtIn ? builtInRelease : undefined
+}
+
 /**
  * Loads descriptors: the built-in ones, or the set in `path` (which `fairlead api import` wrote).
  * @throws ControlPlaneError `api` when the file cannot be read, is no descriptor set, or lacks an import.
