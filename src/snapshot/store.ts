@@ -59,6 +59,8 @@ export interface RestoredHistory {
 /** The revisions of this server, and the last good state on disk. Nothing that it does fails a caller. */
 export interface History {
   readonly restored: RestoredHistory | undefined
+  /** What is in force as of the newest `append`, by key. */
+  readonly current: ReadonlyMap<string, Unit>
   /** The newest revision, 0 before the first. */
   readonly revision: number
   /** What keeps revisions from the disk now. */
@@ -83,6 +85,8 @@ export interface History {
   flush(): Promise<void>
   /** Flushes and lets go of the place. */
   close(): Promise<void>
+  /** Lets go of the place, which is somebody else's now: what is not written yet never will be. */
+  abandon(): Promise<void>
 }
 
 /** A step that is not yet in a segment. */
@@ -256,8 +260,16 @@ class SnapshotHistory implements History {
     })
   }
 
+  get current(): ReadonlyMap<string, Unit> {
+    return this.#current
+  }
+
   async close(): Promise<void> {
     await this.flush()
+    await this.abandon()
+  }
+
+  async abandon(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#syncTimer)
     await this.#run(async () => {
