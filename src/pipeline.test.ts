@@ -614,4 +614,36 @@ describe('pipeline', () => {
     expect(await target.metric('fairlead_history_up')).toEqual({ '': 1 })
     expect(await target.metric('fairlead_problems')).toEqual({ error: 0, warning: 0 })
   })
+
+  test('is caught up with its sources when a build holds what they told, without waiting until they are quiet', async () => {
+    const source = createMemorySource('memory')
+    const turns: (() => void)[] = []
+    const lagging: Source = {
+      name: source.name,
+      watch: (signal) => source.watch(signal),
+      caughtUp: () => new Promise((resolve) => turns.push(resolve)),
+    }
+    const files = memoryOf({ 'file:b': clusterText('b') })
+    const sources = [
+      { source: lagging, idPrefix: 'etcd:' },
+      { source: files, idPrefix: 'file:' },
+    ]
+    const target = bed({ sources, debounceMs: 3_600_000, debounceMaxMs: 3_600_000 })
+    await built(target, () => source.put('etcd:a', clusterText('a')))
+    expect(target.names()).toEqual(['a', 'b'])
+    let isDone = false
+    const caughtUp = target.pipeline.caughtUp?.(new AbortController().signal).then(() => {
+      isDone = true
+    })
+    source.put('etcd:c', clusterText('c'))
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+    expect([isDone, target.names()]).toEqual([false, ['a', 'b']])
+    turns[0]?.()
+    await caughtUp
+    expect(target.names()).toEqual(['a', 'b', 'c'])
+  })
+
+  test('has nothing to catch up with where no source can be behind', () => {
+    expect(bed().pipeline.caughtUp).toBeUndefined()
+  })
 })

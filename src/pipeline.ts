@@ -97,6 +97,12 @@ export interface Pipeline {
   addStaticNames(names: Readonly<Record<string, readonly string[]>>): void
   /** Resolves when every change that was seen so far has been built. */
   settled(): Promise<void>
+  /**
+   * Resolves once what is in force is of all that had been written to the sources when it was called (rule 87); a source that
+   * cannot be read is waited for. Undefined where no source can be behind another server's.
+   * @throws the reason of `signal` when that aborts
+   */
+  readonly caughtUp: ((signal: AbortSignal) => Promise<void>) | undefined
   close(): Promise<void>
 }
 
@@ -140,6 +146,7 @@ class SnapshotPipeline implements Pipeline {
   readonly #hasRestored: boolean
   readonly #staticNames = new Set<string>()
   readonly ready: Promise<void>
+  readonly caughtUp: Pipeline['caughtUp']
   #resolveReady: () => void = () => {}
   #worldProblems: readonly Problem[] = []
   #withheldProblems: readonly Problem[] = []
@@ -179,6 +186,8 @@ class SnapshotPipeline implements Pipeline {
       ])
     })
     deps.metrics.historyUp.from(() => new Map([[{}, deps.history.problem === undefined ? 1 : 0]]))
+    const canLag = deps.sources.some(({ source }) => source.caughtUp !== undefined)
+    this.caughtUp = canLag ? async (signal) => await this.#caughtUp(signal) : undefined
     const { inForce } = deps.world
     this.#ledger = new DocumentLedger({ parse: deps.parse, inForce, log: deps.log })
     this.#hasRestored = inForce.size > 0
@@ -228,6 +237,12 @@ class SnapshotPipeline implements Pipeline {
   async settled(): Promise<void> {
     while (this.#timer !== undefined) await this.#build()
     await this.#building
+  }
+
+  async #caughtUp(signal: AbortSignal): Promise<void> {
+    await Promise.all(this.#states.map(({ source }) => source.caughtUp?.(signal)))
+    // What they told is noted. One build takes all of it, and who waits for more would wait as long as there are changes.
+    await (this.#timer === undefined ? this.#building : this.#build())
   }
 
   async close(): Promise<void> {

@@ -15,6 +15,55 @@ export interface EtcdState {
   readonly entries: readonly EtcdEntry[]
 }
 
+/** What etcd holds below a prefix at one moment, as far as it takes to know whether somebody has seen all of it. */
+export interface EtcdMark {
+  /** Of the whole store. */
+  readonly revision: bigint
+  /** That of the key below the prefix that was written last, of those that are there. */
+  readonly newest: bigint
+  /** So many are there. */
+  readonly keys: number
+}
+
+/** How much of a prefix somebody has seen. */
+export interface EtcdSeen {
+  /** Up to this revision, everything. */
+  readonly revision: bigint
+  /** So many keys were there then. */
+  readonly keys: number
+}
+
+/**
+ * Between a revision that is not older than the newest key and that of the mark nothing was written that is still there; so if
+ * nothing was deleted either, which shows in the count, both hold the same.
+ */
+export function hasReached(seen: EtcdSeen, mark: EtcdMark): boolean {
+  return seen.revision >= mark.revision || (seen.revision >= mark.newest && seen.keys === mark.keys)
+}
+
+/**
+ * Asks for the mark of now, linearizably: of what was written anywhere before the call, nothing is missing. To one who has seen
+ * everything up to `known` it costs etcd no look at any key, unless something was written since, be it elsewhere.
+ * @throws when etcd does not answer, or refuses.
+ */
+export async function readMark(client: EtcdClient, prefix: string, known: bigint): Promise<EtcdMark> {
+  const range = { key: Buffer.from(prefix), range_end: rangeEnd(prefix) }
+  const { header, count } = await client.kv.range({ ...range, count_only: true })
+  const mark = { revision: BigInt(header.revision), newest: 0n, keys: Number(count) }
+  if (mark.revision <= known) return mark
+  const newer = await client.kv.range({
+    ...range,
+    keys_only: true,
+    min_mod_revision: (known + 1n).toString(),
+    sort_target: 'Mod',
+    sort_order: 'Descend',
+    limit: 1,
+  })
+  const [last] = newer.kvs
+  // The count is of all keys, whatever their revision.
+  return { revision: BigInt(newer.header.revision), newest: BigInt(last?.mod_revision ?? 0), keys: Number(newer.count) }
+}
+
 /** So many keys are read at once, unless their values are too large for that. */
 const pageKeys = 1000
 

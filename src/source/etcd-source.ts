@@ -1,5 +1,6 @@
 import type { Problem } from '../errors.ts'
 import type { Log } from '../log.ts'
+import { CatchUp } from './etcd-catch-up.ts'
 import {
   connectEtcd,
   defaultPrefix,
@@ -37,13 +38,42 @@ const maxBackoffMs = 2_000
  * unreachable until it caught up, or for `fenceMs`; then what it holds is taken, with a warning (rule 87).
  */
 export function createEtcdSource(options: EtcdSourceOptions): Source {
+  const catchUp = new CatchUp({
+    prefix: folderPrefix(options, options.folder ?? 'config'),
+    patienceMs: options.timing?.callMs ?? defaultTiming.callMs,
+  })
+  let newest: Feed | undefined
   return {
     name: `etcd ${options.endpoints.join(',')} ${options.folder === undefined ? (options.prefix ?? defaultPrefix) : folderPrefix(options, options.folder)}`,
-    watch: (signal) => feedOf(signal, async (feed, stopped) => await followEtcd(options, feed, stopped)),
+    watch: (signal) =>
+      feedOf(signal, async (feed, stopped) => {
+        newest = feed
+        await followEtcd(options, feed, catchUp, stopped)
+      }),
+    async caughtUp(signal) {
+      await catchUp.reached(signal)
+      await orAborted(newest?.told(), signal)
+    },
   }
 }
 
-async function followEtcd(options: EtcdSourceOptions, feed: Feed, signal: AbortSignal): Promise<void> {
+/** @throws the reason of `signal` when that aborts first */
+async function orAborted(done: Promise<void> | undefined, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted()
+  let stop = (): void => {}
+  const aborted = new Promise<void>((_resolve, reject) => {
+    stop = () => reject(signal.reason as Error)
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  await Promise.race([done, aborted]).finally(() => signal.removeEventListener('abort', stop))
+}
+
+async function followEtcd(
+  options: EtcdSourceOptions,
+  feed: Feed,
+  catchUp: CatchUp,
+  signal: AbortSignal,
+): Promise<void> {
   const { endpoints, log } = options
   const teller = createTeller(options, feed)
   const failures = new Map<string, string>()
@@ -53,25 +83,44 @@ async function followEtcd(options: EtcdSourceOptions, feed: Feed, signal: AbortS
 
   const follow = async (endpoint: string): Promise<string> => {
     const client = await connectEtcd(options, endpoint, signal)
+    const over = new AbortController()
+    const stop = (): void => over.abort()
+    signal.addEventListener('abort', stop, { once: true })
     try {
+      const noteRead = catchUp.reading()
       const state = await readAll(client, folderPrefix(options, options.folder ?? 'config'))
       if (signal.aborted) return 'stopped'
       teller.replace(state)
+      noteRead({ revision: state.revision, keys: state.entries.length })
       if (said !== undefined) log.info({ endpoint, revision: state.revision.toString() }, 'etcd can be read again')
       said = undefined
       failures.clear()
+      let why: string | undefined
+      catchUp.begin({
+        client,
+        signal: over.signal,
+        end(reason) {
+          why = reason
+          over.abort()
+        },
+      })
       const { reason } = await watchChanges(
         client,
         {
           prefix: folderPrefix(options, options.folder ?? 'config'),
           from: state.revision + 1n,
           timeoutMs: options.timing?.callMs ?? defaultTiming.callMs,
-          onChange: teller.change,
+          onChange(change) {
+            teller.change(change)
+            catchUp.change(change.revision, change.added)
+          },
         },
-        signal,
+        over.signal,
       )
-      return reason
+      return why ?? reason
     } finally {
+      over.abort()
+      signal.removeEventListener('abort', stop)
       client.close()
     }
   }

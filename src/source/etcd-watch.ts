@@ -8,6 +8,8 @@ export interface EtcdChange {
   readonly revision: bigint
   /** A key without an entry was deleted. */
   readonly changes: readonly { readonly key: string; readonly entry: EtcdEntry | undefined }[]
+  /** So many keys there are more than before, or fewer if negative. */
+  readonly added: number
 }
 
 /** How a watch ended: etcd cancelled it (a compaction, a lost leader), or the connection broke. */
@@ -53,7 +55,9 @@ export async function watchChanges(client: EtcdClient, options: WatchOptions, si
       if (response.fragment || fragments.length === 0) return
       const events = fragments
       fragments = []
-      options.onChange({ revision: BigInt(events.at(-1)?.kv.mod_revision ?? 0), changes: events.map(changeOf) })
+      const revision = BigInt(events.at(-1)?.kv.mod_revision ?? 0)
+      const added = events.reduce((sum, event) => sum + addedBy(event), 0)
+      options.onChange({ revision, changes: events.map(changeOf), added })
     }
 
     stream.on('data', onResponse)
@@ -75,6 +79,11 @@ export async function watchChanges(client: EtcdClient, options: WatchOptions, si
 function cancelReason(response: IWatchResponse): string {
   if (response.compact_revision !== '0') return `revision ${response.compact_revision} and before were compacted`
   return response.cancel_reason === '' ? 'etcd cancelled the watch' : response.cancel_reason
+}
+
+function addedBy({ type, kv }: IEvent): number {
+  if (type !== 'Put') return -1
+  return kv.create_revision === kv.mod_revision ? 1 : 0
 }
 
 function changeOf({ type, kv }: IEvent): EtcdChange['changes'][number] {

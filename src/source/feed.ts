@@ -18,6 +18,8 @@ export interface Feed {
   change(upserted: readonly Document[], removed: readonly string[], trouble: Trouble): void
   /** The source cannot be read now. Saying the same again tells the consumer nothing. */
   unreachable(problem: Problem): void
+  /** Resolves once the consumer has dealt with all that was written; never, if it stops before. */
+  told(): Promise<void>
 }
 
 /**
@@ -47,7 +49,11 @@ export async function* feedOf(
       const update = feed.take()
       if (update !== undefined) yield update
       else if (failure !== undefined) throw failure.error
-      else await feed.changed()
+      else {
+        // The consumer is back for more: with what it was given it is done.
+        feed.noteTold()
+        await feed.changed()
+      }
     }
   } finally {
     signal.removeEventListener('abort', stop)
@@ -69,6 +75,7 @@ class PendingUpdate implements Feed {
   #problem: Problem | undefined
   #toldProblem: Problem | undefined
   #wake: (() => void) | undefined
+  readonly #awaiting = new Set<() => void>()
 
   replace(documents: readonly Document[], trouble: Trouble): void {
     const present = new Set(idsOf(trouble))
@@ -94,6 +101,20 @@ class PendingUpdate implements Feed {
   wake(): void {
     this.#wake?.()
     this.#wake = undefined
+  }
+
+  async told(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#awaiting.add(resolve)
+      this.wake()
+    })
+  }
+
+  noteTold(): void {
+    // Of a source that cannot be read its consumer is told nothing else.
+    if (this.#problem !== undefined) return
+    for (const resolve of this.#awaiting) resolve()
+    this.#awaiting.clear()
   }
 
   /** Resolves when the feed was written to, or woken. */

@@ -40,4 +40,10 @@ export interface Source {
    * aborts; then it returns and has released everything. Changes that arrive while the consumer is busy are merged.
    */
   watch(signal: AbortSignal): AsyncIterable<SourceUpdate>
+  /**
+   * Resolves once the consumer of the newest watch was told all that had been written when this was called. As long as the source cannot be read, it waits.
+   * Absent where nobody can have been told anything newer elsewhere (rule 87).
+   * @throws the reason of `signal` when that aborts
+   */
+  caughtUp?(signal: AbortSignal): Promise<void>
 }
