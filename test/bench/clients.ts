@@ -20,6 +20,8 @@ export interface FleetOptions {
   readonly port: number
   readonly protocol: Protocol
   readonly mesh: MeshShape
+  /** The number of its first client; 0 unless given. Where several processes are one fleet, each has its own. */
+  readonly firstClient?: number
 }
 
 /** What clients that ask for the same ask, and answer. */
@@ -36,7 +38,7 @@ interface Fleet {
   readonly mesh: BenchMesh
   /** By the names that are asked for. */
   readonly askings: Map<ClientOfMesh['names'], Asking>
-  /** How many have connected so far. */
+  /** The number of the next client. */
   connected: number
   /** Of each client, from its connection to its first answer, in milliseconds. */
   firstAnswers: number[]
@@ -101,7 +103,7 @@ function connect(fleet: Fleet): void {
 const commands = {
   /** Opens so many more clients of one server, all at once. */
   connect(wanted: FleetOptions & { readonly count: number }): void {
-    const { port, mesh, count } = wanted
+    const { port, mesh, count, firstClient = 0 } = wanted
     let fleet = fleets.get(port)
     if (fleet === undefined) {
       fleet = {
@@ -109,7 +111,7 @@ const commands = {
         clients: new Set(),
         mesh: benchMesh(mesh),
         askings: new Map(),
-        connected: 0,
+        connected: firstClient,
         firstAnswers: [],
       }
       fleets.set(port, fleet)

@@ -73,6 +73,7 @@ const commands = {
   },
   until: (acks: number): Promise<Usage> => meter.until(acks),
   memory: (): Promise<Memory> => meter.memory(),
+  peakBytes: (): number => process.resourceUsage().maxRSS * 1024,
   counts: (): Counts => ({ streams: calls.size, nacks: 0 }),
   startProfile: (): Promise<void> => meter.startProfile(),
   stopProfile: (file: string): Promise<void> => meter.stopProfile(file),

@@ -1,16 +1,18 @@
 /**
  * `npm run bench`: what the server costs, against the least that a server on the same gRPC library can cost.
  * `--quick` is a smoke test of the bench itself, `--write` puts the result into docs/benchmarks.md, `--profile DIR`
- * takes CPU profiles of both servers, `--only sotw-100` (or `delta-1000`, `storm`, `build`, `mesh`, `proxies`, `crowd`) measures that alone.
+ * takes CPU profiles of both servers, `--only sotw-100` (or `delta-1000`, `storm`, `clients`, `build`, `mesh`, `proxies`, `crowd`) measures that alone.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
+import { measureClientCrowd } from './client-crowd.ts'
 import { type FanOutFigures, measureFanOut } from './fan-out.ts'
 import { measureProxyCrowd } from './proxy-crowd.ts'
 import { measureProxyThroughput } from './proxy-throughput.ts'
 import { report } from './report.ts'
 import {
+  clientCrowdRows,
   fanOutRows,
   memoryRows,
   proxyCrowdRows,
@@ -48,6 +50,8 @@ const plan = isQuick
       builds: 2,
       buildChanges: 20,
       fleet: 100,
+      crowds: [50, 100],
+      crowdChanges: 2,
       mesh: { services: 20, sidecars: 40 },
       meshChanges: 3,
       sharedRouteChanges: 1,
@@ -65,6 +69,8 @@ const plan = isQuick
       builds: 5,
       buildChanges: 100,
       fleet: 5000,
+      crowds: [5000, 15_000],
+      crowdChanges: 10,
       mesh: { services: 1000, sidecars: 2000 },
       meshChanges: 20,
       sharedRouteChanges: 1,
@@ -80,6 +86,8 @@ const changeLimits: Readonly<Record<number, number>> = { 100: 1.3, 1000: 1.6 }
 const memoryGrowthLimit = 1.1
 /** The most that a server may be while a fleet comes back, over what it is when all are settled. */
 const stormMemoryLimit = 1.6
+/** Among thousands of clients, of what the floor takes and has. */
+const crowdLimits = { change: 1.3, storm: 1.3, memory: 1.6 }
 /** One change among ten times the services. */
 const changeGrowthLimit = 1.5
 
@@ -135,6 +143,20 @@ if (isWanted('storm')) {
       say: (line) => say(`${label}: ${line}`),
     })
     rows.push(...stormRows(label, figures, isQuick ? undefined : stormMemoryLimit))
+  }
+}
+if (isWanted('clients')) {
+  for (const clients of plan.crowds) {
+    const clusters = plan.clusters[0] as number
+    const label = `fleet, delta, ${clients} clients, ${clusters} clusters`
+    const figures = await measureClientCrowd({
+      protocol: 'delta',
+      clients,
+      clusters,
+      changes: plan.crowdChanges,
+      say: (line) => say(`${label}: ${line}`),
+    })
+    rows.push(...clientCrowdRows(label, figures, isQuick ? undefined : crowdLimits))
   }
 }
 if (isWanted('build')) {

@@ -1,3 +1,4 @@
+import type { ClientCrowdFigures } from './client-crowd.ts'
 import type { FanOutFigures, ServerFigures } from './fan-out.ts'
 import type { Usage } from './meter.ts'
 import type { ProxyCrowdFigures } from './proxy-crowd.ts'
@@ -10,6 +11,7 @@ import { median, type Row } from './table.ts'
 
 const us = (value: number): string => `${value.toFixed(0)} µs`
 const ms = (value: number): string => (value < 10 ? `${value.toFixed(2)} ms` : `${value.toFixed(0)} ms`)
+const perCore = (microseconds: number): string => `${(1e6 / microseconds).toFixed(0)} /s`
 const kB = (value: number): string => `${(value / 1000).toFixed(1)} kB`
 const MB = (value: number): string => `${(value / 1e6).toFixed(0)} MB`
 const cpu = (value: number): string => `${value.toFixed(2)} CPU`
@@ -34,6 +36,42 @@ export function fanOutRows(label: string, figures: FanOutFigures, limit: number 
     compared(`${label}: CPU per client of a connect storm (${kB(firstBytes)})`, figures, 'stormUs', us),
     compared(`${label}: connect storm to the last ACK`, figures, 'stormMs', ms),
     plain(`${label}: memory of the process`, MB(product.residentBytes), MB(floor.residentBytes)),
+  ]
+}
+
+/** What a row of a crowd may be at most, of the floor's. */
+export interface ClientCrowdLimits {
+  readonly change: number
+  readonly storm: number
+  readonly memory: number
+}
+
+/** As `perSecond` says it: what takes longer for each is a larger ratio. */
+export function clientCrowdRows(
+  label: string,
+  { product, floor, pushBytes, firstBytes }: ClientCrowdFigures,
+  limits: ClientCrowdLimits | undefined,
+): Row[] {
+  const against = (
+    what: string,
+    [own, others]: readonly [number, number],
+    format: (value: number) => string,
+    limit?: number,
+  ): Row => ({ what: `${label}: ${what}`, product: format(own), floor: format(others), ratio: own / others, limit })
+  const changeUs = [median(product.changeUs), median(floor.changeUs)] as const
+  return [
+    against(`clients that one core tells of a change (${kB(pushBytes)})`, changeUs, perCore, limits?.change),
+    against('one endpoint change to the last ACK', [median(product.lastAckMs), median(floor.lastAckMs)], ms),
+    against(
+      `clients that one core takes in a cold storm (${kB(firstBytes)})`,
+      [product.stormUs, floor.stormUs],
+      perCore,
+      limits?.storm,
+    ),
+    against('cold storm to the last ACK', [product.stormMs, floor.stormMs], ms),
+    against('live memory per client', [product.liveBytesPerClient, floor.liveBytesPerClient], kB, limits?.memory),
+    against('peak memory of the process per client', [product.peakBytesPerClient, floor.peakBytesPerClient], kB),
+    against('peak memory of the process', [product.peakBytes, floor.peakBytes], MB),
   ]
 }
 
