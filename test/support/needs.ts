@@ -1,6 +1,7 @@
 import { describe } from 'vitest'
 import { findEnvoy } from './envoy-binary.ts'
 import { findEtcd } from './etcd.ts'
+import { findPrometheus } from './prometheus.ts'
 
 /** What .ci/run looks for in the names of skipped tests; `npm run setup` is what mends it. */
 const mark = (what: string): string => `(skipped: no ${what}; npm run setup)`
@@ -19,6 +20,11 @@ export function describeWithEnvoy(name: string, suite: (envoy: string) => void, 
 /** A suite that needs etcd: `suite` is given the path of the server's binary. */
 export function describeWithEtcd(name: string, suite: (etcd: string) => void): void {
   describeWith('etcd', findEtcd(), name, suite)
+}
+
+/** A suite that needs Prometheus and promtool: `suite` is given the path of promtool. */
+export function describeWithPrometheus(name: string, suite: (promtool: string) => void): void {
+  describeWith('Prometheus', findPrometheus()?.promtool, name, suite)
 }
 
 function describeWith(what: string, path: string | undefined, name: string, suite: (path: string) => void): void {
