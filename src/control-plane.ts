@@ -23,6 +23,7 @@ import { createWorld, type World } from './snapshot/world.ts'
 import { etcdIdPrefix } from './source/etcd-client.ts'
 import { createFileSource, fileIdPrefix } from './source/file-source.ts'
 import { createMesh, type Mesh } from './translate/mesh.ts'
+import { versionReport } from './version-report.ts'
 import { createHealthServices } from './xds/health.ts'
 import { createXdsServer, type XdsServer } from './xds/server.ts'
 import { createTlsCredentials, type TlsCredentials } from './xds/tls.ts'
@@ -255,6 +256,7 @@ async function openAdmin(
       history,
       directory: process.cwd(),
       metrics,
+      version: { ...versionReport(api) },
       ...(servesRest(options) && { rest: { cache, api, isSecure, onNode: tellStaticNames(pipeline) } }),
       log: log.child({ room: 'admin' }),
     },

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client'
+import { fairleadVersion, ownBuild } from './own-version.ts'
 
 /** Everything that `/metrics` shows. One per control plane; docs/operations.md says what each is good for. */
 export interface Metrics {
@@ -7,6 +8,8 @@ export interface Metrics {
   readonly streams: Gauge<'protocol'>
   /** Streams that wait for their turn to be given their first answers. */
   readonly waitingStreams: Gauge
+  /** Streams that are held back until it is known that what is in force is not older than what their clients have. */
+  readonly fencedStreams: Gauge
   /** Node ids by which several clients go. */
   readonly sharedNodeIds: Gauge
   /** Responses written to clients. */
@@ -38,6 +41,10 @@ export interface Metrics {
   readonly revision: Gauge
   /** 1 while the history is written to disk, 0 while it is kept in memory. */
   readonly historyUp: Reading<never>
+  /** 1 in the replica that leads those on the same etcd, 0 in the others; nothing without etcd. */
+  readonly leader: Reading<never>
+  /** Replicas on the same etcd, this one included; nothing without etcd. */
+  readonly replicas: Reading<never>
   /** When the certificate of the xDS server ends, in seconds since 1970; nothing without TLS. */
   readonly certificateExpiry: Reading<never>
 }
@@ -185,16 +192,29 @@ function createTimes<Label extends string>(config: {
   return rows
 }
 
+/** Always 1, so that any other metric can be joined with what the server is. */
+function tellBuild(registers: Registry[]): void {
+  const labels = { version: fairleadVersion, commit: ownBuild.commit, node: process.version }
+  const help = 'What this server is; always 1'
+  new Gauge({ name: 'fairlead_build_info', help, labelNames: Object.keys(labels), registers }).set(labels, 1)
+}
+
 export function createMetrics(): Metrics {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
+  tellBuild(registers)
   return {
     registry,
     streams: new Gauge({ name: 'fairlead_streams', help: 'Open xDS streams', labelNames: ['protocol'], registers }),
     waitingStreams: new Gauge({
       name: 'fairlead_waiting_streams',
       help: 'xDS streams that wait for their first answers',
+      registers,
+    }),
+    fencedStreams: new Gauge({
+      name: 'fairlead_fenced_streams',
+      help: 'xDS streams held back until what is in force is known to be the newest',
       registers,
     }),
     sharedNodeIds: new Gauge({
@@ -265,6 +285,18 @@ export function createMetrics(): Metrics {
     historyUp: createReading({
       name: 'fairlead_history_up',
       help: '1 while the history is written to disk',
+      labelNames: [],
+      registers,
+    }),
+    leader: createReading({
+      name: 'fairlead_leader',
+      help: '1 in the replica that leads those on the same etcd, 0 in the others',
+      labelNames: [],
+      registers,
+    }),
+    replicas: createReading({
+      name: 'fairlead_replicas',
+      help: 'Replicas on the same etcd, this one included',
       labelNames: [],
       registers,
     }),

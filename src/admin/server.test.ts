@@ -7,12 +7,14 @@ import { createSnapshotCache } from '../cache/snapshot-cache.ts'
 import type { Problem } from '../errors.ts'
 import { silentLog } from '../log.ts'
 import { createMetrics } from '../metrics.ts'
+import { fairleadVersion } from '../own-version.ts'
 import { nodeOfJson } from '../resource/node.ts'
 import type { Resource } from '../resource/resource.ts'
 import { resourceTypes } from '../resource/type-url.ts'
 import { HistoryDirectory } from '../snapshot/history/directory.ts'
 import { createHistory, type History } from '../snapshot/store.ts'
 import type { Unit } from '../snapshot/world.ts'
+import { versionReport } from '../version-report.ts'
 import { StatusRecorder } from '../xds/status.ts'
 import { type AdminDeps, type AdminServer, createAdminServer, type Readiness } from './server.ts'
 
@@ -88,7 +90,7 @@ async function bed(more: Partial<AdminDeps> = {}): Promise<Bed> {
   const history = await createHistory({ place: new HistoryDirectory(tempDir()), api: envoyApi, log: silentLog })
   atTestEnd(() => history.close())
   const rest = { cache, api: envoyApi, isSecure: true }
-  const deps = { readiness, cache, status, history, metrics, rest, log: silentLog, ...more }
+  const deps = { readiness, cache, status, history, metrics, rest, version: {}, log: silentLog, ...more }
   const admin = await createAdminServer(deps, { host: '127.0.0.1', port: 0 })
   atTestEnd(() => admin.close())
   return { port: admin.port, admin, readiness, cache, status, history, get: (path) => ask(admin.port, path) }
@@ -161,6 +163,23 @@ describe('/metrics', () => {
     expect(families.get('fairlead_nacks_total')).toEqual({ type: 'counter', samples: 1 })
     expect(families.get('fairlead_ack_seconds')?.type).toBe('histogram')
     expect(families.get('process_cpu_user_seconds_total')).toBeDefined()
+  })
+
+  test('say what the server is', async () => {
+    const { get } = await bed()
+    const { text } = await get('/metrics')
+    const line = /^fairlead_build_info\{(.*)\} 1$/m.exec(text)?.[1]
+    // The sources that a test runs from may differ from what was built last.
+    expect(line).toBe(`version="${fairleadVersion}",commit="unknown",node="${process.version}"`)
+  })
+})
+
+describe('/api/version', () => {
+  test('says what the server is', async () => {
+    const version = { ...versionReport(envoyApi) }
+    const { get } = await bed({ version })
+    const { status, json } = await get('/api/version')
+    expect([status, json]).toEqual([200, version])
   })
 })
 
@@ -369,7 +388,16 @@ describe('safety', () => {
     }
   })
 
-  const paths = ['/ready', '/healthz', '/metrics', '/api/nodes', '/api/problems', '/api/snapshots', '/api/snapshots/1']
+  const paths = [
+    '/ready',
+    '/healthz',
+    '/metrics',
+    '/api/version',
+    '/api/nodes',
+    '/api/problems',
+    '/api/snapshots',
+    '/api/snapshots/1',
+  ]
   test.each([...paths, '/api/snapshots/1/diff/2'])('%s can be read only', async (path) => {
     const { port } = await bed()
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
@@ -408,7 +436,7 @@ describe('safety', () => {
 
 test('an address that is taken is an error that says what to do', async () => {
   const { port, readiness, cache, status, history } = await bed()
-  const deps = { readiness, cache, status, history, metrics: createMetrics(), log: silentLog }
+  const deps = { readiness, cache, status, history, metrics: createMetrics(), version: {}, log: silentLog }
   await expect(createAdminServer(deps, { host: '127.0.0.1', port })).rejects.toMatchObject({
     code: 'io',
     message: expect.stringMatching(

@@ -34,6 +34,8 @@ export interface AdminDeps {
   /** Where relative paths of documents begin: absolute. */
   readonly directory?: string
   readonly metrics: Metrics
+  /** What `/api/version` tells. */
+  readonly version: Readonly<Record<string, string | number>>
   /** Given: REST xDS is served here too. */
   readonly rest?: RestDeps
   readonly log: Log
@@ -97,6 +99,7 @@ const paths = [
   '/ready',
   '/healthz',
   '/metrics',
+  '/api/version',
   '/api/nodes',
   '/api/snapshots',
   '/api/snapshots/REVISION',
@@ -136,7 +139,7 @@ function addRoute(app: FastifyInstance, method: 'GET' | 'POST', url: string, han
 
 function addStatusRoutes(
   app: FastifyInstance,
-  { readiness, cache, status, metrics }: AdminDeps,
+  { readiness, cache, status, metrics, version }: AdminDeps,
   state: { readonly isDraining: boolean },
 ): void {
   addRoute(app, 'GET', '/healthz', () => ({ ok: true }))
@@ -158,6 +161,7 @@ function addStatusRoutes(
   addRoute(app, 'GET', '/metrics', async (_request, reply) =>
     reply.header('content-type', metrics.registry.contentType).send(await metrics.registry.metrics()),
   )
+  addRoute(app, 'GET', '/api/version', () => version)
   addRoute(app, 'GET', '/api/nodes', () => ({ nodes: status.nodes() }))
   addRoute(app, 'GET', '/api/problems', () => ({
     problems: [...readiness.problems, ...rejectionProblems(status.nodes())].map((problem) => ({

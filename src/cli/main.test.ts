@@ -80,9 +80,19 @@ describe('version', () => {
   test('is that of the package, of Node and of the API', async () => {
     const { code, out } = await runCommand(['version'])
     expect(code).toBe(0)
-    expect(out).toMatch(/^fairlead {3}\d+\.\d+\.\d+\nNode {7}v\d+.*\nEnvoy API {2}built-in \(\d{3} files\)\n$/)
+    expect(out).toMatch(
+      /^fairlead {3}\d+\.\d+\.\d+\nBuild {6}unknown\nNode {7}v\d+.*\nEnvoy API {2}built-in, of July 2024, about Envoy 1\.31 \(\d{3} files\)\nHistory {4}format 1\n$/,
+    )
     expect((await runCommand(['--version'])).out.trim()).toBe(/fairlead +(\S+)/.exec(out)?.[1])
-    expect(JSON.parse((await runCommand(['version', '--json'])).out)).toMatchObject({ node: process.version })
+    expect(JSON.parse((await runCommand(['version', '--json'])).out)).toEqual({
+      fairlead: /fairlead +(\S+)/.exec(out)?.[1],
+      commit: 'unknown',
+      commitDate: 'unknown',
+      node: process.version,
+      envoyApi: /Envoy API +(.+)/.exec(out)?.[1],
+      envoyApiSha256: expect.stringMatching(/^[\da-f]{64}$/),
+      historyFormat: 1,
+    })
   })
 
   test('of an API file that is none exits 2', async () => {

@@ -4,8 +4,8 @@ import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Command, CommanderError } from 'commander'
 import { ControlPlaneError, messageOf } from '../errors.ts'
+import { fairleadVersion } from '../own-version.ts'
 import { exitCodeOf, exitCodes, type Io } from './io.ts'
-import { fairleadVersion } from './own-version.ts'
 
 type BuildCommand = (io: Io, finish: (exitCode: number) => void) => Command
 

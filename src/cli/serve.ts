@@ -17,10 +17,10 @@ import {
   resolveOptions,
   type ServeOptions,
 } from '../options/options.ts'
+import { fairleadVersion, ownBuild } from '../own-version.ts'
 import { giveHeapRoom } from './heap-room.ts'
 import { exitCodes, type Io, print } from './io.ts'
 import { append } from './option.ts'
-import { fairleadVersion } from './own-version.ts'
 import { formatProblems } from './problem-text.ts'
 
 const help = `
@@ -109,7 +109,10 @@ function tell(options: ServeOptions, { xdsPort, adminPort }: { xdsPort: number; 
   }
   const xds = at(options.listen, xdsPort)
   const admin = `http://${at(options.admin, adminPort)}`
-  log.info({ version: fairleadVersion, xds, admin, tls: options.tlsCert !== undefined }, 'fairlead is up')
+  log.info(
+    { version: fairleadVersion, commit: ownBuild.commit, xds, admin, tls: options.tlsCert !== undefined },
+    'fairlead is up',
+  )
   if (isLoopback(options.listen)) {
     log.info(`connect an Envoy: envoy -c <(fairlead bootstrap --id edge-1 --cluster edge --server ${xds})`)
   }

@@ -1,8 +1,8 @@
 import { Command, Option } from 'commander'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
+import { type VersionReport, versionReport } from '../version-report.ts'
 import { type Io, print, printJson } from './io.ts'
 import { jsonOption } from './option.ts'
-import { fairleadVersion } from './own-version.ts'
 
 export function versionCommand(io: Io): Command {
   return new Command('version')
@@ -10,9 +10,19 @@ export function versionCommand(io: Io): Command {
     .addOption(new Option('--envoy-api <FILE>', 'descriptors to describe, instead of the built-in ones'))
     .addOption(jsonOption())
     .action((flags: { envoyApi?: string; json?: true }) => {
-      const api = loadEnvoyApi(flags.envoyApi)
-      const envoyApi = `${api.label} (${api.files.length} files)`
-      if (flags.json) return printJson(io, { fairlead: fairleadVersion, node: process.version, envoyApi })
-      print(io, [`fairlead   ${fairleadVersion}`, `Node       ${process.version}`, `Envoy API  ${envoyApi}`].join('\n'))
+      const report = versionReport(loadEnvoyApi(flags.envoyApi))
+      if (flags.json) printJson(io, report)
+      else print(io, versionText(report))
     })
+}
+
+function versionText({ fairlead, commit, commitDate, node, envoyApi, historyFormat }: VersionReport): string {
+  const build = commit === 'unknown' ? commit : `${commit}, of ${commitDate}`
+  return [
+    `fairlead   ${fairlead}`,
+    `Build      ${build}`,
+    `Node       ${node}`,
+    `Envoy API  ${envoyApi}`,
+    `History    format ${historyFormat}`,
+  ].join('\n')
 }

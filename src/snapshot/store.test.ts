@@ -24,7 +24,9 @@ import { buildResource, type Resource } from '../resource/resource.ts'
 import { resourceTypes } from '../resource/type-url.ts'
 import { HistoryDirectory } from './history/directory.ts'
 import type { HistoryFs } from './history/fs.ts'
+import { frameRecord, readRecords } from './history/log.ts'
 import { readHistory } from './history/reader.ts'
+import { decodeRecord, encodeRecord, historyFormat } from './history/record.ts'
 import { createHistory, type History, type HistoryOptions } from './store.ts'
 import type { Unit } from './unit.ts'
 
@@ -515,6 +517,29 @@ describe('damage', () => {
     expect((await history.show(4))?.units).toHaveLength(1)
     expect(await history.show(3)).toBeUndefined()
   })
+
+  it.each([0, 2])('sets a history of format %i aside, whole, and begins anew', async (format) => {
+    await fourSegments()
+    const names = segmentsOf(directory)
+    const written = names.map((name) => withFormat(readFileSync(join(directory, name)), format))
+    for (const [index, name] of names.entries()) writeFileSync(join(directory, name), written[index] as Uint8Array)
+    const log = fakeLog()
+    const history = await start({ log })
+    expect(history.restored).toBeUndefined()
+    expect(log.said.join()).toMatch(/of another version.*00000004\.log/)
+    expect(names.map((name) => readFileSync(join(directory, `${name}.corrupt`)))).toEqual(written)
+    expect(upsert(history, unit('b.yaml', [cluster('b', 1)]))).toBeGreaterThan(0)
+    await history.close()
+    // What it wrote since is read by the next.
+    expect((await start()).restored?.units.map((one) => one.key)).toEqual(['file:b.yaml'])
+  })
+
+  /** The same segment, as a version with another format would begin it. */
+  function withFormat(segment: Buffer, format: number): Uint8Array {
+    const [first, ...others] = [...readRecords(segment)].map(({ bytes }) => bytes)
+    expect(decodeRecord(api, first as Uint8Array)).toEqual({ kind: 'header', format: historyFormat })
+    return Buffer.concat([encodeRecord(api, { kind: 'header', format }), ...others].map(frameRecord))
+  }
 
   it('falls back to the segment before when the newest has no base', async () => {
     await fourSegments()

@@ -28,7 +28,15 @@ export async function startAdmin(): Promise<AdminBed> {
     problems: [],
     revision: 0,
   }
-  const deps = { readiness, cache: createSnapshotCache(), status, history, metrics: createMetrics(), log: silentLog }
+  const deps = {
+    readiness,
+    cache: createSnapshotCache(),
+    status,
+    history,
+    metrics: createMetrics(),
+    version: {},
+    log: silentLog,
+  }
   const admin = await createAdminServer(deps, { host: '127.0.0.1', port: 0 })
   atTestEnd(() => admin.close())
   return { url: `http://127.0.0.1:${admin.port}`, status, history }
