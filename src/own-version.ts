@@ -12,7 +12,7 @@ export interface Build {
   readonly commitDate: string
 }
 
-const packageJson = readJson<PackageJson>('../package.json')
+const packageJson = readJson('../package.json') as PackageJson
 
 export const fairleadVersion: string = packageJson.version
 
@@ -21,13 +21,13 @@ export const ownBuild: Build = readOwnBuild()
 
 function readOwnBuild(): Build {
   try {
-    return readJson<Build>('./build.json')
+    return readJson('./build.json') as Build
   } catch {
     return { commit: 'unknown', commitDate: 'unknown' }
   }
 }
 
 /** @throws Error when there is no such file beside this one, or it is no JSON. */
-function readJson<T>(path: string): T {
+function readJson(path: string): unknown {
   return JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'))
 }

@@ -1,21 +1,17 @@
-import fastify, {
-  type FastifyError,
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-  type RouteHandlerMethod,
-} from 'fastify'
+import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { SnapshotCache } from '../cache/cache.ts'
 import { formatOrigin, listenFailure, type Problem } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import { resourceTypes } from '../resource/type-url.ts'
+import type { HistoryReader } from '../snapshot/history/reader.ts'
 import type { History } from '../snapshot/store.ts'
 import { rejectionProblems } from '../xds/rejection/rejection-problem.ts'
 import { answerRest, type RestDeps } from '../xds/rest.ts'
 import type { StatusReader } from '../xds/status.ts'
 import { isOwnHost } from './own-host.ts'
-import { diffJson, documentsJson, revisionJson } from './revision-json.ts'
+import { addRoute } from './route.ts'
+import { addSnapshotRoutes } from './snapshot-routes.ts'
 
 /** How far the configuration got; the pipeline is one. */
 export interface Readiness {
@@ -30,7 +26,11 @@ export interface AdminDeps {
   readonly readiness: Readiness
   readonly cache: SnapshotCache
   readonly status: StatusReader
-  readonly history: Pick<History, 'list' | 'show' | 'diff' | 'revision'>
+  readonly history: Pick<History, 'list' | 'show'>
+  /** Reads the history of all replicas, as it is now; absent where they have none in common. */
+  readonly fleetHistory?: (() => Promise<HistoryReader>) | undefined
+  /** Who else serves from the same etcd; absent without one. */
+  readonly replicas?: (() => ReplicasStatus) | undefined
   /** Where relative paths of documents begin: absolute. */
   readonly directory?: string
   readonly metrics: Metrics
@@ -39,6 +39,29 @@ export interface AdminDeps {
   /** Given: REST xDS is served here too. */
   readonly rest?: RestDeps
   readonly log: Log
+}
+
+/** The replicas on one etcd, as one of them knows them. */
+export interface ReplicasStatus {
+  /** The id of the one that is asked; null where nothing is shared. */
+  readonly self: string | null
+  /** Null where nobody leads, or it is not known. */
+  readonly leader: string | null
+  readonly replicas: readonly ReplicaStatus[]
+}
+
+export interface ReplicaStatus {
+  readonly id: string
+  readonly isSelf: boolean
+  readonly isLeader: boolean
+  readonly host: string
+  /** Of fairlead. */
+  readonly version: string
+  /** RFC 3339. */
+  readonly startedAt: string
+  /** A digest of what it serves; null before it serves anything. */
+  readonly config: string | null
+  readonly streams: number
 }
 
 export interface AdminServer {
@@ -71,7 +94,10 @@ export async function createAdminServer(
   })
   app.setErrorHandler((error: FastifyError, request, reply) => tellError(deps.log, error, request, reply))
   addStatusRoutes(app, deps, state)
-  addSnapshotRoutes(app, deps)
+  const { history, fleetHistory, directory } = deps
+  const open = (): HistoryReader => ({ revisions: history.list(), show: (revision) => history.show(revision) })
+  addSnapshotRoutes(app, '/api/snapshots', { open, directory })
+  addSnapshotRoutes(app, '/api/fleet/snapshots', { open: fleetHistory, directory })
   addRestRoutes(app, deps.rest)
   app.setNotFoundHandler((request, reply) =>
     reply.code(404).send({ message: `nothing at ${request.url}; there is: ${paths.join(', ')}` }),
@@ -105,6 +131,8 @@ const paths = [
   '/api/snapshots/REVISION',
   '/api/snapshots/REVISION/documents',
   '/api/snapshots/FROM/diff/TO',
+  '/api/fleet/snapshots',
+  '/api/replicas',
   '/api/problems',
 ]
 
@@ -119,27 +147,9 @@ function tellError(log: Log, error: FastifyError, request: FastifyRequest, reply
   return reply.code(status).send({ message })
 }
 
-const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
-
-/** Answers one method at `url` (GET: HEAD too), and all others with 405 before their body is read. */
-function addRoute(app: FastifyInstance, method: 'GET' | 'POST', url: string, handler: RouteHandlerMethod): void {
-  const allowed = method === 'GET' ? ['GET', 'HEAD'] : ['POST']
-  app.route({ method, url, handler })
-  app.route({
-    method: methods.filter((other) => !allowed.includes(other)),
-    url,
-    onRequest: async (request, reply) =>
-      reply
-        .code(405)
-        .header('allow', allowed.join(', '))
-        .send({ message: `${request.method} is not allowed at ${request.url}, only ${method}` }),
-    handler: () => undefined,
-  })
-}
-
 function addStatusRoutes(
   app: FastifyInstance,
-  { readiness, cache, status, metrics, version }: AdminDeps,
+  { readiness, cache, status, metrics, version, replicas }: AdminDeps,
   state: { readonly isDraining: boolean },
 ): void {
   addRoute(app, 'GET', '/healthz', () => ({ ok: true }))
@@ -163,6 +173,7 @@ function addStatusRoutes(
   )
   addRoute(app, 'GET', '/api/version', () => version)
   addRoute(app, 'GET', '/api/nodes', () => ({ nodes: status.nodes() }))
+  addRoute(app, 'GET', '/api/replicas', () => replicas?.() ?? alone)
   addRoute(app, 'GET', '/api/problems', () => ({
     problems: [...readiness.problems, ...rejectionProblems(status.nodes())].map((problem) => ({
       ...problem,
@@ -171,45 +182,12 @@ function addStatusRoutes(
   }))
 }
 
+/** A server that shares nothing with others. */
+const alone: ReplicasStatus = { self: null, leader: null, replicas: [] }
+
 function servingOf({ isReady, isServingRestored }: Readiness): string {
   if (!isReady) return 'nothing yet'
   return isServingRestored ? 'last good' : 'current'
-}
-
-function addSnapshotRoutes(
-  app: FastifyInstance,
-  { history, directory }: Pick<AdminDeps, 'history' | 'directory'>,
-): void {
-  const revisionOf = (text: string): number => {
-    if (text === 'latest') return history.revision
-    return /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
-  }
-  const unknown = (reply: FastifyReply, text: string): FastifyReply => {
-    const kept = history.list()
-    const [oldest, newest] = [kept.at(0)?.revision, kept.at(-1)?.revision]
-    const range = oldest === newest ? `revision ${newest} is` : `revisions ${oldest} to ${newest} are`
-    const message =
-      oldest === undefined ? 'no revision yet: nothing has been in force' : `no revision ${text}; ${range} kept`
-    return reply.code(404).send({ message })
-  }
-  addRoute(app, 'GET', '/api/snapshots', () => ({ directory, revisions: [...history.list()].reverse() }))
-  addRoute(app, 'GET', '/api/snapshots/:revision', async (request, reply) => {
-    const { revision } = request.params as { revision: string }
-    const view = await history.show(revisionOf(revision))
-    return view === undefined ? unknown(reply, revision) : reply.send(revisionJson(view))
-  })
-  addRoute(app, 'GET', '/api/snapshots/:revision/documents', async (request, reply) => {
-    const { revision } = request.params as { revision: string }
-    const view = await history.show(revisionOf(revision))
-    return view === undefined ? unknown(reply, revision) : reply.send(documentsJson(view))
-  })
-  addRoute(app, 'GET', '/api/snapshots/:from/diff/:to', async (request, reply) => {
-    const { from, to } = request.params as { from: string; to: string }
-    const diff = await history.diff(revisionOf(from), revisionOf(to))
-    if (diff !== undefined) return reply.send(diffJson(diff))
-    const isFromKept = history.list().some(({ revision }) => revision === revisionOf(from))
-    return unknown(reply, isFromKept ? to : from)
-  })
 }
 
 function addRestRoutes(app: FastifyInstance, deps: RestDeps | undefined): void {
