@@ -5,6 +5,7 @@ import type { EnvoyApi } from '../resource/envoy-api.ts'
 import { HistoryDirectory } from '../snapshot/history/directory.ts'
 import { type HistoryReader, readHistory } from '../snapshot/history/reader.ts'
 import type { RevisionSummary } from '../snapshot/history/record.ts'
+import type { EtcdOptions } from '../source/etcd-client.ts'
 import { askServer } from './server-client.ts'
 
 /** What was written at revisions, whoever has it. */
@@ -24,12 +25,16 @@ interface Answer {
 }
 
 /** @throws ControlPlaneError `unreachable` when no server answers, `usage` when it has no revision. */
-export async function historyOfServer(server: string, signal: AbortSignal): Promise<WrittenHistory> {
-  const { revisions, directory } = await askServer<Answer>(server, '/api/snapshots', signal)
+export async function historyOfServer(
+  server: string,
+  signal: AbortSignal,
+  path: '/api/snapshots' | '/api/fleet/snapshots' = '/api/snapshots',
+): Promise<WrittenHistory> {
+  const { revisions, directory } = await askServer<Answer>(server, path, signal)
   return {
     directory,
     revisions: someOf(revisions.toReversed(), `the server at ${server}`),
-    show: (revision) => askServer<DocumentsJson>(server, `/api/snapshots/${revision}/documents`, signal),
+    show: (revision) => askServer<DocumentsJson>(server, `${path}/${revision}/documents`, signal),
   }
 }
 
@@ -43,7 +48,20 @@ export async function historyInDirectory(directory: string, api: EnvoyApi): Prom
       cause: error,
     })
   }
-  const revisions = someOf(reader.revisions, directory)
+  return historyOf(reader, directory)
+}
+
+/**
+ * What the replicas on one etcd have in common, without any of them.
+ * @throws ControlPlaneError `unreachable` when etcd does not answer, `usage` when it has no revision.
+ */
+export async function historyInEtcd(etcd: EtcdOptions, api: EnvoyApi): Promise<WrittenHistory> {
+  const { historyPrefix, readFleetHistory } = await import('../fleet/fleet-history.ts')
+  return historyOf(await readFleetHistory(etcd, api), `etcd ${historyPrefix(etcd)}`)
+}
+
+function historyOf(reader: HistoryReader, place: string): WrittenHistory {
+  const revisions = someOf(reader.revisions, place)
   return {
     revisions,
     directory: undefined,

@@ -5,7 +5,7 @@ import type { DocumentsJson } from '../admin/revision-json.ts'
 import { documentIdOf } from '../config/document-key.ts'
 import { parseDocument } from '../config/parse-document.ts'
 import { ControlPlaneError } from '../errors.ts'
-import { loadEnvoyApi } from '../resource/envoy-api.ts'
+import { type EnvoyApi, loadEnvoyApi } from '../resource/envoy-api.ts'
 import type { RevisionDocument } from '../snapshot/history/documents.ts'
 import type { RevisionSummary } from '../snapshot/history/record.ts'
 import { type EtcdFlags, etcdOptions, withEtcdOptions } from './etcd-option.ts'
@@ -14,7 +14,7 @@ import { timeText } from './nodes.ts'
 import { argument, envoyApiOption, jsonOption } from './option.ts'
 import { findInEtcd } from './rollback-etcd.ts'
 import { findFiles } from './rollback-files.ts'
-import { historyInDirectory, historyOfServer, type WrittenHistory } from './rollback-history.ts'
+import { historyInDirectory, historyInEtcd, historyOfServer, type WrittenHistory } from './rollback-history.ts'
 import {
   isWrittenAlike,
   type LeftDocument,
@@ -24,11 +24,13 @@ import {
 } from './rollback-plan.ts'
 import type { FindTarget, RollbackTarget } from './rollback-target.ts'
 import { serverOption } from './server-client.ts'
+import { fleetOption } from './snapshots.ts'
 import { formatTable } from './table.ts'
 
 interface Flags extends Partial<EtcdFlags> {
   readonly server: string
   readonly snapshots?: string
+  readonly fleet?: true
   readonly config?: string
   readonly previous?: true
   readonly dryRun?: true
@@ -46,6 +48,10 @@ documents name (\`file:\`, certificates) are not part of it.
   fairlead rollback --previous --config ./config --dry-run
   fairlead rollback 41 --config ./config
   fairlead rollback 41 --etcd http://127.0.0.1:2379
+  fairlead rollback 12 --etcd http://127.0.0.1:2379 --fleet
+
+The last reads the history that all replicas have in common, in etcd itself: no
+server need run.
 `
 
 export function rollbackCommand(io: Io, finish: (exitCode: number) => void): Command {
@@ -55,6 +61,7 @@ export function rollbackCommand(io: Io, finish: (exitCode: number) => void): Com
     .addOption(new Option('--previous', 'the revision before the last that changed these documents'))
     .addOption(serverOption())
     .addOption(new Option('--snapshots <DIR>', 'read the history in this directory, without a server'))
+    .addOption(fleetOption().conflicts('snapshots'))
     .addOption(new Option('--config <PATH>', 'the directory that the documents came from, or one file in it'))
   return withEtcdOptions(command, { isOptional: true })
     .addOption(new Option('--dry-run', 'only print what would be done'))
@@ -65,10 +72,7 @@ export function rollbackCommand(io: Io, finish: (exitCode: number) => void): Com
     .action(async (asked: string | undefined, flags: Flags) => {
       const find = findTarget(flags)
       const api = loadEnvoyApi(flags.envoyApi)
-      const history =
-        flags.snapshots === undefined
-          ? await historyOfServer(flags.server, io.signal)
-          : await historyInDirectory(flags.snapshots, api)
+      const history = await historyFor(flags, api, io)
       const newest = (history.revisions.at(-1) as RevisionSummary).revision
       const latest = await history.show(newest)
       const past = await pastOf(asked, flags, history, latest, find)
@@ -90,6 +94,14 @@ export function rollbackCommand(io: Io, finish: (exitCode: number) => void): Com
       else tellEnd(io, { target, plan, how, isRefused })
       if (isRefused) finish(exitCodes.config)
     })
+}
+
+function historyFor(flags: Flags, api: EnvoyApi, io: Io): Promise<WrittenHistory> {
+  if (flags.snapshots !== undefined) return historyInDirectory(flags.snapshots, api)
+  if (flags.fleet === undefined) return historyOfServer(flags.server, io.signal)
+  const { etcd, etcdPrefix, ...rest } = flags
+  if (etcd === undefined) return historyOfServer(flags.server, io.signal, '/api/fleet/snapshots')
+  return historyInEtcd(etcdOptions({ ...rest, etcd, etcdPrefix: etcdPrefix as string }), api)
 }
 
 /** @throws ControlPlaneError `usage` unless it is one of the two. */

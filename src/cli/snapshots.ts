@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import pc from 'picocolors'
 import type { DiffJson, ResourceJson, RevisionJson } from '../admin/revision-json.ts'
 import type { NodeSelector } from '../resource/node-selector.ts'
@@ -13,14 +13,25 @@ import { diffValues } from './value-diff.ts'
 
 interface Flags {
   readonly server: string
+  readonly fleet?: true
   readonly json?: true
 }
 
-const withServer = (command: Command): Command => command.addOption(serverOption()).addOption(jsonOption())
+const withServer = (command: Command): Command =>
+  command.addOption(serverOption()).addOption(fleetOption()).addOption(jsonOption())
+
+/** Replicas on one etcd have a history in common; each has its own, too. */
+export function fleetOption(): Option {
+  return new Option('--fleet', 'the history of all replicas on one etcd, which any of them reads')
+}
+
+const pathOf = ({ fleet }: Flags, ...parts: readonly string[]): string =>
+  [fleet ? '/api/fleet/snapshots' : '/api/snapshots', ...parts.map(encodeURIComponent)].join('/')
 
 const listHelp = `
 + added, ~ changed, - removed. A revision is one change of what is in force, on
-this server; versions (of \`fairlead nodes\`) are the same on every server.
+this server, or with --fleet one that the leader of all replicas wrote down;
+versions (of \`fairlead nodes\`) are the same on every server.
 `
 
 const diffHelp = `
@@ -36,7 +47,7 @@ export function snapshotsCommand(io: Io): Command {
     withServer(new Command('list').description('list the revisions, newest first'))
       .addHelpText('after', listHelp)
       .action(async (flags: Flags) => {
-        const answer = await askServer<{ revisions: RevisionSummary[] }>(flags.server, '/api/snapshots', io.signal)
+        const answer = await askServer<{ revisions: RevisionSummary[] }>(flags.server, pathOf(flags), io.signal)
         if (flags.json) return printJson(io, answer)
         const { revisions } = answer
         print(io, revisions.length === 0 ? 'No revision yet: nothing has been in force.' : formatRevisions(revisions))
@@ -46,8 +57,7 @@ export function snapshotsCommand(io: Io): Command {
     withServer(new Command('show').description('show what was in force at a revision'))
       .addArgument(argument('[REVISION]', 'a number of `snapshots list`', 'latest'))
       .action(async (revision: string, flags: Flags) => {
-        const path = `/api/snapshots/${encodeURIComponent(revision)}`
-        const detail = await askServer<RevisionJson>(flags.server, path, io.signal)
+        const detail = await askServer<RevisionJson>(flags.server, pathOf(flags, revision), io.signal)
         if (flags.json) return printJson(io, detail)
         print(io, formatRevision(detail))
       }),
@@ -58,8 +68,7 @@ export function snapshotsCommand(io: Io): Command {
       .addArgument(argument('[TO]', 'another', 'latest'))
       .addHelpText('after', diffHelp)
       .action(async (from: string, to: string, flags: Flags) => {
-        const path = `/api/snapshots/${encodeURIComponent(from)}/diff/${encodeURIComponent(to)}`
-        const diff = await askServer<DiffJson>(flags.server, path, io.signal)
+        const diff = await askServer<DiffJson>(flags.server, pathOf(flags, from, 'diff', to), io.signal)
         if (flags.json) return printJson(io, diff)
         print(io, formatDiff(diff, { color: io.out.isTTY === true }))
       }),
