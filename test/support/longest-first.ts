@@ -12,6 +12,7 @@ const longest = [
   'e2e/main-job',
   'e2e/never-warm',
   'src/source/etcd-source',
+  'fuzz/requests',
 ].map((path) => `/${path}.test.ts`)
 
 /** Lets the longest files of a project begin first, on a machine that has never run them, too. */
