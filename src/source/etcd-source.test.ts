@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import pino from 'pino'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { createAuthority, writeAuthorities, writeCertificate } from '../../test/support/certificates.ts'
@@ -301,6 +302,52 @@ describeWithEtcd('etcd', () => {
     await own.client.put(`${prefix}config/a`).value('3')
     const [last] = (await reader.readUntil(() => reader.texts.get(`etcd:${prefix}config/a`) === '3')).slice(-1)
     expect(last).toMatchObject({ problems: [] })
+  })
+
+  test('an etcd that went back is not believed because others write to it (rule 87)', async () => {
+    const prefix = newPrefix()
+    const own = await ownEtcd()
+    await own.client.put(`${prefix}config/a`).value('1')
+    await own.client.put(`${prefix}config/b`).value('1')
+    const backup = join(tempDir(), 'etcd.snapshot')
+    own.save(backup)
+    await own.client.put(`${prefix}config/a`).value('2')
+    await own.client.delete().key(`${prefix}config/b`)
+    await own.client.put(`${prefix}config/c`).value('1')
+    const reader = read({ endpoints: [own.endpoint], prefix, fenceMs: 3_000 })
+    expect((await reader.nextRead()).upserted).toMatchObject([{ text: '2' }, { text: '1' }])
+    const raise = async (): Promise<void> => {
+      for (let count = 0; count < 10; count++) await own.client.put('/elsewhere').value('1')
+    }
+
+    await own.restore(backup)
+    // As the replicas themselves do when they are there again, be it before anything was read.
+    await raise()
+    await reader.readUntil((update) => update.kind === 'unreachable' && update.problem.message.includes('went back'))
+    await raise()
+    const update = await reader.nextRead()
+    expect(update).toMatchObject({ problems: [{ severity: 'warning' }], removed: [`etcd:${prefix}config/c`] })
+    expect(reader.texts.get(`etcd:${prefix}config/a`)).toBe('1')
+    await own.client.put(`${prefix}config/a`).value('3')
+    const [last] = (await reader.readUntil(() => reader.texts.get(`etcd:${prefix}config/a`) === '3')).slice(-1)
+    expect(last).toMatchObject({ problems: [] })
+  })
+
+  test('an etcd that went back is believed at once when it holds again what was read (rule 87)', async () => {
+    const prefix = newPrefix()
+    const own = await ownEtcd()
+    await own.client.put(`${prefix}config/a`).value('1')
+    const backup = join(tempDir(), 'etcd.snapshot')
+    own.save(backup)
+    await own.client.put(`${prefix}config/a`).value('2')
+    const reader = read({ endpoints: [own.endpoint], prefix })
+    await reader.nextRead()
+    await own.restore(backup)
+    await reader.readUntil((update) => update.kind === 'unreachable' && update.problem.message.includes('went back'))
+    await own.client.put(`${prefix}config/a`).value('2')
+    const update = await reader.nextRead()
+    expect(update.problems).toEqual([])
+    expect(reader.texts.get(`etcd:${prefix}config/a`)).toBe('2')
   })
 
   test('TLS with client certificates is spoken, and a wrong authority is told', async () => {

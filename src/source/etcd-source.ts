@@ -182,8 +182,10 @@ function createTeller(options: EtcdSourceOptions, feed: Feed): Teller {
   const { log, fenceMs = 60_000 } = options
   const bad = new Map<string, Problem>()
   let seen: { revision: bigint; clusterId: string } | undefined
+  /** Of each key that was read last, when it was written. */
+  const known = new Map<string, bigint>()
   let isBehindSince: number | undefined
-  /** The revision that was seen before etcd went back, until it is reached again. */
+  /** The revision that an etcd that went back has to reach to count as well. */
   let setback: bigint | undefined
 
   const trouble = (): Trouble => {
@@ -202,22 +204,42 @@ function createTeller(options: EtcdSourceOptions, feed: Feed): Teller {
     return document
   }
 
-  /** Rule 87. @throws while the state is older than what was seen. */
-  const fence = ({ revision, clusterId }: EtcdState): void => {
+  /**
+   * Rule 87. The revision of the store alone does not tell: others raise it, and so do the replicas by their own writes, as
+   * soon as an etcd that was restored answers. But no key comes back as it was written earlier.
+   */
+  const isOlder = ({ revision, entries }: EtcdState): boolean => {
+    if (seen === undefined) return false
+    if (revision < seen.revision) return true
+    const written = new Map(entries.map(({ key, modRevision }) => [key, BigInt(modRevision)]))
+    // One that is gone may have been deleted, unless this etcd is one that went back.
+    const ifGone = isBehindSince !== undefined
+    return Array.from(known).some(([key, at]) => {
+      const there = written.get(key)
+      return there === undefined ? ifGone : there < at
+    })
+  }
+
+  /** @throws while the state is older than what was seen. */
+  const fence = (state: EtcdState): void => {
+    const { revision, clusterId } = state
     if (seen !== undefined && seen.clusterId !== clusterId) {
       log.warn({ before: seen.clusterId, now: clusterId }, 'another etcd cluster answers at this address')
     }
-    if (seen !== undefined && revision < seen.revision) {
+    if (seen !== undefined && isOlder(state)) {
       isBehindSince ??= performance.now()
       if (performance.now() - isBehindSince < fenceMs) {
         const wait = `what it holds is taken if that is still so after ${Math.round(fenceMs / 1000)} s`
         throw new Error(`it went back behind revision ${seen.revision}, which was read before; ${wait}`)
       }
       log.warn({ before: seen.revision.toString(), now: revision.toString() }, 'etcd went back: taking what it holds')
-      setback = seen.revision
+      // Told until something is written there again.
+      setback = seen.revision > revision ? seen.revision : revision + 1n
     }
     isBehindSince = undefined
     seen = { revision, clusterId }
+    known.clear()
+    for (const { key, modRevision } of state.entries) known.set(key, BigInt(modRevision))
     if (setback !== undefined && revision >= setback) setback = undefined
   }
 
@@ -236,6 +258,8 @@ function createTeller(options: EtcdSourceOptions, feed: Feed): Teller {
       const upserted: Document[] = []
       const removed: string[] = []
       for (const [key, entry] of last) {
+        if (entry === undefined) known.delete(key)
+        else known.set(key, BigInt(entry.modRevision))
         const document = entry && documentOf(entry)
         if (document !== undefined) upserted.push(document)
         if (entry !== undefined) continue
