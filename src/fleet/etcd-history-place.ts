@@ -21,8 +21,8 @@ export interface EtcdHistoryPlaceOptions {
 const maxPieceBytes = 1_000_000
 
 /**
- * The fleet's history in etcd. A segment is the keys `<prefix>00000001/<offset>`, each a piece of it that begins there, so
- * that cutting one off is deleting its last keys. Its first piece is written last: until then it is not there.
+ * The fleet's history in etcd. A segment is the keys `<prefix>00000001/<offset>`, each a piece of it that begins
+ * there. Its first piece is written last: until then it is not there.
  */
 export class EtcdHistoryPlace implements HistoryPlace {
   readonly name: string
@@ -68,12 +68,6 @@ export class EtcdHistoryPlace implements HistoryPlace {
       size += value.length
     }
     return Buffer.concat(pieces)
-  }
-
-  /** Whatever is cut off began with a piece of its own. */
-  async truncate(name: string, size: number): Promise<void> {
-    const key = Buffer.from(this.#piece(name, size))
-    await this.#write([{ request_delete_range: { key, range_end: rangeEnd(this.#segment(name)) } }])
   }
 
   /** Nobody looks at a damaged segment in etcd; it goes. */

@@ -552,6 +552,27 @@ describe('damage', () => {
     expect(segmentsOf(directory)).not.toContain('00000004.log')
   })
 
+  it('overwrites nothing of the newest segment when it is damaged, and goes on in another', async () => {
+    const history = await start()
+    for (let n = 1; n <= 4; n++) upsert(history, unit('a.yaml', [cluster('a', n)]))
+    await history.close()
+    damage('00000001.log')
+    const damaged = readFileSync(join(directory, '00000001.log'))
+    const log = fakeLog()
+    const second = await start({ log })
+    const last = second.restored?.revision as number
+    expect(last).toBeGreaterThan(0)
+    expect(last).toBeLessThan(4)
+    expect(log.said.join()).toMatch(/torn or damaged record/)
+    expect(upsert(second, unit('b.yaml', [cluster('b')]))).toBe(last + 1)
+    await second.close()
+    const third = await start()
+    expect(third.restored?.units).toHaveLength(2)
+    expect(numbers(third).at(-1)).toBe(last + 1)
+    expect(readFileSync(join(directory, '00000001.log'))).toEqual(damaged)
+    expect(segmentsOf(directory)).toEqual(['00000001.log', '00000002.log'])
+  })
+
   it('keeps a segment whose torn end is only what a failed write left', async () => {
     await fourSegments()
     writeFileSync(join(directory, '00000002.log'), 'torn', { flag: 'a' })
@@ -742,6 +763,39 @@ describe('a directory that cannot be written to', () => {
       expect((await next.show(n))?.units[0]?.resources[0]?.json()).toMatchObject({ connect_timeout: `${n}s` })
     }
     expect(readdirSync(directory).filter((name) => /corrupt|tmp/.test(name))).toEqual([])
+  })
+
+  it('has what is there when it cannot be written to from the start', async () => {
+    const first = await start()
+    upsert(first, unit('a.yaml', [cluster('a')]))
+    await first.close()
+    const before = readFileSync(join(directory, '00000001.log'))
+    const fs = fillableFs()
+    fs.isFull = true
+    const full = { ...fs, writeFile: () => Promise.reject(new Error('ENOSPC: no space left on device')) }
+    const second = await start({ fs: full })
+    expect(second.restored).toMatchObject({ revision: 1, units: [{ key: 'file:a.yaml' }] })
+    expect(second.problem?.message).toContain('ENOSPC')
+    expect(upsert(second, unit('b.yaml', [cluster('b')]))).toBe(2)
+    await second.flush()
+    expect(readFileSync(join(directory, '00000001.log'))).toEqual(before)
+    Object.assign(full, nodeFs)
+    upsert(second, unit('c.yaml', [cluster('c')]))
+    await second.close()
+    expect(numbers(await start())).toEqual([1, 2, 3])
+  })
+
+  it('tries again though the clock was set back meanwhile', async () => {
+    writeFileSync(join(root, 'file'), '')
+    let now = 1_000_000
+    const history = await start({ directory: join(root, 'file', 'x'), now: () => now })
+    upsert(history, unit('a.yaml', [cluster('a', 1)]))
+    await history.show(1)
+    rmSync(join(root, 'file'))
+    now -= 900_000
+    upsert(history, unit('a.yaml', [cluster('a', 2)]))
+    await history.show(2)
+    expect(history.problem).toBeUndefined()
   })
 
   it('tries again by itself with later revisions, but not with every one', async () => {

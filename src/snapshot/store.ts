@@ -172,6 +172,11 @@ class SnapshotHistory implements History {
     try {
       const holder = await this.#place.open()
       if (holder !== undefined) this.#yieldTo(holder.pid)
+    } catch (error) {
+      this.#goDown(error)
+    }
+    // What cannot be written, as on a full disk, can be read all the same.
+    try {
       const state = await restoreHistory(this.#place, this.#api, this.#log)
       this.#wasListed = true
       if (state !== undefined) this.#adopt(state)
@@ -318,7 +323,9 @@ class SnapshotHistory implements History {
       this.#pending.splice(this.#pending.indexOf(step), 1)
     }
     await this.#prune()
-    if (this.#now() - this.#triedAt >= retryMs) await this.#recover()
+    const since = this.#now() - this.#triedAt
+    // A clock that was set back says nothing of how long it is.
+    if (since >= retryMs || since < 0) await this.#recover()
   }
 
   async #writeStep(step: PendingStep, record: RevisionRecord): Promise<void> {
@@ -457,8 +464,8 @@ class SnapshotHistory implements History {
     this.#meta = state.last.meta
     this.revision = state.last.revision
     this.#segments = [...state.segments]
-    // What another server writes to is only read.
-    this.#open = this.#disk === 'up' ? state.segments.at(-1) : undefined
+    // What another server writes to is only read; what stands behind damage would not be read at the next start.
+    this.#open = this.#disk === 'up' && state.isWhole ? state.segments.at(-1) : undefined
     this.restored = { units: state.units, revision: this.revision, meta: this.#meta }
   }
 

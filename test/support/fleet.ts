@@ -107,7 +107,8 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     protocols.flatMap((protocol) =>
       ids.map(async (number): Promise<FleetEnvoy> => {
         const id = `${protocol}-${number}`
-        const envoy = await startEnvoy({ bootstrap: bootstrapOf(id, protocol, servers) })
+        const bootstrap = buildBootstrap({ id, cluster: group, server: servers, delta: protocol === 'delta' })
+        const envoy = await startEnvoy({ bootstrap })
         await envoy.waitLive()
         const port = await envoy.listenerPort('http')
         const load = startLoad({ port, rate: rate / (protocols.length * perProtocol) })
@@ -160,27 +161,6 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
     },
     versions: () => Promise.all(replicas.map(({ process }) => versionsOf(process))),
   }
-}
-
-function bootstrapOf(id: string, protocol: Protocol, servers: readonly string[]): object {
-  const [server = ''] = servers
-  const bootstrap = buildBootstrap({ id, cluster: group, server, delta: protocol === 'delta' }) as Bootstrap
-  const [assignment] = bootstrap.static_resources.clusters.map(({ load_assignment }) => load_assignment.endpoints[0])
-  assignment?.lb_endpoints.splice(0, 1, ...servers.map(endpointOf))
-  return bootstrap
-}
-
-interface Bootstrap {
-  readonly static_resources: {
-    readonly clusters: readonly {
-      readonly load_assignment: { readonly endpoints: readonly { readonly lb_endpoints: object[] }[] }
-    }[]
-  }
-}
-
-function endpointOf(server: string): object {
-  const [address, port] = server.split(':')
-  return { endpoint: { address: { socket_address: { address, port_value: Number(port) } } } }
 }
 
 async function startReplica(name: string, flags: Flags, options?: ServerProcessOptions): Promise<Replica> {

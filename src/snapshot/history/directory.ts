@@ -66,10 +66,6 @@ export class HistoryDirectory implements HistoryPlace {
     return this.#fs.readFile(join(this.name, name))
   }
 
-  truncate(name: string, size: number): Promise<void> {
-    return this.#fs.truncate(join(this.name, name), size)
-  }
-
   /** Keeps a file that cannot be used for whoever wants to look at it. */
   setAside(name: string): Promise<void> {
     return this.#fs.rename(join(this.name, name), join(this.name, `${name}.corrupt`))

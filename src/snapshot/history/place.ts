@@ -16,8 +16,6 @@ export interface HistoryPlace {
   /** Removes segments that a crash kept from being finished; nothing in them was promised to anybody. */
   removeUnfinished(): Promise<void>
   read(name: string): Promise<Uint8Array>
-  /** Takes away what stands behind the first `size` bytes. */
-  truncate(name: string, size: number): Promise<void>
   /** Takes a segment out of the list that cannot be used. */
   setAside(name: string): Promise<void>
   /** A segment that is there. */

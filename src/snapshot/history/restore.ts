@@ -12,13 +12,16 @@ export interface RestoredState {
   /** Redacted bytes of the resources that are not ready, by version. */
   readonly redacted: ReadonlyMap<string, Uint8Array>
   readonly last: RevisionRecord
-  /** Oldest first; the last can be appended to. */
+  /** Oldest first. */
   readonly segments: readonly Segment[]
+  /** The last segment can be appended to: nothing stands in it behind its last revision. */
+  readonly isWhole: boolean
 }
 
 /**
- * Reads what a place holds: a torn end of the newest segment is cut off, a damaged segment is set aside, and both
- * are said. Where another server holds the lock nothing is touched. Undefined when there is no history.
+ * Reads what a place holds: what the newest segment has behind a torn or damaged record is left alone, as what somebody may
+ * want to look at; a damaged segment before it is set aside; and both are said. Where another server holds the lock nothing
+ * is touched. Undefined when there is no history.
  * @throws Error when the place itself cannot be read.
  */
 export async function restoreHistory(place: HistoryPlace, api: EnvoyApi, log: Log): Promise<RestoredState | undefined> {
@@ -27,6 +30,7 @@ export async function restoreHistory(place: HistoryPlace, api: EnvoyApi, log: Lo
   const names = [...(await place.list())]
   const segments: Segment[] = []
   let newest: Replay | undefined
+  let isWhole = true
   let firstRevision = 0
   while (names.length > 0) {
     const name = names.pop() as string
@@ -37,7 +41,11 @@ export async function restoreHistory(place: HistoryPlace, api: EnvoyApi, log: Lo
       await setAside(place, name, isOurs, log)
       continue
     }
-    if (newest === undefined && replay.end < file.length) await cut(place, name, file, replay, isOurs, log)
+    if (newest === undefined) {
+      isWhole = replay.end === file.length
+      // A server that writes at this moment has a torn end all the time.
+      if (!isWhole && isOurs) tellTorn(place, name, file, replay, log)
+    }
     newest ??= replay
     firstRevision = replay.revisions[0]?.revision ?? 0
     const blobKeys = new Set(replay.contents.keys())
@@ -45,7 +53,7 @@ export async function restoreHistory(place: HistoryPlace, api: EnvoyApi, log: Lo
       place.existing(name, { baseSize: replay.baseEnd, size: replay.end, revisions: replay.revisions, blobKeys }),
     )
   }
-  return newest && { ...restoreUnits(newest), last: newest.revisions.at(-1) as RevisionRecord, segments }
+  return newest && { ...restoreUnits(newest), last: newest.revisions.at(-1) as RevisionRecord, segments, isWhole }
 }
 
 /**
@@ -73,26 +81,12 @@ async function setAside(place: HistoryPlace, name: string, isOurs: boolean, log:
   if (isOurs) await place.setAside(name)
 }
 
-async function cut(
-  place: HistoryPlace,
-  name: string,
-  file: Uint8Array,
-  replay: Replay,
-  isOurs: boolean,
-  log: Log,
-): Promise<void> {
-  // A server that writes at this moment has a torn end all the time.
-  if (!isOurs) return
+function tellTorn(place: HistoryPlace, name: string, file: Uint8Array, replay: Replay, log: Log): void {
+  const revision = replay.revisions.at(-1)?.revision
   log.warn(
-    {
-      directory: place.name,
-      file: name,
-      revision: replay.revisions.at(-1)?.revision,
-      bytes: file.length - replay.end,
-    },
-    'the history ends in a torn record: it goes on after its last whole revision',
+    { directory: place.name, file: name, revision, bytes: file.length - replay.end },
+    'the history ends in a torn or damaged record: it goes on after its last whole revision, in another file',
   )
-  await place.truncate(name, replay.end)
 }
 
 function restoreUnits(replay: Replay): Pick<RestoredState, 'units' | 'redacted'> {
