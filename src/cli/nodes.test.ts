@@ -118,6 +118,29 @@ describe('fairlead nodes', () => {
     )
   })
 
+  test('says who is held back, since when, and what to look at', async () => {
+    const { url, status } = await startAdmin()
+    const first = connect(status, 1, 'edge-1')
+    const edge = connect(status, 2, 'edge-2')
+    exchange(edge, 'cluster', { sent: version('a'), acked: version('a') })
+    connect(status, 3, 'edge-3').heldBack(false)
+    first.heldBack(true)
+    const one = await nodes(url)
+    expect(one.out).toContain('edge-1  edge     cluster=edge  sotw      -        -         -         held back\n')
+    expect(one.out).toMatch(/\n\nHeld back since \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ: edge-1 goes on with what came /)
+    expect(one.out).toMatch(/fairlead_source_up, \/ready\.\n$/)
+    expect((await nodes(url, 'edge-1')).out).toContain('\n\nIt is told nothing yet.\n\nHeld back since')
+    edge.heldBack(true)
+    const both = await nodes(url)
+    expect(both.out).toContain('cluster  aaaaaaaa  aaaaaaaa  held back\n')
+    expect(both.out).toContain(': edge-1 and edge-2 go on with')
+    const { nodes: shown } = JSON.parse((await nodes(url, '--json')).out) as { nodes: Record<string, unknown>[] }
+    expect(shown.map(({ heldBackSince }) => typeof heldBackSince)).toEqual(['string', 'string', 'undefined'])
+    first.heldBack(false)
+    edge.heldBack(false)
+    expect((await nodes(url)).out).not.toMatch(/held back/i)
+  })
+
   test('says each warning about a client once', async () => {
     const { url, status } = await startAdmin()
     const edge = connect(status, 1, 'edge-1')

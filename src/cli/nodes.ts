@@ -11,7 +11,8 @@ const help = `
 A type is \`in sync\` when the Envoy accepted the last version that it was sent,
 \`waiting\` until it answers (it does not while a cluster warms), and REJECTED
 when it refused something of it: that it is not sent again until it changes,
-and all else is.
+and all else is. An Envoy that has other versions than this server is
+\`held back\` until etcd has said that nothing is newer.
 `
 
 export function nodesCommand(io: Io): Command {
@@ -41,7 +42,7 @@ function formatNodes(nodes: readonly NodeStatus[]): string {
   const rows = nodes.flatMap((node) => {
     const types = Object.entries(node.types)
     const first = [node.id, node.cluster, node.group, node.protocol]
-    if (types.length === 0) return [[...first, '-', '-', '-', 'asked for nothing yet']]
+    if (types.length === 0) return [[...first, '-', '-', '-', isHeldBack(node) ? 'held back' : 'asked for nothing yet']]
     return types.map(([type, status], index) => [
       ...(index === 0 ? first : ['', '', '', '']),
       type,
@@ -67,10 +68,8 @@ function formatNode(node: NodeStatus): string {
   who.push(
     `${node.userAgent || 'unknown client'} from ${node.peer}, ${node.protocol}, since ${timeText(node.connectedAt)}`,
   )
-  const table =
-    rows.length === 0
-      ? 'It asked for nothing yet.'
-      : formatTable(['type', 'asked for', 'sent', 'accepted', 'state'], rows)
+  const nothing = isHeldBack(node) ? 'It is told nothing yet.' : 'It asked for nothing yet.'
+  const table = rows.length === 0 ? nothing : formatTable(['type', 'asked for', 'sent', 'accepted', 'state'], rows)
   return [who.join('\n'), table, ...complaints([node])].join('\n\n')
 }
 
@@ -85,6 +84,7 @@ function complaints(nodes: readonly NodeStatus[]): string[] {
       return [`${head}\n${indented(nacked.message)}`]
     }),
   )
+  const held = nodes.filter(isHeldBack)
   const warnings = nodes.flatMap((node) => [...new Set(node.warnings)].map((warning) => `${node.id}: ${warning}`))
   const hasRejections = rejected.length + unnamed.length > 0
   return [
@@ -93,8 +93,22 @@ function complaints(nodes: readonly NodeStatus[]): string[] {
     ...(hasRejections
       ? ['Mend what Envoy names. To ask an Envoy beforehand: fairlead validate PATH --envoy BINARY']
       : []),
+    ...(held.length > 0 ? [heldBackText(held)] : []),
     ...(warnings.length > 0 ? [warnings.join('\n')] : []),
   ]
+}
+
+const isHeldBack = ({ heldBackSince }: NodeStatus): boolean => heldBackSince !== undefined
+
+function heldBackText(nodes: readonly NodeStatus[]): string {
+  const [since = ''] = nodes.flatMap(({ heldBackSince = '' }) => heldBackSince).sort()
+  const who = someOf([...new Set(nodes.map(({ id }) => id))].sort())
+  const go = nodes.length === 1 ? 'goes' : 'go'
+  return [
+    `Held back since ${timeText(since)}: ${who} ${go} on with what came from another server`,
+    'until etcd says that nothing is newer than what is in force here.',
+    'If that lasts, see whether this server reaches etcd: fairlead_source_up, /ready.',
+  ].join('\n')
 }
 
 /** By place, so that an editor or a terminal leads there. */
@@ -126,6 +140,7 @@ const indented = (text: string): string => text.replaceAll(/^/gm, '  ')
 
 function stateOf(type: string, status: TypeStatus, node: NodeStatus): string {
   if (status.nacked !== undefined || node.rejected.some((one) => one.type === type)) return 'REJECTED'
+  if (isHeldBack(node)) return 'held back'
   if (status.sent === undefined) return 'nothing to send'
   return status.sent === status.acked ? 'in sync' : 'waiting'
 }

@@ -94,8 +94,9 @@ export class CatchUp {
     for (const waiter of this.#waiters) this.#settle(waiter)
   }
 
-  async #ask(waiter: Waiter, { client, signal, end }: WatchSession): Promise<void> {
+  async #ask(waiter: Waiter, session: WatchSession): Promise<void> {
     const { prefix, patienceMs } = this.#options
+    const { client, signal } = session
     const isOver = (): boolean => signal.aborted || !this.#waiters.has(waiter)
     while (waiter.mark === undefined) {
       try {
@@ -110,7 +111,7 @@ export class CatchUp {
     }
     if (this.#settle(waiter)) return
     await pause(patienceMs, signal)
-    if (!isOver()) end('etcd holds more than its watch has told')
+    if (!isOver()) session.end('etcd holds more than its watch has told')
   }
 
   /** True if it waits no longer. */

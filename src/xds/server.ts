@@ -1,3 +1,4 @@
+import type { Http2Server } from 'node:http2'
 import { hostname } from 'node:os'
 import {
   logVerbosity,
@@ -12,6 +13,7 @@ import {
 import type { SnapshotCache } from '../cache/cache.ts'
 import { systemClock } from '../clock.ts'
 import { ControlPlaneError, listenFailure } from '../errors.ts'
+import { guardServerSession } from '../http2-guard.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
 import type { EnvoyApi } from '../resource/envoy-api.ts'
@@ -81,6 +83,8 @@ export interface XdsServerDeps {
   readonly originOf?: OriginOf
   /** Told of each client, by its first request. */
   readonly onNode?: (node: Node) => void
+  /** Resolves once what the cache has is as new as the sources were when it was called; absent where that goes without saying. */
+  readonly caughtUp?: ((signal: AbortSignal) => Promise<void>) | undefined
   /** For tests and measurements. */
   readonly onEvent?: (event: StreamEvent) => void
   /** Adds health, reflection and the like before the server listens. */
@@ -118,6 +122,8 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
     clock: systemClock,
     defer: setImmediate,
     onWaiting: (count) => deps.metrics?.waitingStreams.set(count),
+    caughtUp: deps.caughtUp,
+    onHeldBack: (count) => deps.metrics?.fencedStreams.set(count),
   })
   addServices(server, deps.api, (path, kind) => {
     handlers.set(path, (call) => {
@@ -145,7 +151,9 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
     sharedIds.close()
     // forceShutdown knows the connections only through channelz, which costs every call; drain ends them without.
     server.drain(address, graceMs)
-    return new Promise((resolve) => server.tryShutdown(() => resolve()))
+    return new Promise<void>((resolve) => server.tryShutdown(() => resolve())).finally(() =>
+      streamDeps.barrier?.close(),
+    )
   }
   return {
     port,
@@ -192,10 +200,18 @@ function listen(server: Server, options: XdsServerOptions): Promise<number> {
   const credentials = options.credentials ?? ServerCredentials.createInsecure()
   return new Promise((resolve, reject) => {
     server.bindAsync(options.listen, credentials, (error, port) => {
-      if (error === null) resolve(port)
-      else reject(listenFailure('--listen', options.listen, error))
+      if (error === null) {
+        guardSessions(server)
+        resolve(port)
+      } else reject(listenFailure('--listen', options.listen, error))
     })
   })
+}
+
+/** The library tells nobody of its sessions, but here they are. */
+function guardSessions(server: Server): void {
+  const listening = Reflect.get(server, 'http2Servers') as ReadonlyMap<Http2Server, unknown>
+  for (const one of listening.keys()) one.on('session', guardServerSession)
 }
 
 function addServices(server: Server, api: EnvoyApi, answer: (path: string, kind: StreamKind) => void): void {

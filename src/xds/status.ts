@@ -39,6 +39,8 @@ export interface NodeStatus {
   readonly warnings: readonly string[]
   /** Resources that the node rejected and does not get until they change (rule 103). */
   readonly rejected: readonly RejectedStatus[]
+  /** Since when it is held back, and goes on with what it has, for that may be newer than what is in force here (rule 87): RFC 3339. */
+  readonly heldBackSince?: string
 }
 
 /** A resource as it is in force, and as one node rejected it. */
@@ -180,6 +182,7 @@ export class StreamRecord {
   #group = ''
   #rejections: Pick<StreamRejections, 'standing'> | undefined
   #warnings: readonly string[] = []
+  #heldBackSince: string | undefined
 
   constructor(open: OpenStream, { metrics, originOf }: RecordContext, onClosed: () => void) {
     this.#originOf = originOf
@@ -221,6 +224,11 @@ export class StreamRecord {
 
   warned(message: string): void {
     this.#warnings = [...this.#warnings, message].slice(-maxWarnings)
+  }
+
+  /** What the client has may be newer than what is in force here. */
+  heldBack(isHeldBack: boolean): void {
+    this.#heldBackSince = isHeldBack ? new Date().toISOString() : undefined
   }
 
   /** From now on the client has some resources that it rejected. */
@@ -270,6 +278,7 @@ export class StreamRecord {
       types: Object.fromEntries(types),
       warnings: this.#warnings,
       rejected,
+      ...(this.#heldBackSince !== undefined && { heldBackSince: this.#heldBackSince }),
     }
   }
 }

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import type { Log } from '../log.ts'
 import type { Node } from '../resource/node.ts'
 import type { TypeUrl } from '../resource/type-url.ts'
+import { Barrier } from './fence/barrier.ts'
 import { Admission } from './flow/admission.ts'
 import { FanOut } from './flow/fan-out.ts'
 import { SeldomLog } from './flow/seldom-log.ts'
@@ -34,6 +35,8 @@ export interface StreamDeps {
   readonly fanOut: FanOut
   /** Lets new streams in; without it, all at once. */
   readonly admission?: Admission
+  /** Says when what is in force is no older than what clients may have; without it, it never is. */
+  readonly barrier?: Barrier
   readonly clock: Clock
   readonly log: Log
   /** For what all of a group's streams may have to say at once. */
@@ -83,6 +86,10 @@ export interface StreamSurroundings extends Pick<StreamDeps, 'cache' | 'log' | '
   readonly defer: (act: () => void) => void
   /** How many new streams wait for their first answers, whenever that has changed. */
   readonly onWaiting?: ((count: number) => void) | undefined
+  /** Resolves once what is in force is as new as the sources were when it was called; absent where that goes without saying. */
+  readonly caughtUp?: ((signal: AbortSignal) => Promise<void>) | undefined
+  /** How many streams are held back until that is so, whenever it has changed. */
+  readonly onHeldBack?: ((count: number) => void) | undefined
 }
 
 /** How many answers are kept for other streams, whatever their size. */
@@ -99,7 +106,7 @@ const sliceMs = 5
 
 /** Puts together what the streams of one server share; of the simulation's server, too. */
 export function buildStreamDeps(options: StreamDepsOptions, around: StreamSurroundings): StreamDeps {
-  const { clock, defer, onWaiting, ...given } = around
+  const { clock, defer, onWaiting, caughtUp, onHeldBack: onHeld, ...given } = around
   const { maxEntering, maxUnflushedBytes, maxResponseBytes, identifier } = options
   return {
     ...given,
@@ -108,6 +115,7 @@ export function buildStreamDeps(options: StreamDepsOptions, around: StreamSurrou
     requests: { sotw: new RequestReader('sotw'), delta: new RequestReader('delta') },
     fanOut: new FanOut({ maxUnflushedBytes, sliceMs, clock, defer }),
     admission: new Admission({ maxEntering, holdMs: entranceMs, clock, onWaiting }),
+    ...(caughtUp && { barrier: new Barrier({ caughtUp, clock, log: given.log, onHeld }) }),
     clock,
     seldom: new SeldomLog(given.log, clock),
     memory: new ClientMemory(),

@@ -10,6 +10,9 @@ import { type ResourceWord, resourceTypes, type TypeUrl, wordOf } from '../resou
 import { setOfResources } from '../snapshot/resource-set.ts'
 import { buildSnapshot, type Snapshot } from '../snapshot/snapshot.ts'
 import type { Call } from './call.ts'
+import { Barrier } from './fence/barrier.ts'
+import { maxUnheard } from './fence/stream-fence.ts'
+import { Admission } from './flow/admission.ts'
 import { FanOut } from './flow/fan-out.ts'
 import { SeldomLog } from './flow/seldom-log.ts'
 import { BodyCache } from './protocol/body.ts'
@@ -117,6 +120,10 @@ class World {
   )
   readonly #seldom = new SeldomLog(this.#log, systemClock)
   group = 'every node'
+  /** Of a world whose sources may know more. */
+  barrier: Barrier | undefined
+  admission: Admission | undefined
+  readonly questions: (() => void)[] = []
   readonly #options: Partial<StreamOptions>
   #watches = new Set<(snapshot: Snapshot, group: Group) => void>()
   #snapshot: Snapshot | undefined
@@ -127,6 +134,11 @@ class World {
 
   get watches(): number {
     return this.#watches.size
+  }
+
+  mayLag(): void {
+    const caughtUp = (): Promise<void> => new Promise((resolve) => this.questions.push(resolve))
+    this.barrier = new Barrier({ caughtUp, clock: systemClock, log: this.#log })
   }
 
   async serve(...texts: readonly string[]): Promise<void> {
@@ -167,6 +179,8 @@ class World {
         replies: new ReplyMemo(),
         requests: this.requests,
         fanOut: this.fanOut,
+        ...(this.barrier && { barrier: this.barrier }),
+        ...(this.admission && { admission: this.admission }),
         clock: systemClock,
         status: this.status,
         log: this.#log,
@@ -793,5 +807,106 @@ describe('a stream', () => {
     expect(client.texts()).toEqual(['cluster: a=1', 'listener:'])
     expect(world.events.filter(({ kind }) => kind === 'node')).toHaveLength(1)
     expect(world.events.filter(({ kind }) => kind === 'warning')).toHaveLength(1)
+  })
+})
+
+describe.each(['sotw', 'delta'] as const)('a client that is held back in %s (rule 87)', (protocol) => {
+  const has = (versions: Readonly<Record<string, string>>): object =>
+    protocol === 'sotw' ? { versionInfo: Object.values(versions).join() } : { initialResourceVersions: versions }
+
+  async function lagging(...texts: readonly string[]): Promise<World> {
+    const world = new World()
+    world.mayLag()
+    await world.serve(...texts)
+    return world
+  }
+
+  test('is heard in the order in which it spoke, once it may be answered', async () => {
+    const world = await lagging('cluster x=1', 'endpoint e=1', 'endpoint f=1', 'listener l=1')
+    const client = world.connect(protocol)
+    client.ask('cluster', [], has({ x: 'newer' }))
+    client.ask('endpoint', ['e'])
+    if (protocol === 'sotw') client.ask('endpoint', ['f'])
+    else {
+      const { typeUrl } = resourceTypes.endpoint
+      client.send({ typeUrl, resourceNamesSubscribe: ['f'], resourceNamesUnsubscribe: ['e'] })
+    }
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(client.texts()).toEqual([])
+    expect(world.logged.map(({ msg }) => msg)).toEqual([expect.stringContaining('held back')])
+    world.questions[0]?.()
+    await vi.advanceTimersByTimeAsync(1)
+    expect(client.texts()).toEqual(['cluster: x=1', 'endpoint: f=1'])
+    expect(world.status.nodes()[0]).not.toHaveProperty('heldBackSince')
+    expect([world.barrier?.held, world.barrier?.doubting]).toEqual([0, 0])
+    await world.serve('cluster x=2', 'endpoint e=1', 'endpoint f=1', 'listener l=1')
+    await vi.advanceTimersByTimeAsync(2_000)
+    expect(client.texts()[0]).toBe('cluster: x=2')
+  })
+
+  test('speaks again before its turn, and is heard after what it said before', async () => {
+    const world = await lagging('cluster x=1', 'listener l=1')
+    const client = world.connect(protocol)
+    client.ask('cluster', [], has({ x: 'newer' }))
+    world.questions[0]?.()
+    await Promise.resolve()
+    await Promise.resolve()
+    client.ask('listener')
+    await vi.advanceTimersByTimeAsync(1)
+    expect(client.texts()).toEqual(['cluster: x=1', 'listener: l=1'])
+  })
+
+  test.each(['cancel', 'halfClose', 'end'] as const)('leaves nothing behind when it goes: %s', async (how) => {
+    const world = await lagging('cluster x=1')
+    world.admission = new Admission({ maxEntering: 1, holdMs: 1000, clock: systemClock })
+    const client = world.connect(protocol)
+    client.ask('cluster', [], has({ x: 'newer' }))
+    expect(world.barrier?.held).toBe(1)
+    client.stream[how]('gone')
+    expect([world.barrier?.held, world.barrier?.doubting, world.watches]).toEqual([0, 0, 0])
+    expect([world.admission.entering, world.admission.waiting]).toEqual([0, 0])
+    world.questions[0]?.()
+    await vi.advanceTimersByTimeAsync(1)
+    expect(client.texts()).toEqual([])
+  })
+
+  test('gives back the place that it had before it said what it has, and takes another to be answered', async () => {
+    const world = await lagging('cluster x=1', 'listener l=1')
+    const admission = new Admission({ maxEntering: 1, holdMs: 1000, clock: systemClock })
+    world.admission = admission
+    const client = world.connect(protocol)
+    client.ask('cluster')
+    expect(client.texts()).toEqual(['cluster: x=1'])
+    expect(admission.entering).toBe(1)
+    client.ask('listener', [], has({ l: 'newer' }))
+    expect([admission.entering, world.barrier?.held]).toEqual([0, 1])
+    world.questions[0]?.()
+    await vi.advanceTimersByTimeAsync(1)
+    expect(client.texts()).toEqual(['listener: l=1'])
+    expect(admission.entering).toBe(1)
+  })
+
+  test('is sent away when it says more than a client has to say', async () => {
+    const world = await lagging('cluster x=1')
+    const client = world.connect(protocol)
+    client.ask('cluster', [], has({ x: 'newer' }))
+    for (let count = 1; count < maxUnheard; count++) client.ask('endpoint', [`e${count}`])
+    expect(client.call.ended).toBeUndefined()
+    client.ask('endpoint', ['more'])
+    expect(client.call.ended).toMatchObject({ code: 8 })
+    expect([world.barrier?.held, world.watches]).toEqual([0, 0])
+  })
+
+  test('is told the newest of what was in force meanwhile', async () => {
+    const world = await lagging('cluster x=1')
+    const client = world.connect(protocol)
+    client.ask('cluster', [], has({ x: 'newer' }))
+    await vi.advanceTimersByTimeAsync(1)
+    expect([client.texts(), world.barrier?.held]).toEqual([[], 1])
+    await world.serve('cluster x=2')
+    expect([client.texts(), world.barrier?.held]).toEqual([[], 1])
+    world.questions[0]?.()
+    await vi.advanceTimersByTimeAsync(1)
+    expect(client.texts()).toEqual(['cluster: x=2'])
   })
 })

@@ -10,6 +10,9 @@ import { diffSets } from '../snapshot/resource-set.ts'
 import { type Call, type CallListener, internalError } from './call.ts'
 import { clientKeyOf } from './client-key.ts'
 import type { Conversation } from './conversation.ts'
+import type { Doubter } from './fence/barrier.ts'
+import { isClaiming } from './fence/claim.ts'
+import { maxUnheard, StreamFence, type Unheard } from './fence/stream-fence.ts'
 import type { Entrant } from './flow/admission.ts'
 import type { Sender } from './flow/fan-out.ts'
 import { Outbox } from './flow/outbox.ts'
@@ -46,7 +49,7 @@ const emptyIsNothing: EmptyListRule = { isWildcardWhenEmpty: false }
  * One gRPC call of one client: what it asked, what it has, and what it is to be told next. It reads requests through the
  * protocol's pure functions, follows one watch, takes its steps from `planner.ts` and writes shared bodies.
  */
-export class Stream implements Conversation, Sender, Entrant, CallListener, LiveClient {
+export class Stream implements Conversation, Sender, Entrant, Doubter, CallListener, LiveClient {
   readonly id: number = ++lastStreamId
   readonly protocol: Protocol
   readonly deps: StreamDeps
@@ -85,8 +88,14 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
   #isAdmitted = false
   /** It was let in, and has not taken that answer yet. */
   #isEntering = false
+  /** What is in force here may be older than what the client has: nothing says yet that it is not. */
+  #mayLag: boolean
+  #isHeldBack = false
   #isClosed = false
   // Most streams never need what follows.
+  /** Of a client that says what it has, until it is known that what is in force here is not older. */
+  #fence: StreamFence | undefined
+  #unheard: Unheard[] | undefined
   #verdicts: Verdicts | undefined
   #rejectionRecord: RejectionRecord | undefined
   #pulse: Pulse | undefined
@@ -100,6 +109,7 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     this.#call = call
     this.#typeOfService = service
     this.#onClosed = onClosed
+    this.#mayLag = deps.barrier !== undefined
     this.outbox = new Outbox(call, deps.fanOut, deps.clock, this)
     this.progress = new Progress(deps.options)
     this.record = deps.status.open({ streamId: this.id, protocol, peer: call.peer, service })
@@ -140,6 +150,12 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     this.deps.fanOut.schedule(this, true)
   }
 
+  prove(): void {
+    this.#openFence()
+    // It takes its turn, for thousands may be held back.
+    if (this.#unheard !== undefined || this.#isHeldBack) this.deps.fanOut.schedule(this, true)
+  }
+
   get isAsked(): boolean {
     return this.types.isOwing
   }
@@ -178,6 +194,11 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     if (typeOfService !== undefined && typeUrl !== typeOfService) {
       const shown = typeUrl.slice(0, maxShownLength)
       this.#fail(status.INVALID_ARGUMENT, `type_url is ${shown}, but this service is for ${typeOfService}`)
+      return
+    }
+    if (this.#mayLag) this.#noteClaim(typeUrl, read)
+    if (this.#unheard !== undefined || (this.#fence !== undefined && this.#isFenced())) {
+      this.#hearLater(typeUrl, read)
       return
     }
     if (this.#subscribe(typeUrl, read)) return
@@ -395,12 +416,100 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     return this.#verdicts
   }
 
+  // ---- the fence (rule 87)
+
+  /** Of what a client says that it has, the first of each type counts: later it speaks of what it was told here. */
+  #noteClaim(typeUrl: TypeUrl, read: ReadRequest): void {
+    const { request } = read
+    if (!isClaiming(request) || this.types.get(typeUrl) !== undefined || this.#fence?.isOpenTo(typeUrl) === false)
+      return
+    const { barrier, clock, options } = this.deps
+    if (this.#fence === undefined) {
+      this.#fence = new StreamFence(clock.now() + options.transitionTimeoutMs)
+      barrier?.enter(this)
+    }
+    this.#aim()
+    const { isWildcard, names } = read.receive(typeUrl, undefined, this.#ruleOf(resourceTypeOf(typeUrl))).subscription
+    const said =
+      'versionInfo' in request ? { versionInfo: request.versionInfo } : { initialVersions: request.initialVersions }
+    this.#fence.note({ typeUrl, isWildcard, names, ...said }, this.#target)
+  }
+
+  /** What is in force may be older than what the client has. */
+  #isFenced(): boolean {
+    const fence = this.#fence
+    if (fence === undefined) return false
+    this.#aim()
+    if (this.#target === undefined || fence.admits(this.#target)) return false
+    if (this.deps.clock.now() < fence.openAtMs) return true
+    this.deps.barrier?.leave(this)
+    this.#openFence()
+    return false
+  }
+
+  #openFence(): void {
+    this.#fence = undefined
+    this.#mayLag = false
+  }
+
+  #hearLater(typeUrl: TypeUrl, read: ReadRequest): void {
+    this.#unheard ??= []
+    this.#unheard.push({ typeUrl, read })
+    if (this.#unheard.length > maxUnheard) {
+      this.#fail(status.RESOURCE_EXHAUSTED, `more than ${maxUnheard} requests while the client is held back`)
+    } else this.#advance()
+  }
+
+  #holdBack(openAtMs: number): void {
+    this.#isSettled = false
+    this.#hadAll = false
+    this.#wakeAtMs = openAtMs
+    this.#arm()
+    // It takes no place from those that can be answered.
+    if (this.#isEntering || !this.#isAdmitted) {
+      this.#isEntering = false
+      this.#isAdmitted = false
+      this.deps.admission?.leave(this)
+    }
+    if (this.#isHeldBack) return
+    this.#isHeldBack = true
+    this.deps.barrier?.hold(this)
+    this.record.heldBack(true)
+  }
+
+  /** Hears what was said while it was held back, as if it were said now. */
+  #goOn(): void {
+    if (this.#isHeldBack) {
+      this.#isHeldBack = false
+      this.deps.barrier?.letGo(this)
+      this.record.heldBack(false)
+    }
+    const unheard = this.#unheard ?? []
+    this.#unheard = undefined
+    for (const { typeUrl, read } of unheard) this.#subscribe(typeUrl, read)
+    this.#hadAll = false
+  }
+
   // ---- answers and pushes
 
-  #advance(): void {
+  /** What the client should have in the end, as of now. */
+  #aim(): void {
     this.#takeNews()
     const rejections = this.#verdicts?.rejections
     if (rejections !== undefined) this.#target = rejections.target(this.#view, this.deps.clock.now())
+  }
+
+  #advance(): void {
+    this.#aim()
+    if (this.#fence !== undefined && this.#isFenced()) {
+      this.#holdBack(this.#fence.openAtMs)
+      return
+    }
+    if (this.#unheard !== undefined || this.#isHeldBack) {
+      this.#goOn()
+      this.#aim()
+    }
+    const rejections = this.#verdicts?.rejections
     const telling = this.#telling
     if (this.#target === undefined || telling === undefined) return
     if (!this.#isAdmitted && !this.#enter()) return
@@ -519,6 +628,8 @@ export class Stream implements Conversation, Sender, Entrant, CallListener, Live
     this.#wake?.cancel()
     this.#pulse?.stop()
     if (this.#isEntering || !this.#isAdmitted) this.deps.admission?.leave(this)
+    if (this.#fence !== undefined || this.#isHeldBack) this.deps.barrier?.leave(this)
+    this.#unheard = undefined
     this.outbox.close()
     if (this.#node !== undefined) this.deps.memory?.forget(this.#clientKey, this, this.deps.clock.now())
     this.types.clear()

@@ -52,6 +52,8 @@ export interface Setting {
   /** Of every client that does not say another; `envoy-1` in the cluster `edge` by default. */
   readonly node?: WireNode
   readonly server?: Partial<XdsServerOptions>
+  /** The server's sources may know more than it does: it learns that what it has is the newest when a step says so (`World.questions`). */
+  readonly mayLag?: true
 }
 
 /** One line of a transcript. */
@@ -103,14 +105,19 @@ export interface World {
   /** Resources that are in force by their key; `apply` steps keep it. */
   readonly units: Map<string, Unit>
   withheld: readonly Withheld[]
+  /** What the server asked and has no answer to, the oldest first: each is answered by a call. */
+  readonly questions: (() => void)[]
 }
 
 async function startWorld(setting: Setting): Promise<World> {
   const cache = createSnapshotCache()
   const events: StreamEvent[] = []
   const log: string[] = []
+  const questions: World['questions'] = []
+  const caughtUp = (): Promise<void> => new Promise((resolve) => questions.push(resolve))
   const server = await createXdsServer(
     {
+      ...(setting.mayLag && { caughtUp }),
       cache,
       api: envoyApi,
       log: pino({ level: 'warn' }, { write: (line: string) => void log.push(line) }),
@@ -129,6 +136,7 @@ async function startWorld(setting: Setting): Promise<World> {
     log,
     units: new Map(),
     withheld: [],
+    questions,
     clients: () => clients,
     client(name) {
       const known = clients.get(name)

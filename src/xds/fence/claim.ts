@@ -1,0 +1,32 @@
+import type { TypeUrl } from '../../resource/type-url.ts'
+import type { ResourceSet } from '../../snapshot/resource-set.ts'
+import type { NameSet } from '../protocol/names.ts'
+import type { Request } from '../protocol/request-reader.ts'
+
+/** What a client says with its first request of a type that it has, and what it asks for. */
+export interface Claim {
+  readonly typeUrl: TypeUrl
+  /** SotW. */
+  readonly versionInfo?: string
+  /** Delta. */
+  readonly initialVersions?: ReadonlyMap<string, string>
+  readonly isWildcard: boolean
+  readonly names: NameSet
+}
+
+/** The client says that it has something: a new one says nothing. */
+export function isClaiming(request: Request): boolean {
+  return 'versionInfo' in request ? request.versionInfo !== '' : request.initialVersions.size > 0
+}
+
+/** It says that it has exactly what it would be given of `set`: then nothing in `set` can be older (rule 87). */
+export function isMetBy(claim: Claim, set: ResourceSet): boolean {
+  const { versionInfo, initialVersions, isWildcard, names } = claim
+  if (initialVersions === undefined) return versionInfo === set.version
+  for (const [name, version] of initialVersions) if (set.get(name)?.version !== version) return false
+  if (isWildcard) return set.size === initialVersions.size
+  if (names.names.some((name) => set.get(name) !== undefined && !initialVersions.has(name))) return false
+  if (names.globs.length === 0) return true
+  for (const { name } of set.values()) if (names.matches(name) && !initialVersions.has(name)) return false
+  return true
+}
