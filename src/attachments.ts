@@ -38,7 +38,8 @@ export interface Attachments {
 export function createAttachments(deps: AttachmentsDeps): Attachments {
   const { now = Date.now, directoryOf, parse } = deps
   const files = createAttachedFiles(deps.pollMs === undefined ? {} : { pollMs: deps.pollMs })
-  const expiries = new Map<string, number>()
+  /** By document: when its files were judged, and when they would be judged otherwise. */
+  const judged = new Map<string, { readonly atMs: number; readonly nextMs: number }>()
   return {
     parse(document, held) {
       const parsed = parse(document, held)
@@ -48,7 +49,7 @@ export function createAttachments(deps: AttachmentsDeps): Attachments {
       const paths = secrets.flatMap((secret) => filesOf(secret.form)).map((file) => pathOf(file, directory))
       files.note(document.id, [...new Set(paths)])
       if (secrets.length === 0) {
-        expiries.delete(document.id)
+        judged.delete(document.id)
         return parsed
       }
       const nowMs = now()
@@ -56,19 +57,22 @@ export function createAttachments(deps: AttachmentsDeps): Attachments {
         secret,
         read: readSecret(secret.form, (file) => readAttached(file, directory, deps.allowed), nowMs),
       }))
-      expiries.set(document.id, Math.min(...read.map((one) => nextTellingMs(one.read, nowMs))))
+      const nextMs = Math.min(...read.map((one) => nextTellingMs(one.read, nowMs)))
+      judged.set(document.id, { atMs: nowMs, nextMs })
       return withContents(deps, parsed, read)
     },
     changes: (signal) =>
       files.changes(signal, () => {
-        const due = [...expiries].filter(([, at]) => at <= now()).map(([id]) => id)
+        const nowMs = now()
+        // A clock that was set back makes good again what had ended by the wrong one.
+        const due = [...judged].filter(([, { atMs, nextMs }]) => nextMs <= nowMs || nowMs < atMs).map(([id]) => id)
         // Told once: reading them says when the next time is.
-        for (const id of due) expiries.delete(id)
+        for (const id of due) judged.delete(id)
         return due
       }),
     forget(documentId) {
       files.note(documentId, [])
-      expiries.delete(documentId)
+      judged.delete(documentId)
     },
   }
 }
