@@ -127,6 +127,37 @@ describe('a plan', () => {
     expect(plan({ past: { 'a.yaml': a }, now: { 'a.yaml': `# of today\n${a}` } }).texts).toEqual([])
   })
 
+  test('leaves what was moved within its text, whichever of them a server saw first', () => {
+    const moved = plan({ past: { 'a.yaml': `${a}---\n${b}---\n${c}` }, now: { 'a.yaml': `${b}---\n${c}---\n${a}` } })
+    expect(moved).toEqual({ texts: [], documents: [], lost: [], kept: [] })
+    const changed = plan({
+      past: { 'a.yaml': `${a}---\n${b}` },
+      now: { 'a.yaml': `${service('b', 81)}---\n${a}` },
+    })
+    expect([said(changed), after(changed)]).toEqual([['~ a.yaml Service/b'], { 'a.yaml': `${b}---\n${a}` }])
+    const renamed = plan({ past: { 'a.yaml': `${a}---\n${b}` }, now: { 'a.yaml': `${b}---\n${c}` } })
+    expect([said(renamed).sort(), after(renamed)]).toEqual([
+      ['+ a.yaml Service/a', '- a.yaml Service/c'],
+      { 'a.yaml': `${a}---\n${b}` },
+    ])
+  })
+
+  test('leaves a new comment on what holds something of files, though they be others now', () => {
+    const secret = 'kind: Secret\nname: shop\ncertificate: {chain: {file: shop.crt}, key: {file: shop.key}}\n'
+    const of = (text: string, version: string): readonly RevisionDocument[] =>
+      inForce({ 'a.yaml': text }).map((one) => ({
+        ...one,
+        resources: [...one.resources, { typeUrl: 'of its files', name: 'shop', version }],
+      }))
+    for (const past of ['one', 'two'].map((version) => of(secret, version))) {
+      const made = plan({ past, latest: of(secret, 'two'), now: { 'a.yaml': `# of today\n${secret}` } })
+      expect(made).toEqual({ texts: [], documents: [], lost: [], kept: [] })
+    }
+    const other = { 'a.yaml': `# of today\n${secret.replace('shop.crt', 'other.crt')}` }
+    const made = plan({ past: of(secret, 'one'), latest: of(secret, 'two'), now: other })
+    expect([said(made), after(made)]).toEqual([['~ a.yaml Secret/shop'], { 'a.yaml': secret }])
+  })
+
   test('puts what is gone between the same neighbours', () => {
     const made = plan({ past: { 'a.yaml': `${a}---\n${b}---\n${c}` }, now: { 'a.yaml': `${a}---\n${d}---\n${c}` } })
     expect(said(made)).toEqual(['- a.yaml Service/d', '+ a.yaml Service/b'])

@@ -62,7 +62,7 @@ export function planRollback(input: RollbackInput): RollbackPlan {
     planOne(input, {
       id,
       past: past.get(id) ?? [],
-      latest: new Map(latest.get(id)?.map((document) => [document.key, document])),
+      latest: latest.get(id) ?? [],
       document: now.get(id),
     }),
   )
@@ -92,7 +92,7 @@ interface One {
   readonly id: string
   /** In their order. */
   readonly past: readonly RevisionDocument[]
-  readonly latest: ReadonlyMap<string, RevisionDocument>
+  readonly latest: readonly RevisionDocument[]
   readonly document: Document | undefined
 }
 
@@ -111,7 +111,7 @@ type Held = Pick<RevisionDocument, 'resources' | 'nodes'>
 const nothing: RollbackPlan = { texts: [], documents: [], lost: [], kept: [] }
 
 function planOne(input: RollbackInput, one: One): RollbackPlan {
-  const held = heldOf([...one.latest.values(), ...one.past])
+  const held = heldOf([...one.latest, ...one.past])
   const parsed = one.document && input.parse(one.document, held)
   const present = parsed === undefined ? [] : presentIn(parsed, held)
   return planText(input, one, present, parsed?.isUnreadable === true)
@@ -127,32 +127,33 @@ function planText(
   const documents: PlannedDocument[] = []
   const lost: LeftDocument[] = []
   const kept: LeftDocument[] = []
-  const found = new Map(present.map((one) => [one.key, one]))
-  const wanted = new Map(past.map((one) => [one.key, one]))
-  const contents: { readonly key: string; readonly content: string }[] = []
-  const isSomeAbsent = past.some(({ key }) => !found.has(key))
+  const inPast = pairsOf(present, past)
+  const inForce = pairsOf(present, latest)
+  const found = new Set(inPast.values())
+  const contents: { readonly past: RevisionDocument | undefined; readonly content: string }[] = []
+  const isSomeAbsent = found.size < past.length
   for (const one of present) {
-    const before = wanted.get(one.key)
-    const stay = (): unknown => contents.push({ key: one.key, content: one.text.content })
+    const before = inPast.get(one)
+    const stay = (): unknown => contents.push({ past: before, content: one.text.content })
     if (before === undefined) {
       // What has no name and stands where one is missing is what an edit made of that one.
       const isRemains = one.held === undefined && isUnreadable && isSomeAbsent
-      if (latest.has(one.key) || isRemains) documents.push({ id, name: one.name, change: 'removed' })
+      if (inForce.has(one) || isRemains) documents.push({ id, name: one.name, change: 'removed' })
       else {
         kept.push({ id, name: one.name, why: 'it was never in force' })
         stay()
       }
-    } else if (isSame(one, before, latest.get(one.key))) stay()
+    } else if (isSame(input, one, before, inForce.get(one))) stay()
     else if (before.text?.content === undefined) {
       lost.push({ id, name: hintOf(before.resources), why: whyLost(before, input.revision) })
       stay()
     } else {
       documents.push({ id, name: hintOf(before.resources), change: 'changed' })
-      contents.push({ key: one.key, content: before.text.content })
+      contents.push({ past: before, content: before.text.content })
     }
   }
   for (const [index, one] of past.entries()) {
-    if (found.has(one.key)) continue
+    if (found.has(one)) continue
     const name = hintOf(one.resources)
     const content = one.text?.content
     if (content === undefined) {
@@ -160,9 +161,9 @@ function planText(
       continue
     }
     documents.push({ id, name, change: 'added' })
-    const earlier = new Set(past.slice(0, index).map(({ key }) => key))
-    const at = contents.findLastIndex(({ key }) => earlier.has(key)) + 1
-    contents.splice(at, 0, { key: one.key, content })
+    const earlier = new Set(past.slice(0, index))
+    const at = contents.findLastIndex((other) => other.past !== undefined && earlier.has(other.past)) + 1
+    contents.splice(at, 0, { past: one, content })
   }
   if (documents.length === 0) return { ...nothing, lost, kept }
   if (contents.length === 0) return { texts: [{ id, before: document?.text, after: undefined }], documents, lost, kept }
@@ -204,13 +205,48 @@ function whyLost({ text, isSensitive }: RevisionDocument, revision: number): str
   return 'something in its text looks like a private key, so that it is not kept'
 }
 
+/**
+ * Which of a revision's documents each of these is: the one that is called alike, wherever it stood, or else the one
+ * with its key, which has another name then.
+ */
+function pairsOf(
+  present: readonly Present[],
+  documents: readonly RevisionDocument[],
+): ReadonlyMap<Present, RevisionDocument> {
+  const byName = new Map<string, RevisionDocument[]>()
+  for (const document of documents) {
+    const name = hintOf(document.resources)
+    if (name !== undefined) byName.set(name, [...(byName.get(name) ?? []), document])
+  }
+  const pairs = new Map<Present, RevisionDocument>()
+  for (const one of present) {
+    const alike = one.name === undefined ? undefined : byName.get(one.name)?.shift()
+    if (alike !== undefined) pairs.set(one, alike)
+  }
+  const taken = new Set(pairs.values())
+  const left = new Map(documents.filter((document) => !taken.has(document)).map((document) => [document.key, document]))
+  for (const one of present) {
+    const sameKey = left.get(one.key)
+    if (sameKey !== undefined && !pairs.has(one)) pairs.set(one, sameKey)
+  }
+  return pairs
+}
+
 /** As it was written, or with what it held: then its new comments are not taken away. */
-function isSame(now: Present, past: RevisionDocument, latest: RevisionDocument | undefined): boolean {
+function isSame(
+  { parse }: RollbackInput,
+  now: Present,
+  past: RevisionDocument,
+  latest: RevisionDocument | undefined,
+): boolean {
   if (now.text.version === past.text?.version) return true
   if (now.held === undefined) return false
-  // What a document holds of files that it names is known of those in force alone.
+  // What a document holds of files that it names is known of those in force alone, and is no part of what is written.
   const isInForce = latest !== undefined && latest.text?.version === now.text.version
-  return holdsSame(isInForce ? latest : now.held, past)
+  if (holdsSame(isInForce ? latest : now.held, past)) return true
+  if (past.text?.content === undefined) return false
+  const [written] = parse({ id: 'past', text: past.text.content, origin: past.origin }, []).documents
+  return written !== undefined && holdsSame(now.held, { resources: written.resources, nodes: written.selectors })
 }
 
 function holdsSame(a: Held, b: Held): boolean {
