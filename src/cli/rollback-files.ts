@@ -1,6 +1,6 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs'
 import { mkdir, open, readFile, realpath, rename, rm, stat, unlink } from 'node:fs/promises'
-import { basename, dirname, isAbsolute, join, resolve, sep } from 'node:path'
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path'
 import { documentIdOf } from '../config/document-key.ts'
 import { ControlPlaneError, messageOf } from '../errors.ts'
 import type { RevisionDocument } from '../snapshot/history/documents.ts'
@@ -15,17 +15,34 @@ import { changedMeanwhile, type FindTarget, type RollbackTarget } from './rollba
  */
 export function findFiles(path: string): FindTarget {
   const isFile = isFileAt(path)
-  const directory = isFile ? dirname(path) : path
-  const only = isFile ? basename(path) : undefined
+  const directories = isFile ? above(path) : [path]
   return (documents, base) => {
     const places = documents.flatMap((document) => placeIn(document) ?? [])
-    const found = places.find(({ root, name, text }) => {
-      if (isSameDirectory(resolve(base ?? '.', root), directory)) return true
-      const isUnknown = base === undefined && !isAbsolute(root)
-      return isUnknown && endsAlike(root, directory) && stands(text, join(directory, name))
-    })
-    return found && filesBelow(path, { prefix: found.prefix, root: found.root, directory, only })
+    for (const directory of directories) {
+      const found = places.find((place) => isAt(place, directory, base))
+      if (found === undefined) continue
+      const only = isFile ? relative(resolve(directory), resolve(path)) : undefined
+      return filesBelow(path, { prefix: found.prefix, root: found.root, directory, only })
+    }
+    return undefined
   }
+}
+
+/** The directories that a file may be read from, the nearest first. */
+function above(path: string): readonly string[] {
+  const found = [dirname(path)]
+  for (let at = resolve(dirname(path)); at !== dirname(at); ) {
+    at = dirname(at)
+    found.push(at)
+  }
+  return found
+}
+
+/** Whether that is the directory that the source of the place reads. */
+function isAt({ root, name, text }: Place, directory: string, base: string | undefined): boolean {
+  if (isSameDirectory(resolve(base ?? '.', root), directory)) return true
+  const isUnknown = base === undefined && !isAbsolute(root)
+  return isUnknown && endsAlike(root, directory) && stands(text, join(directory, name))
 }
 
 interface Place {
@@ -95,14 +112,14 @@ interface Below {
   /** As the server was given it. */
   readonly root: string
   readonly directory: string
-  /** One file alone. */
+  /** One file alone, from there. */
   readonly only: string | undefined
 }
 
 function filesBelow(name: string, { prefix, root, directory, only }: Below): RollbackTarget {
   const holds = (id: string): boolean =>
     id.startsWith(prefix) && (only === undefined || id.slice(prefix.length) === only)
-  const placeOf = (id: string): string => join(directory, id.slice(prefix.length))
+  const placeOf = (id: string): string => (only === undefined ? join(directory, id.slice(prefix.length)) : name)
   return {
     name,
     holds,
@@ -112,22 +129,21 @@ function filesBelow(name: string, { prefix, root, directory, only }: Below): Rol
         ? !origin.startsWith('etcd:') && (root === '.' || origin.startsWith(root === '/' ? root : `${root}/`))
         : origin === join(root, only),
     async read() {
-      const place = only === undefined ? directory : join(directory, only)
-      const listing = await listFiles(place, undefined)
+      const listing = await listFiles(name, undefined)
       if (listing.kind === 'missing' && only !== undefined) return []
       if (listing.kind !== 'listed') {
         const why = listing.kind === 'missing' ? 'it does not exist' : listing.reason
-        throw new ControlPlaneError('usage', `${place} cannot be read: ${why}`)
+        throw new ControlPlaneError('usage', `${name} cannot be read: ${why}`)
       }
       const [failure] = listing.failures.filter(({ isLink }) => !isLink)
       if (failure !== undefined) throw unreadable(join(directory, failure.path), failure.reason)
       return listing.files
         .map(({ path, content }): Document => {
-          const name = only ?? path
-          const place = join(directory, name)
+          const id = `${prefix}${only ?? path}`
+          const place = placeOf(id)
           if (content.kind === 'too-large') throw unreadable(place, `it has ${content.bytes} bytes`)
           if (content.kind === 'unreadable') throw unreadable(place, content.reason)
-          return { id: `${prefix}${name}`, text: content.text, origin: { name: place } }
+          return { id, text: content.text, origin: { name: place } }
         })
         .filter(({ id }) => holds(id))
     },
@@ -150,8 +166,9 @@ function filesBelow(name: string, { prefix, root, directory, only }: Below): Rol
 /** @throws ControlPlaneError `io`. */
 async function writeOne(path: string, text: string | undefined, done: number, all: number): Promise<void> {
   try {
-    if (text === undefined) await unlink(path)
-    else await replace(path, text)
+    if (text !== undefined) return await replace(path, text)
+    await unlink(path)
+    await syncDirectories(dirname(path))
   } catch (error) {
     const far = done === 0 ? 'nothing was written' : `${done} of ${all} were written`
     throw new ControlPlaneError('io', `${path} cannot be written (${far}): ${messageOf(error)}`, { cause: error })
@@ -160,7 +177,7 @@ async function writeOne(path: string, text: string | undefined, done: number, al
 
 /** A reader sees the old text or the new one. What a link leads to is written, not the link. */
 async function replace(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
+  const created = await mkdir(dirname(path), { recursive: true })
   const real = await realpath(path).catch(() => path)
   const mode = await stat(real).then(
     (found) => found.mode & 0o777,
@@ -180,6 +197,25 @@ async function replace(path: string, text: string): Promise<void> {
   } catch (error) {
     await rm(unfinished, { force: true })
     throw error
+  }
+  await syncDirectories(dirname(real), created && dirname(created))
+}
+
+/** Else a power loss may take back what was renamed or deleted: after the server has read it, and said so. */
+async function syncDirectories(lowest: string, highest: string = lowest): Promise<void> {
+  for (let at = resolve(lowest); ; at = dirname(at)) {
+    // Not every file system can sync a directory; the file itself is safe.
+    await syncDirectory(at).catch(() => undefined)
+    if (at === resolve(highest) || at === dirname(at)) return
+  }
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
   }
 }
 

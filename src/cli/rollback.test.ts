@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { readiness } from '../../test/support/admin-client.ts'
 import { atTestEnd } from '../../test/support/at-test-end.ts'
 import { createAuthority, writeCertificate } from '../../test/support/certificates.ts'
@@ -111,6 +112,39 @@ describe('fairlead rollback, from files,', () => {
     const args = ['--config', join(config, 'a.yaml'), '--server', server.adminUrl]
     expect(await runCommand(['rollback', '1', ...args])).toMatchObject({ code: 0, err: '' })
     expect([read('a.yaml'), read('more/b.yaml'), read('c.yaml')]).toEqual([`# mine\n${a}`, undefined, service('c')])
+  })
+
+  test('brings back one file deep below the directory that the server reads, though it is gone', async () => {
+    const only = join(config, 'more/b.yaml')
+    const one = async (...args: readonly string[]): Promise<CommandResult> =>
+      await runCommand(['rollback', ...args, '--config', only, '--server', server.adminUrl])
+    const { code, out, err } = await one('1')
+    expect([code, err, out]).toEqual([0, '', expect.stringContaining(`${only}: 1 document brought back`)])
+    expect([read('a.yaml'), read('more/b.yaml'), read('c.yaml')]).toEqual([service('a', 81), b, service('c')])
+    expect((await one('1')).out).toContain(`${only} holds that already`)
+    await reached(server, 3)
+    expect((await one('--previous', '--dry-run')).out).toContain('-  Service/b')
+  })
+
+  test('has each rename and removal on the disk, and the directories that it made', async () => {
+    const synced: string[] = []
+    const handle = await open(config)
+    const prototype = Object.getPrototypeOf(handle) as FileHandle
+    await handle.close()
+    vi.spyOn(prototype, 'sync').mockImplementation(async function (this: FileHandle) {
+      const { ino } = await this.stat()
+      const path = [config, join(config, 'more')].find((one) => statSync(one, { throwIfNoEntry: false })?.ino === ino)
+      if (path !== undefined) synced.push(`${relative(root, path)}: ${readdirSync(path).sort().join(' ')}`)
+      await this.datasync()
+    })
+    rmSync(join(config, 'more'), { recursive: true })
+    expect(await rollback('1')).toMatchObject({ code: 0, err: '' })
+    expect(synced).toEqual([
+      'config: a.yaml c.yaml',
+      'config/more: b.yaml',
+      'config: a.yaml c.yaml more',
+      'config: a.yaml more',
+    ])
   })
 
   test('mends what is broken now: latest is what is in force', async () => {
