@@ -6,10 +6,11 @@ import { notYet } from './config/kinds/not-yet.ts'
 import { parseDocument } from './config/parse-document.ts'
 import type { Parse } from './document-ledger.ts'
 import { ControlPlaneError } from './errors.ts'
+import type { Fleet } from './fleet/fleet.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
+import { etcdOf, openFleet } from './open-fleet.ts'
 import { type Address, isLoopback, parseAddress } from './options/address.ts'
-import { etcdAccess } from './options/etcd-access.ts'
 import { type ServeOptions, servesRest } from './options/options.ts'
 import { createPipeline, type Pipeline, type PipelineSource } from './pipeline.ts'
 import { bootstrapCluster } from './resource/bootstrap-cluster.ts'
@@ -20,7 +21,7 @@ import { restoreUnits } from './restored-units.ts'
 import { HistoryDirectory } from './snapshot/history/directory.ts'
 import { createHistory, type History } from './snapshot/store.ts'
 import { createWorld, type World } from './snapshot/world.ts'
-import { etcdIdPrefix } from './source/etcd-client.ts'
+import { type EtcdOptions, etcdIdPrefix } from './source/etcd-client.ts'
 import { createFileSource, fileIdPrefix } from './source/file-source.ts'
 import { createMesh, type Mesh } from './translate/mesh.ts'
 import { versionReport } from './version-report.ts'
@@ -105,23 +106,32 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
     directoryOf: (document) => directoryOfDocument(document, options.config[0]),
     allowed: options.allowFile,
   })
+  const etcd = etcdOf(options)
+  const sources = deps.sources ?? (await sourcesOf(options, etcd, log))
+  let fleet: Fleet | undefined
   const pipeline = createPipeline(
     {
-      sources: deps.sources ?? (await sourcesOf(options, log)),
+      sources,
       parse: attachments.parse,
       attached: attachments,
       world,
       cache,
       history,
       lastGenerated: restored.generated,
+      besides: () => fleet?.problems ?? [],
       metrics,
       log: log.child({ room: 'pipeline' }),
     },
     { debounceMs: options.debounce, debounceMaxMs: options.debounceMax, allowEmpty: options.allowEmpty },
   )
   opened.push(() => pipeline.close())
+  if (etcd !== undefined) {
+    const prefixes = sources.map(({ idPrefix }) => idPrefix)
+    fleet = await openFleet(options, etcd, { pipeline, world, metrics, sources: prefixes, log })
+    opened.push(() => fleet?.close())
+  }
   const xds = await openXds(options, { api, cache, metrics, pipeline, log, world, mesh }, opened)
-  const admin = await openAdmin(options, { api, cache, metrics, pipeline, history, xds, log }, opened)
+  const admin = await openAdmin(options, { api, cache, metrics, pipeline, history, xds, fleet, log }, opened)
   warnOfPlaintext(options, log)
   const close = async (): Promise<void> => await closeAll(opened)
   return {
@@ -132,7 +142,10 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
     close,
     async drain() {
       admin.drain()
+      // Whatever only one may do goes on elsewhere while the Envoys move.
+      const resigned = fleet?.resign()
       await xds.drain(options.drainTimeout)
+      await resigned
       await close()
     },
   }
@@ -142,16 +155,20 @@ function withBootstrapCluster(names: ServeOptions['staticNames']): ServeOptions[
   return { ...names, cluster: [bootstrapCluster, ...(names['cluster'] ?? [])] }
 }
 
-async function sourcesOf(options: ServeOptions, log: Log): Promise<readonly PipelineSource[]> {
+async function sourcesOf(
+  options: ServeOptions,
+  access: EtcdOptions | undefined,
+  log: Log,
+): Promise<readonly PipelineSource[]> {
   const files = options.config.map((path, index): PipelineSource => {
     const idPrefix = fileIdPrefix(index)
     return { source: createFileSource({ path, idPrefix, log: log.child({ room: 'source', source: path }) }), idPrefix }
   })
-  if (options.etcd.length === 0) return files
+  if (access === undefined) return files
   // Its library takes a tenth of the time to start, and 6 MB: only who uses etcd has it.
   const { createEtcdSource } = await import('./source/etcd-source.ts')
-  const { etcd: endpoints, etcdPrefix: prefix } = options
-  const etcd = { endpoints, prefix, ...etcdAccess(options), log: log.child({ room: 'source', source: 'etcd' }) }
+  const { etcdPrefix: prefix } = options
+  const etcd = { ...access, log: log.child({ room: 'source', source: 'etcd' }) }
   return [
     ...files,
     { source: createEtcdSource(etcd), idPrefix: etcdIdPrefix({ prefix }) },
@@ -201,6 +218,7 @@ async function openXds(
       originOf: (resource, node) => world.originOf(resource, node) ?? mesh.originOf(resource),
       extraServices: (server) => health.addTo(server),
       onNode: tellStaticNames(pipeline),
+      caughtUp: pipeline.caughtUp,
     },
     {
       listen: options.listen,
@@ -243,10 +261,10 @@ function tlsOf(options: ServeOptions, log: Log, metrics: Metrics): TlsCredential
 
 async function openAdmin(
   options: ServeOptions,
-  rooms: Opened & { readonly history: History; readonly xds: XdsServer },
+  rooms: Opened & { readonly history: History; readonly xds: XdsServer; readonly fleet: Fleet | undefined },
   opened: Closer[],
 ): Promise<AdminServer> {
-  const { api, cache, metrics, pipeline, history, xds, log } = rooms
+  const { api, cache, metrics, pipeline, history, xds, fleet, log } = rooms
   const isSecure = isLoopback(options.admin) || options.allowPlaintextSecrets
   const admin = await createAdminServer(
     {
@@ -254,6 +272,7 @@ async function openAdmin(
       cache,
       status: xds.status,
       history,
+      replicas: fleet && (() => fleet.status()),
       directory: process.cwd(),
       metrics,
       version: { ...versionReport(api) },

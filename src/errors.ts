@@ -95,6 +95,7 @@ export type ProblemCode =
   | 'withheld'
   | 'rejected'
   | 'history'
+  | 'fleet'
   | 'usage'
 
 /** Something in the configuration that its author should mend. Never holds the value of a sensitive field. */

@@ -60,6 +60,8 @@ export interface PipelineDeps {
   readonly history: PipelineHistory
   /** What the documents were translated to when the history ended. */
   readonly lastGenerated?: Iterable<Unit>
+  /** Standing problems of others, who log them. */
+  readonly besides?: () => readonly Problem[]
   readonly metrics: Metrics
   readonly log: Log
 }
@@ -214,6 +216,11 @@ class SnapshotPipeline implements Pipeline {
   }
 
   get problems(): readonly Problem[] {
+    const besides = this.#deps.besides?.() ?? []
+    return besides.length === 0 ? this.#ownProblems : [...this.#ownProblems, ...besides].sort(byPlace)
+  }
+
+  get #ownProblems(): readonly Problem[] {
     // The history is written behind the builds: what keeps it from the disk is known when nothing else happens.
     const { problem } = this.#deps.history
     return problem === undefined ? this.#problems : [...this.#problems, problem].sort(byPlace)
@@ -240,7 +247,7 @@ class SnapshotPipeline implements Pipeline {
   }
 
   async #caughtUp(signal: AbortSignal): Promise<void> {
-    await Promise.all(this.#states.map(({ source }) => source.caughtUp?.(signal)))
+    await Promise.all(this.#states.map(async ({ source }) => await source.caughtUp?.(signal)))
     // What they told is noted. One build takes all of it, and who waits for more would wait as long as there are changes.
     await (this.#timer === undefined ? this.#building : this.#build())
   }
@@ -515,9 +522,8 @@ class SnapshotPipeline implements Pipeline {
       ...this.#worldProblems,
       ...this.#withheldProblems,
     ].sort(byPlace)
-    const { problems } = this
     const said = new Set<string>()
-    for (const problem of problems) {
+    for (const problem of this.#ownProblems) {
       const place = formatOrigin(problem.origin)
       const text = `${place} ${problem.path} ${problem.code} ${problem.message}`
       said.add(text)

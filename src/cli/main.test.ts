@@ -8,6 +8,7 @@ const commands = [
   ['bootstrap'],
   ['health'],
   ['nodes'],
+  ['replicas'],
   ['snapshots'],
   ['snapshots', 'list'],
   ['snapshots', 'show'],

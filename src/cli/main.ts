@@ -19,6 +19,7 @@ const commands: Readonly<Record<string, () => Promise<BuildCommand>>> = {
   capture: async () => (await import('./capture.ts')).captureCommand,
   health: async () => (await import('./health.ts')).healthCommand,
   nodes: async () => (await import('./nodes.ts')).nodesCommand,
+  replicas: async () => (await import('./replicas.ts')).replicasCommand,
   snapshots: async () => (await import('./snapshots.ts')).snapshotsCommand,
   rollback: async () => (await import('./rollback.ts')).rollbackCommand,
   put: async () => (await import('./put.ts')).putCommand,

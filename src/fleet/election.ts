@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { ICompare, IKeyValue } from 'etcd3'
 import { messageOf } from '../errors.ts'
 import type { Log } from '../log.ts'
@@ -43,6 +44,8 @@ export type LeaderGuard = readonly ICompare[]
 export interface ElectionOptions extends EtcdOptions {
   readonly id: string
   readonly log: Log
+  /** Before, it does not stand. */
+  readonly ready?: Promise<void>
   /** How long nobody leads after a leader was killed, in whole seconds; 6 by default. */
   readonly ttlS?: number
 }
@@ -142,8 +145,9 @@ class LeaseElection implements Election {
   }
 
   async #run(): Promise<void> {
-    const { endpoints } = this.#options
+    const { endpoints, ready } = this.#options
     const { signal } = this.#abort
+    await Promise.race([ready, once(signal, 'abort')])
     let tries = 0
     for (let turn = 0; !signal.aborted; turn++) {
       const endpoint = endpoints[turn % endpoints.length] as string

@@ -6,6 +6,8 @@ export interface ServeOptions extends EtcdAccess {
   readonly config: readonly string[]
   readonly etcd: readonly string[]
   readonly etcdPrefix: string
+  readonly etcdReadOnly: boolean
+  readonly replicaId?: string
   readonly listen: string
   readonly admin: string
   readonly rest: 'auto' | 'on' | 'off'
@@ -95,6 +97,22 @@ export const optionTable: readonly OptionSpec[] = [
     default: '/fairlead/',
     placeholder: 'PREFIX',
     description: 'documents are the keys below PREFIXconfig/',
+  },
+  {
+    name: 'etcdReadOnly',
+    group: 'Sources',
+    type: 'switch',
+    default: false,
+    placeholder: '',
+    description: 'write nothing to etcd: this replica never leads the others, and they do not hear of it',
+  },
+  {
+    name: 'replicaId',
+    group: 'Sources',
+    type: 'text',
+    placeholder: 'ID',
+    description:
+      "what this replica is called among those on the same etcd; without it, the machine's name and the port of --listen",
   },
   {
     name: 'etcdCa',

@@ -220,6 +220,7 @@ const needs: readonly (readonly [OptionName, OptionName])[] = [
   ['etcdCa', 'etcd'],
   ['etcdCert', 'etcd'],
   ['etcdUser', 'etcd'],
+  ['replicaId', 'etcd'],
 ]
 
 /** What does not go together. An option that was given and cannot be read is not taken for absent. */
@@ -236,7 +237,11 @@ function conflicts(options: ServeOptions, origins: OptionOrigins): Problem[] {
     const fix = 'Give --config PATH (a directory or file), --etcd URLS, or both: `fairlead serve --config ./config`.'
     problems.push(usage({ name: 'fairlead serve' }, 'config', 'There is no source of documents.', fix))
   }
-  const { debounce, debounceMax, listen, admin, etcd } = options
+  const { debounce, debounceMax, listen, admin, etcd, replicaId } = options
+  if (replicaId !== undefined && !/^[\w.:@-]{1,128}$/.test(replicaId)) {
+    const fix = 'Give up to 128 letters, digits and any of - _ . : @.'
+    problems.push(usage(origins.replicaId.origin, 'replicaId', '--replica-id is part of a key in etcd.', fix))
+  }
   if (debounce > debounceMax) {
     const name = isGiven('debounceMax') ? 'debounceMax' : 'debounce'
     const fix = 'Give --debounce-max at least the time of --debounce.'

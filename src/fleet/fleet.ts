@@ -1,0 +1,85 @@
+import { hostname } from 'node:os'
+import type { Problem } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { EtcdOptions } from '../source/etcd-client.ts'
+import { createElection, type Election, leaderKey } from './election.ts'
+import { createReplicas, type Replica, type ReplicaFacts, type Replicas } from './replicas.ts'
+
+/** This replica among those on the same etcd. Nothing of it fails a caller, nor keeps anything from being served. */
+export interface Fleet {
+  /** Who leads; undefined for a replica that writes nothing. */
+  readonly election: Election | undefined
+  /** What keeps the replicas from being one fleet. */
+  readonly problems: readonly Problem[]
+  /** Who is there, as far as is known here. */
+  status(): FleetStatus
+  /** From now on this replica leads no more; it is still listed. */
+  resign(): Promise<void>
+  close(): Promise<void>
+}
+
+export interface FleetStatus {
+  readonly self: string
+  /** Null where nobody leads, or it is not known here: a replica that writes nothing does not ask. */
+  readonly leader: string | null
+  readonly replicas: readonly (Replica & { readonly isLeader: boolean })[]
+}
+
+export interface FleetOptions {
+  readonly etcd: EtcdOptions
+  readonly id: string
+  /** Writes nothing to etcd. */
+  readonly isReadOnly: boolean
+  /** Of fairlead. */
+  readonly version: string
+  readonly sources: readonly string[]
+  /** What changes of this replica. */
+  readonly serving: () => Promise<Pick<ReplicaFacts, 'config' | 'streams'>>
+  /** Before, this replica does not stand for leader. */
+  readonly ready: Promise<void>
+  readonly log: Log
+}
+
+export function createFleet(options: FleetOptions): Fleet {
+  const { etcd, id, isReadOnly, version, sources, serving, ready, log } = options
+  const startedAt = new Date().toISOString()
+  const facts = async (): Promise<Omit<ReplicaFacts, 'id'>> => ({
+    host: hostname(),
+    version,
+    startedAt,
+    sources,
+    ...(await serving()),
+  })
+  const replicas: Replicas = createReplicas({ ...etcd, id, isReadOnly, facts, log })
+  const election = isReadOnly ? undefined : createElection({ ...etcd, id, ready, log })
+  return {
+    election,
+    get problems() {
+      const { trouble } = election ?? {}
+      // Whoever reads the documents there tells it when etcd cannot be reached.
+      if (!replicas.isReachable || trouble === undefined) return replicas.problems
+      return [...replicas.problems, cannotLead(leaderKey(etcd), trouble)]
+    },
+    status() {
+      const leader = election?.leader ?? null
+      return { self: id, leader, replicas: replicas.list().map((one) => ({ ...one, isLeader: one.id === leader })) }
+    },
+    async resign() {
+      await election?.close()
+    },
+    async close() {
+      await Promise.all([election?.close(), replicas.close()])
+    },
+  }
+}
+
+function cannotLead(key: string, trouble: string): Problem {
+  return {
+    severity: 'warning',
+    code: 'fleet',
+    origin: { name: `etcd:${key}` },
+    path: '',
+    message: `this replica cannot lead the others: ${trouble}`,
+    fix: "give the user the right to write below etcd's prefix, or this server --etcd-read-only",
+  }
+}

@@ -1,0 +1,179 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import pino from 'pino'
+import { beforeAll, expect, test } from 'vitest'
+import { atTestEnd } from '../../test/support/at-test-end.ts'
+import { startEtcd, type TestEtcd } from '../../test/support/etcd.ts'
+import { describeWithEtcd } from '../../test/support/needs.ts'
+import { eventually } from '../../test/support/poll.ts'
+import { startTcpProxy } from '../../test/support/tcp-proxy.ts'
+import { createReplicas, type ReplicaFacts, type Replicas, type ReplicasOptions, replicasPrefix } from './replicas.ts'
+
+/** The least that etcd grants: it is looked every two thirds of a second. */
+const ttlS = 2
+
+const facts: Omit<ReplicaFacts, 'id'> = {
+  host: 'here',
+  version: '1.2.3',
+  startedAt: '2026-11-21T07:00:00.000Z',
+  sources: ['etcd:/fairlead/config/'],
+  config: 'a'.repeat(16),
+  streams: 0,
+}
+
+describeWithEtcd('replicas', () => {
+  let etcd: TestEtcd
+  let prefixes = 0
+
+  beforeAll(async () => {
+    etcd = await startEtcd()
+    return async () => await etcd.close()
+  })
+
+  interface Bed {
+    readonly prefix: string
+    readonly logged: readonly string[]
+    readonly join: (id: string, options?: Partial<ReplicasOptions>) => Replicas
+  }
+
+  function openBed(): Bed {
+    const prefix = `/test-${++prefixes}/`
+    const logged: string[] = []
+    const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) })
+    return {
+      prefix,
+      logged,
+      join(id, options) {
+        const replicas = createReplicas({
+          endpoints: [etcd.endpoint],
+          prefix,
+          id,
+          facts: async () => facts,
+          isReadOnly: false,
+          log,
+          ttlS,
+          ...options,
+        })
+        atTestEnd(() => replicas.close())
+        return replicas
+      },
+    }
+  }
+
+  const idsOf = (replicas: Replicas): readonly string[] => replicas.list().map(({ id }) => id)
+
+  test('know of each other, and what each serves', async () => {
+    const { join } = openBed()
+    let streams = 1
+    const a = join('a', { facts: async () => ({ ...facts, streams }) })
+    const b = join('b')
+    await eventually(() => expect(idsOf(a)).toEqual(['a', 'b']))
+    await eventually(() =>
+      expect(b.list()).toEqual([
+        { ...facts, id: 'a', streams: 1, isSelf: false },
+        { ...facts, id: 'b', isSelf: true },
+      ]),
+    )
+    streams = 7
+    await eventually(() => expect(b.list()[0]?.streams).toBe(7), { timeoutMs: 8_000 })
+    expect([a.problems, b.problems]).toEqual([[], []])
+  })
+
+  test('forget at once who leaves, and after its lease who is gone', async () => {
+    const { prefix, join } = openBed()
+    const a = join('a')
+    const b = join('b')
+    const proxy = await startTcpProxy(etcd.port)
+    atTestEnd(proxy.close)
+    join('c', { endpoints: [`http://127.0.0.1:${proxy.port}`] })
+    await eventually(() => expect(idsOf(a)).toEqual(['a', 'b', 'c']))
+    await b.close()
+    expect(await etcd.client.getAll().prefix(replicasPrefix({ prefix })).keys()).toHaveLength(2)
+    await eventually(() => expect(idsOf(a)).toEqual(['a', 'c']))
+    await proxy.cut()
+    await eventually(() => expect(idsOf(a)).toEqual(['a']), { timeoutMs: 8_000 })
+  })
+
+  test('list nobody who may not be written, and tell of nothing else to who only reads', async () => {
+    const { prefix, join } = openBed()
+    const a = join('a')
+    const reader = join('reader', { isReadOnly: true })
+    await eventually(() => expect(idsOf(reader)).toEqual(['a', 'reader']))
+    await eventually(() => a.isReachable)
+    expect(await etcd.client.getAll().prefix(prefix).keys()).toEqual([`${replicasPrefix({ prefix })}a`])
+    expect(reader.problems).toEqual([])
+  })
+
+  test('tell of an id that another has, who keeps it, and not of one that was killed and started again', async () => {
+    const { prefix, logged, join } = openBed()
+    const key = `${replicasPrefix({ prefix })}same`
+    const { ID: lease } = await etcd.client.leaseClient.leaseGrant({ TTL: ttlS })
+    await etcd.client.kv.put({ key: Buffer.from(key), value: Buffer.from('{}'), lease })
+    const first = join('same')
+    const heldByFirst = async (): Promise<boolean> => (await etcd.client.get(key).string())?.includes('here') === true
+    await eventually(heldByFirst, { timeoutMs: 8_000 })
+    expect(first.problems).toEqual([])
+    const second = join('same', { facts: async () => ({ ...facts, host: 'there' }) })
+    await eventually(() => expect(second.problems).toHaveLength(1), { timeoutMs: 8_000 })
+    expect(second.problems[0]).toMatchObject({
+      severity: 'warning',
+      code: 'fleet',
+      origin: { name: `etcd:${key}` },
+      message:
+        'another replica on here, started at 2026-11-21T07:00:00.000Z, is called same, too: this one is not listed',
+      fix: expect.stringContaining('--replica-id'),
+    })
+    expect(first.problems).toEqual([])
+    expect(await heldByFirst()).toBe(true)
+    await eventually(() => logged.length > 0)
+    expect(logged.filter((line) => line.includes('is called same'))).toHaveLength(1)
+  })
+
+  test('tell who serves something else from the same sources for long, and not while both go on', async () => {
+    const { logged, join } = openBed()
+    let changes = 0
+    const differing = { differenceMs: 1_500 }
+    const a = join('a', differing)
+    const settled = { ...facts, config: 'b'.repeat(16) }
+    let isSettled = false
+    join('b', { facts: async () => (isSettled ? settled : { ...facts, config: String(++changes).padStart(16, '0') }) })
+    // What another reads, or another version makes of it, may be something else.
+    join('files', { facts: async () => ({ ...settled, sources: ['file:'] }) })
+    join('newer', { facts: async () => ({ ...settled, version: '2.0.0' }) })
+    await eventually(() => expect(idsOf(a)).toEqual(['a', 'b', 'files', 'newer']))
+    await sleep(1_000)
+    expect(a.problems).toEqual([])
+    isSettled = true
+    await eventually(() => expect(a.problems).toHaveLength(1), { timeoutMs: 9_000 })
+    expect(a.problems[0]).toMatchObject({
+      severity: 'warning',
+      code: 'fleet',
+      message: 'b serves something else from the same sources: bbbbbbbb there, aaaaaaaa here',
+    })
+    await eventually(() => logged.length > 0)
+    expect(logged.filter((line) => line.includes('b serves something else'))).toHaveLength(1)
+  })
+
+  test('do without etcd while it is away, which nobody is told here', async () => {
+    const { logged, join } = openBed()
+    const proxy = await startTcpProxy(etcd.port)
+    atTestEnd(proxy.close)
+    const a = join('a', { endpoints: [`http://127.0.0.1:${proxy.port}`] })
+    await eventually(() => a.isReachable)
+    await proxy.cut()
+    await eventually(() => !a.isReachable)
+    expect(idsOf(a)).toEqual(['a'])
+    expect([a.problems, logged]).toEqual([[], []])
+    await proxy.mend()
+    await eventually(() => a.isReachable)
+  })
+
+  test('ignore what no replica wrote', async () => {
+    const { prefix, join } = openBed()
+    for (const [name, value] of Object.entries({ text: 'x', list: '[]', nothing: 'null', some: '{"id":"some"}' })) {
+      await etcd.client.put(`${replicasPrefix({ prefix })}${name}`).value(value)
+    }
+    const a = join('a')
+    await eventually(() => a.isReachable)
+    expect(idsOf(a)).toEqual(['a'])
+  })
+})

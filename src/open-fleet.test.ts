@@ -1,0 +1,121 @@
+import { writeFileSync } from 'node:fs'
+import { beforeAll, expect, test } from 'vitest'
+import { runCommand } from '../test/support/command.ts'
+import { metric, startControlPlane, type TestControlPlane } from '../test/support/control-plane.ts'
+import { createEtcdStore, createFileStore } from '../test/support/document-store.ts'
+import { cluster } from '../test/support/documents.ts'
+import { startEtcd, type TestEtcd } from '../test/support/etcd.ts'
+import { describeWithEtcd } from '../test/support/needs.ts'
+import { eventually } from '../test/support/poll.ts'
+import { tempDir } from '../test/support/temp.ts'
+import type { FleetStatus } from './fleet/fleet.ts'
+
+/** Each looks every three seconds who is there, and asks as long for a leader who was killed. */
+const patience = { timeoutMs: 15_000 }
+
+async function replicasOf({ adminUrl }: TestControlPlane): Promise<FleetStatus> {
+  return (await (await fetch(`${adminUrl}/api/replicas`)).json()) as FleetStatus
+}
+
+function fleetProblemsOf({ pipeline }: TestControlPlane): readonly string[] {
+  return pipeline.problems.filter(({ code }) => code === 'fleet').map(({ message }) => message)
+}
+
+describeWithEtcd('replicas on one etcd', () => {
+  let etcd: TestEtcd
+
+  beforeAll(async () => {
+    etcd = await startEtcd()
+    return async () => await etcd.close()
+  })
+
+  test('tell of each other, and the leader hands over when it drains', { timeout: 40_000 }, async () => {
+    const store = createEtcdStore(etcd)
+    await store.write(cluster('cart'))
+    const [a, b] = [
+      await startControlPlane({ ...store.flags, replicaId: 'a', drainTimeout: '0s' }),
+      await startControlPlane({ ...store.flags, replicaId: 'b' }),
+    ]
+    await eventually(async () => {
+      const status = await replicasOf(b)
+      expect(status.self).toBe('b')
+      expect(status.leader).toMatch(/^[ab]$/)
+      expect(status.replicas.map(({ id, isSelf }) => [id, isSelf])).toEqual([
+        ['a', false],
+        ['b', true],
+      ])
+      expect(status.replicas[0]?.config).toMatch(/^[0-9a-f]{16}$/)
+      expect(status.replicas[1]?.config).toBe(status.replicas[0]?.config)
+    }, patience)
+    const { leader } = await replicasOf(b)
+    const [leading, other] = leader === 'a' ? [a, b] : [b, a]
+    expect([await metric(leading, 'fairlead_leader'), await metric(other, 'fairlead_leader')]).toEqual([1, 0])
+    expect(await metric(b, 'fairlead_replicas')).toBe(2)
+    const { out } = await runCommand(['replicas', '--server', b.adminUrl])
+    expect(out).toMatch(/^REPLICA +LEADER +VERSION +SINCE +CONFIG +STREAMS\n/)
+    expect(out).toMatch(new RegExp(`\\n${leader}( \\(asked\\))? +leads `))
+    const since = performance.now()
+    const drained = leading.drain()
+    await eventually(async () => (await metric(other, 'fairlead_leader')) === 1)
+    expect(performance.now() - since).toBeLessThan(2_000)
+    await drained
+    await eventually(async () => (await replicasOf(other)).replicas.length === 1, patience)
+    expect(fleetProblemsOf(other)).toEqual([])
+  })
+
+  test('of which one that may only read leads nobody, is listed nowhere and writes nothing', async () => {
+    const store = createEtcdStore(etcd)
+    await store.write(cluster('cart'))
+    const reader = await startControlPlane({ ...store.flags, etcdReadOnly: true, replicaId: 'reader' })
+    await reader.pipeline.ready
+    await eventually(async () => (await replicasOf(reader)).replicas.length === 1)
+    expect(await replicasOf(reader)).toMatchObject({ self: 'reader', leader: null, replicas: [{ isLeader: false }] })
+    expect(await etcd.client.getAll().prefix(store.prefix).keys()).toEqual([`${store.prefix}config/cluster/cart`])
+    expect(fleetProblemsOf(reader)).toEqual([])
+  })
+
+  test('of which one whose user may not write says so once, and serves', { timeout: 30_000 }, async () => {
+    const own = await startEtcd({ auth: { user: 'root', password: 'secret' } })
+    try {
+      const { auth } = own.client
+      await auth.roleAdd({ name: 'reader' })
+      const range = { key: Buffer.from('/fairlead/'), range_end: Buffer.from('/fairlead0') }
+      await auth.roleGrantPermission({ name: 'reader', perm: { permType: 'Read', ...range } })
+      await auth.userAdd({ name: 'reads', password: 'too' })
+      await auth.userGrantRole({ user: 'reads', role: 'reader' })
+      await own.client.put('/fairlead/config/cart').value(JSON.stringify(Object.values(cluster('cart'))[0]))
+      const etcdPasswordFile = `${tempDir()}/password`
+      writeFileSync(etcdPasswordFile, 'too')
+      const plane = await startControlPlane({ etcd: own.endpoint, etcdUser: 'reads', etcdPasswordFile, replicaId: 'a' })
+      await plane.pipeline.ready
+      await eventually(() => expect(fleetProblemsOf(plane)).toHaveLength(2), patience)
+      expect(fleetProblemsOf(plane)).toEqual([
+        expect.stringContaining(
+          'this replica cannot lead the others: the etcd user reads may not write /fairlead/leader',
+        ),
+        expect.stringContaining('the etcd user reads may not write /fairlead/replicas/a'),
+      ])
+      expect(plane.pipeline.isReady).toBe(true)
+      await eventually(() => expect(plane.log()).toContain('may not write /fairlead/replicas/a'), patience)
+      expect(
+        plane
+          .log()
+          .split('\n')
+          .filter((line) => line.includes('may not write /fairlead/')),
+      ).toHaveLength(2)
+    } finally {
+      await own.close()
+    }
+  })
+
+  test('are none of those that read files', async () => {
+    const store = createFileStore()
+    await store.write(cluster('cart'))
+    const plane = await startControlPlane(store.flags)
+    await plane.pipeline.ready
+    expect(await replicasOf(plane)).toEqual({ self: null, leader: null, replicas: [] })
+    expect((await runCommand(['replicas', '--server', plane.adminUrl])).out).toBe(
+      'This server shares nothing with others: it was started without --etcd.\n',
+    )
+  })
+})

@@ -1,0 +1,71 @@
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { ControlPlaneError } from './errors.ts'
+import type { Fleet } from './fleet/fleet.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
+import { parseAddress } from './options/address.ts'
+import { etcdAccess } from './options/etcd-access.ts'
+import type { ServeOptions } from './options/options.ts'
+import { fairleadVersion } from './own-version.ts'
+import type { Pipeline } from './pipeline.ts'
+import type { World } from './snapshot/world.ts'
+import type { EtcdOptions } from './source/etcd-client.ts'
+
+export interface FleetRooms {
+  readonly pipeline: Pipeline
+  readonly world: Pick<World, 'inForce' | 'generated'>
+  readonly metrics: Metrics
+  /** How the ids of the documents of each source begin. */
+  readonly sources: readonly string[]
+  readonly log: Log
+}
+
+/** How etcd is reached that `options` name; undefined without one. */
+export function etcdOf(options: ServeOptions): EtcdOptions | undefined {
+  const { etcd: endpoints, etcdPrefix: prefix } = options
+  return endpoints.length === 0 ? undefined : { endpoints, prefix, ...etcdAccess(options) }
+}
+
+/** This server as one of the replicas on one etcd. Its library is large: only who uses etcd has it. */
+export async function openFleet(options: ServeOptions, etcd: EtcdOptions, rooms: FleetRooms): Promise<Fleet> {
+  const { pipeline, world, metrics, sources, log } = rooms
+  const { createFleet } = await import('./fleet/fleet.ts')
+  const { createServedDigest } = await import('./fleet/served-digest.ts')
+  const digest = createServedDigest()
+  let last: { readonly revision: number; readonly config: string } | undefined
+  const config = (): string | null => {
+    const { isReady, revision } = pipeline
+    if (!isReady) return null
+    if (last?.revision !== revision) {
+      last = { revision, config: digest.of(world.inForce.values(), world.generated.values()) }
+    }
+    return last.config
+  }
+  const fleet = createFleet({
+    etcd,
+    id: options.replicaId ?? defaultId(options),
+    isReadOnly: options.etcdReadOnly,
+    version: fairleadVersion,
+    sources,
+    serving: async () => ({ config: config(), streams: await sumOf(metrics.streams) }),
+    ready: pipeline.ready,
+    log: log.child({ room: 'fleet' }),
+  })
+  metrics.replicas.from(() => new Map([[{}, fleet.status().replicas.length]]))
+  metrics.leader.from(() => new Map([[{}, fleet.election?.isLeader === true ? 1 : 0]]))
+  return fleet
+}
+
+async function sumOf(gauge: Metrics['streams']): Promise<number> {
+  const { values } = await gauge.get()
+  return values.reduce((sum, { value }) => sum + value, 0)
+}
+
+/** Two servers of one machine listen at two ports. */
+function defaultId({ listen }: ServeOptions): string {
+  const address = parseAddress(listen)
+  if (address === undefined) throw new ControlPlaneError('usage', `--listen ${listen} is no HOST:PORT`)
+  const suffix = address.port === 0 ? randomBytes(3).toString('hex') : String(address.port)
+  return `${hostname()}:${suffix}`
+}
