@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Etcd3 } from 'etcd3'
 import { findProgram, isExecutable } from './find-program.ts'
 import { freePorts } from './free-ports.ts'
+import { eventually } from './poll.ts'
 
 /** A real etcd: one member, on loopback, with its data in a temporary directory. */
 export interface TestEtcd {
@@ -25,6 +26,8 @@ export interface TestEtcd {
   readonly save: (file: string) => void
   /** Ends it and starts it on the same ports with what a snapshot holds. */
   readonly restore: (file: string) => Promise<void>
+  /** Compacts, defragments and disarms it, as one does when its space was exceeded. */
+  readonly makeRoom: () => Promise<void>
   /** It stays there and answers nothing. */
   readonly freeze: () => void
   readonly thaw: () => void
@@ -154,6 +157,12 @@ async function startOnce({ tls, auth, args = [] }: TestEtcdOptions): Promise<Tes
       const place = ['--name', 'default', '--initial-cluster', `default=${peer}`, '--initial-advertise-peer-urls', peer]
       etcdctl('snapshot', 'restore', file, '--data-dir', join(directory, 'data'), ...place)
       await start()
+    },
+    async makeRoom(): Promise<void> {
+      // Its client waits for a while after refusals.
+      const { header } = await eventually(() => client.kv.range({ key: Buffer.from('/') }))
+      await client.kv.compact({ revision: header.revision, physical: true })
+      for (const command of [['defrag'], ['alarm', 'disarm']]) etcdctl(...command, '--endpoints', endpoint)
     },
     freeze: () => void child?.kill('SIGSTOP'),
     thaw: () => void child?.kill('SIGCONT'),
