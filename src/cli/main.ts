@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import './require-node.ts'
 import { getEventListeners } from 'node:events'
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
