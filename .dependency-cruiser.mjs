@@ -2,7 +2,7 @@
  * The house's import rules, generated from two tables: which rooms a room may import, and which third-party
  * packages it opens the door to. ARCHITECTURE.md explains them; test/architecture.test.ts proves they are seen.
  */
-const hall = ['clock', 'errors', 'log', 'metrics']
+const hall = ['clock', 'errors', 'http2-guard', 'log', 'metrics']
 
 export const rooms = {
   resource: [],

@@ -48,6 +48,8 @@ export interface ServerProcessOptions {
   readonly isHooked?: boolean
   /** What runs in the place of Node: Node within a network namespace. */
   readonly node?: string
+  /** Laid over the environment. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** Options of `serve` by name. */
@@ -69,13 +71,16 @@ const answerMs = 20_000
  * @throws Error with the end of its log when it does not come up
  */
 export async function startServer(flags: Flags, options: ServerProcessOptions = {}): Promise<ServerProcess> {
-  const { isHooked = false, node = process.execPath } = options
+  const { isHooked = false, node = process.execPath, env = {} } = options
   const own = { listen: '127.0.0.1:0', admin: '127.0.0.1:0', snapshots: tempDir(), logFormat: 'json' }
   const given = { ...own, ...flags }
   const child = spawn(node, [...(isHooked ? ['--import', hook] : []), ...command, 'serve', ...argsOf(given)], {
     // Where no options file lies.
     cwd: tempDir(),
-    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FAIRLEAD_'))),
+    env: {
+      ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('FAIRLEAD_'))),
+      ...env,
+    },
     stdio: ['ignore', 'ignore', 'pipe', ...(isHooked ? (['ipc'] as const) : [])],
   })
   let text = ''

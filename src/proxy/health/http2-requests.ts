@@ -1,5 +1,6 @@
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from 'node:http2'
 import type { Duplex } from 'node:stream'
+import { guardClientSession } from '../../http2-guard.ts'
 import type { Headers } from '../http/headers.ts'
 
 export interface Http2Answer {
@@ -26,6 +27,7 @@ export function createHttp2Requests(open: () => Promise<Duplex>): Http2Requests 
     if (session !== undefined && !session.closed && !session.destroyed) return session
     const socket = await open()
     const created = connect('http://check', { createConnection: () => socket })
+    guardClientSession(created)
     created.on('error', () => undefined)
     created.unref()
     session = created

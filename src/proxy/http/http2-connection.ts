@@ -1,6 +1,7 @@
 import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import type { Timer } from '../../clock.ts'
+import { guardServerSession } from '../../http2-guard.ts'
 import type { CodecClient, CodecConnection } from './codec.ts'
 import type { Http2CodecOptions } from './codec-options.ts'
 import { Http2Exchange } from './http2-exchange.ts'
@@ -19,6 +20,7 @@ export class Http2Connection implements CodecConnection {
   #closed = 0
   #premature = 0
   #isDraining = false
+  #isAttack = false
   #keepalive: Timer | undefined
 
   constructor(stream: Duplex, client: CodecClient, options: Http2CodecOptions) {
@@ -38,6 +40,7 @@ export class Http2Connection implements CodecConnection {
       },
     })
     this.#session = session
+    guardServerSession(session)
     session.setLocalWindowSize(http2.initialConnectionWindow)
     session.on('stream', (opened: ServerHttp2Stream, _headers: unknown, flags: number, raw: readonly string[]) => {
       this.#onStream(opened, flags, raw)
@@ -62,7 +65,9 @@ export class Http2Connection implements CodecConnection {
 
   #onPremature(): void {
     this.#premature += 1
-    if (this.#session.destroyed || this.#premature * 2 < Math.max(prematureLimit, this.#closed)) return
+    if (this.#isAttack || this.#session.destroyed) return
+    if (this.#premature * 2 < Math.max(prematureLimit, this.#closed)) return
+    this.#isAttack = true
     this.#session.destroy()
     this.#client.onMalformed({ status: undefined, details: 'too_many_premature_resets' })
   }

@@ -18,6 +18,7 @@ export class Http2Exchange implements Exchange {
   #requestTrailers: Headers | undefined
   #responseTrailers: Headers | undefined
   #isWhole = false
+  #isReset = false
 
   constructor(stream: ServerHttp2Stream, raw: readonly string[], isEnd: boolean, drain: () => void) {
     this.#stream = stream
@@ -50,14 +51,15 @@ export class Http2Exchange implements Exchange {
 
   sendInterim(headers: Headers): void {
     const stream = this.#stream
-    if (stream.headersSent || stream.destroyed || stream.closed || headers.get(':status') === '101') return
+    if (this.#isReset || stream.headersSent || stream.destroyed || stream.closed || headers.get(':status') === '101')
+      return
     stream.additionalHeaders(http2Headers(headers.flat))
   }
 
   sendHeaders(headers: Headers, isEnd: boolean): void {
     const stream = this.#stream
     this.isAnswered = true
-    if (stream.destroyed || stream.closed) return
+    if (this.#isReset || stream.destroyed || stream.closed) return
     try {
       stream.respond(http2Headers(headers.flat), { endStream: isEnd, waitForTrailers: !isEnd })
     } catch {
@@ -90,6 +92,7 @@ export class Http2Exchange implements Exchange {
   }
 
   reset(): void {
+    this.#isReset = true
     this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
   }
 

@@ -2,6 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } f
 import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { Clock, Timer } from '../../clock.ts'
+import { guardClientSession, guardStream } from '../../http2-guard.ts'
 import type { Host } from '../cluster/host.ts'
 import { Headers } from '../http/headers.ts'
 import { http2Headers } from '../http/http2-headers.ts'
@@ -63,6 +64,7 @@ export class Http2Connection implements PooledConnection {
       maxSendHeaderBlockLength: 8192 * 1024,
     })
     const session = this.#session
+    guardClientSession(session)
     // What is wrong with it shows in its closing.
     session.on('error', () => undefined)
     session.on('connect', () => session.setLocalWindowSize(http.http2.initialConnectionWindow))
@@ -227,6 +229,7 @@ class Http2Stream implements UpstreamStream {
     const endStream = request.isEnd && request.upgrade === undefined
     const stream = requestOn(session, request, { endStream, waitForTrailers: !endStream })
     this.#stream = stream
+    guardStream(stream)
     this.#mapFailures(stream)
     if (!endStream) stream.once('wantTrailers', () => stream.sendTrailers(http2Headers(this.#trailers?.flat ?? [])))
     stream.on('headers', (_headers: unknown, _flags: unknown, raw: string[]) => this.#onInterim?.(Headers.fromRaw(raw)))

@@ -8,6 +8,7 @@ import {
 } from 'node:http2'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { guardClientSession, guardServerSession } from '../../../src/http2-guard.ts'
 import { atTestEnd } from '../../support/at-test-end.ts'
 import type { Certificate } from '../../support/certificates.ts'
 import { eventually } from '../../support/poll.ts'
@@ -187,7 +188,10 @@ export const http2Deeds: Readonly<Record<string, Http2Deed>> = {
 export function startRoughHttp2(maxConcurrentStreams = 100): Promise<number> {
   const server = createHttp2Server({ settings: { maxConcurrentStreams } })
   server.on('sessionError', () => undefined)
-  server.on('session', (session) => session.on('error', () => undefined))
+  server.on('session', (session) => {
+    guardServerSession(session)
+    session.on('error', () => undefined)
+  })
   server.on('stream', (stream, headers) => {
     stream.on('error', () => undefined)
     const path = String(headers[':path'])
@@ -453,6 +457,7 @@ export function askHttp2(
 ): Promise<Http2Told> {
   return new Promise((resolve) => {
     const session = connectHttp2(`http://127.0.0.1:${port}`)
+    guardClientSession(session)
     let status = 0
     let bytes = 0
     const end = (how: Http2Told['end']): void => {
