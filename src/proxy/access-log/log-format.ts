@@ -25,7 +25,7 @@ export function readLogFormat(fields: FieldReader): Format {
 }
 
 /** `envoy.config.core.v3.SubstitutionFormatString`. */
-export function readSubstitutionFormat(fields: FieldReader): Format {
+function readSubstitutionFormat(fields: FieldReader): Format {
   const omitsEmpty = fields.flag('omit_empty_values')
   fields.ignore('content_type', 'an access log has none')
   if (fields.has('json_format')) {

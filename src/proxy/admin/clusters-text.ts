@@ -64,7 +64,7 @@ function ofHost(cluster: string, host: Host): readonly string[] {
 }
 
 /** `healthy`, or all that speaks against it: `/failed_active_hc/failed_eds_health`. */
-export function healthFlags(host: Host): string {
+function healthFlags(host: Host): string {
   if (!(host instanceof ClusterHost)) return host.health === 'healthy' ? 'healthy' : `/${host.health}`
   const isUnhealthy = host.said === 'UNHEALTHY' || host.said === 'DRAINING' || host.said === 'TIMEOUT'
   const flags = [

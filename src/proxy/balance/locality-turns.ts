@@ -35,7 +35,7 @@ interface Weighted {
  * A locality keeps its weight as long as enough of its hosts are available, the overprovisioning factor allowed for; with
  * fewer, its weight shrinks with them.
  */
-export function effectiveWeight(
+function effectiveWeight(
   { weight, all, excluded }: Pick<LocalityHosts, 'weight' | 'all' | 'excluded'>,
   available: number,
   overprovisioningFactor: number,

@@ -12,7 +12,7 @@ export function readAddress(fields: FieldReader): AddressConfig {
 }
 
 /** `envoy.config.core.v3.SocketAddress` */
-export function readSocketAddress(fields: FieldReader): AddressConfig {
+function readSocketAddress(fields: FieldReader): AddressConfig {
   fields.choice('protocol', ['TCP'])
   return { address: fields.string('address'), port: fields.number('port_value') ?? 0 }
 }

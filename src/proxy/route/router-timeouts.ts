@@ -75,7 +75,7 @@ function grpcTimeoutOf(ms: number): string {
 const units: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 0.001, n: 0.000_001 }
 
 /** `grpc-timeout`: `250m`, in ms, rounded up. */
-export function grpcTimeoutIn(request: Headers): number | undefined {
+function grpcTimeoutIn(request: Headers): number | undefined {
   const [, digits, unit] = /^(\d{1,8})([HMSmun])$/.exec(request.get('grpc-timeout') ?? '') ?? []
   return digits === undefined ? undefined : Math.ceil(Number(digits) * (units[unit as string] as number))
 }

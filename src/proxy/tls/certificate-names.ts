@@ -43,7 +43,7 @@ function isAccepted({ type, value }: CertificateName, matcher: NameMatcher): boo
 }
 
 /** Whether a certificate's name, which may be `*.example.org`, is that of a host. */
-export function dnsNameMatches(host: string, pattern: string): boolean {
+function dnsNameMatches(host: string, pattern: string): boolean {
   const name = host.toLowerCase()
   const known = pattern.toLowerCase()
   if (name === known) return true

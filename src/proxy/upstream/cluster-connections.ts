@@ -187,7 +187,7 @@ class HostConnections {
 }
 
 /** The first transport socket that the host's metadata asks for; the cluster's own where it asks for none. */
-export function transportFor({ config }: Cluster, host: Host): UpstreamTransportConfig {
+function transportFor({ config }: Cluster, host: Host): UpstreamTransportConfig {
   const metadata = host.metadata['envoy.transport_socket_match'] ?? {}
   const found = config.transportMatches.find(({ match }) =>
     Object.entries(match).every(([key, value]) => JSON.stringify(metadata[key]) === JSON.stringify(value)),

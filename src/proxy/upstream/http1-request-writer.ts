@@ -89,6 +89,6 @@ function isBodiless(method: string): boolean {
 const asIs = (name: string): string => name
 
 /** `content-type` → `Content-Type` */
-export function properCase(name: string): string {
+function properCase(name: string): string {
   return name.replace(/(^|[^a-zA-Z0-9])([a-z])/g, (_, before: string, letter: string) => before + letter.toUpperCase())
 }

@@ -37,7 +37,7 @@ export function giveRequestId(request: Headers, isEdge: boolean, policy: Request
 /** Where in the id it stands why a request is traced. */
 const reasonAt = 14
 
-export const traceReasons = { none: '4', sampled: '9', forced: 'a', client: 'b' } as const
+const traceReasons = { none: '4', sampled: '9', forced: 'a', client: 'b' } as const
 
 export type TraceReason = keyof typeof traceReasons
 
