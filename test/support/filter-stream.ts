@@ -85,7 +85,6 @@ function startRequest(filter: HttpFilter, request: FilterRequest, context: Proxy
     body,
     requestTrailers: () => undefined,
     route: () => ({ name: 'route', virtualHost: 'host', cluster: 'cart', perFilter: () => perRoute }),
-    clearRoute: () => {},
     reply: (own) => (reply = own),
     onClosed: (act) => closers.push(act),
   }

@@ -8,12 +8,6 @@ import { filterHostSet, type HostSet } from './host-set.ts'
 import type { ChosenPriority } from './priority-load.ts'
 import { hasLabels, type Labels, labelKey, labelsOf, subsetsOf } from './subset-labels.ts'
 
-/** Hosts that have the same labels, and how they are balanced among themselves. */
-interface Subset {
-  readonly hosts: ReadonlySet<ClusterHost>
-  readonly balancer: Balancer
-}
-
 /**
  * Groups hosts by their labels. A request that asks for labels goes to the hosts that have just those, if somebody has
  * said that there are groups by them; else to whom the fallback says.
@@ -22,9 +16,10 @@ export class SubsetBalancer implements Balancer {
   readonly #config: SubsetConfig
   readonly #stats: StatScope
   readonly #create: () => Balancer
-  #subsets = new Map<string, Subset>()
-  #any: Subset | undefined
-  #default: Subset | undefined
+  /** How hosts that have the same labels are balanced among themselves. */
+  #subsets = new Map<string, Balancer>()
+  #any: Balancer | undefined
+  #default: Balancer | undefined
 
   constructor(config: SubsetConfig, stats: StatScope, create: () => Balancer) {
     this.#config = config
@@ -73,7 +68,7 @@ export class SubsetBalancer implements Balancer {
   }
 
   close(): void {
-    for (const subset of [this.#any, this.#default, ...this.#subsets.values()]) subset?.balancer.close()
+    for (const subset of [this.#any, this.#default, ...this.#subsets.values()]) subset?.close()
     this.#stats.gauge('lb_subsets_active').add(-this.#subsets.size)
     this.#subsets.clear()
   }
@@ -88,7 +83,7 @@ export class SubsetBalancer implements Balancer {
       const subset = this.#subsets.get(labelKey(labels))
       if (subset !== undefined) {
         this.#stats.counter('lb_subsets_selected').add()
-        return subset.balancer.choose(question, at)
+        return subset.choose(question, at)
       }
       const selector = this.#selectorOf(labels)
       if (selector?.fallback !== undefined) return this.#fallBack(selector, labels, question, at)
@@ -119,8 +114,8 @@ export class SubsetBalancer implements Balancer {
     question: BalanceQuestion,
     at: ChosenPriority | undefined,
   ): ClusterHost | undefined {
-    if (fallback === 'any endpoint') return this.#any?.balancer.choose(question, at)
-    if (fallback === 'default subset') return this.#default?.balancer.choose(question, at)
+    if (fallback === 'any endpoint') return this.#any?.choose(question, at)
+    if (fallback === 'default subset') return this.#default?.choose(question, at)
     if (fallback !== 'keys') return undefined
     const fewer = labels.filter(([name]) => fallbackKeys.includes(name))
     return this.#chooseBy(Object.fromEntries(fewer), question, at)
@@ -130,33 +125,33 @@ export class SubsetBalancer implements Balancer {
     const { fallback, panicsToAny } = this.#config
     if (fallback === 'none') return undefined
     const subset = fallback === 'any endpoint' ? this.#any : this.#default
-    const host = subset?.balancer.choose(question, at)
+    const host = subset?.choose(question, at)
     if (host !== undefined) {
       this.#stats.counter('lb_subsets_fallback').add()
       return host
     }
-    const any = panicsToAny ? this.#any?.balancer.choose(question, at) : undefined
+    const any = panicsToAny ? this.#any?.choose(question, at) : undefined
     if (any !== undefined) this.#stats.counter('lb_subsets_fallback_panic').add()
     return any
   }
 
   #replace(members: ReadonlyMap<string, ReadonlySet<ClusterHost>>, sets: readonly HostSet[]): void {
     const before = this.#subsets
-    const after = new Map<string, Subset>()
+    const after = new Map<string, Balancer>()
     for (const [key, hosts] of members) after.set(key, this.#fill(before.get(key), hosts, sets))
     const created = [...after.keys()].filter((key) => !before.has(key)).length
     const removed = [...before].filter(([key]) => !after.has(key))
-    for (const [, { balancer }] of removed) balancer.close()
+    for (const [, balancer] of removed) balancer.close()
     this.#subsets = after
     this.#stats.counter('lb_subsets_created').add(created)
     this.#stats.counter('lb_subsets_removed').add(removed.length)
     this.#stats.gauge('lb_subsets_active').add(created - removed.length)
   }
 
-  #fill(before: Subset | undefined, hosts: ReadonlySet<ClusterHost>, sets: readonly HostSet[]): Subset {
-    const balancer = before?.balancer ?? this.#create()
+  #fill(before: Balancer | undefined, hosts: ReadonlySet<ClusterHost>, sets: readonly HostSet[]): Balancer {
+    const balancer = before ?? this.#create()
     balancer.update(sets.map((set) => this.#filter(set, hosts)))
-    return { hosts, balancer }
+    return balancer
   }
 
   #filter(set: HostSet, hosts: ReadonlySet<ClusterHost>): HostSet {

@@ -22,9 +22,8 @@ export interface Assignment {
   readonly staleAfterMs: number | undefined
 }
 
-/** Requests that are dropped before they reach any host; categories are tried in their order. */
+/** Requests that are dropped before they reach any host; one is asked after the other. */
 export interface DropOverload {
-  readonly category: string
   readonly share: Fraction
 }
 
@@ -94,14 +93,16 @@ export function readAssignment(fields: FieldReader): Assignment {
 
 function readPolicy(fields: FieldReader): AssignmentPolicy {
   return {
-    dropOverloads: fields.list('drop_overloads', (drop) => ({
-      category: drop.string('category'),
-      share: drop.message('drop_percentage', readFraction) ?? { numerator: 0, denominator: 100 },
-    })),
+    dropOverloads: fields.list('drop_overloads', readDropOverload),
     overprovisioningFactor: fields.number('overprovisioning_factor') ?? noAssignment.overprovisioningFactor,
     weightedPriorityHealth: fields.flag('weighted_priority_health'),
     staleAfterMs: fields.durationMs('endpoint_stale_after'),
   }
+}
+
+function readDropOverload(fields: FieldReader): DropOverload {
+  fields.ignore('category', 'all that is dropped is counted together')
+  return { share: fields.message('drop_percentage', readFraction) ?? { numerator: 0, denominator: 100 } }
 }
 
 function readGroup(fields: FieldReader, named: ReadonlyMap<string, EndpointPlace>): EndpointGroup {

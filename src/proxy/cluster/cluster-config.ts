@@ -8,7 +8,6 @@ import {
 import { ConfigRejection } from '../config/config-rejection.ts'
 import { type ConfigSourceConfig, readConfigSource } from '../config/config-source.ts'
 import { FieldReader, type JsonObject } from '../config/field-reader.ts'
-import { type Metadata, noMetadata, readMetadata } from '../config/metadata.ts'
 import { type HealthCheckConfig, readHealthCheck } from '../health/health-check-config.ts'
 import { type OutlierConfig, readOutlierConfig } from '../health/outlier-config.ts'
 import {
@@ -51,7 +50,6 @@ export interface ClusterConfig {
   readonly ignoresHealthOnRemoval: boolean
   /** Whether the proxy's start waits for it. */
   readonly isWaitedForOnInit: boolean
-  readonly metadata: Metadata
 }
 
 /** Where a cluster's hosts come from. */
@@ -86,6 +84,7 @@ function readCluster(fields: FieldReader): ClusterConfig {
   const balance = readBalance(fields, common)
   const members = readMembership(fields, name)
   fields.ignore('per_connection_buffer_limit_bytes', 'what Node buffers of a stream is bounded by itself')
+  fields.ignore('metadata', 'nothing of it is asked for')
   const healthChecks = fields.list('health_checks', readHealthCheck)
   if (healthChecks.length > 1) throw new ConfigRejection('health_checks: more than one is not supported')
   ensureProvided(name, members, balance)
@@ -113,7 +112,6 @@ function readCluster(fields: FieldReader): ClusterConfig {
     closesConnectionsOnUnhealthy: fields.flag('close_connections_on_host_health_failure'),
     ignoresHealthOnRemoval: fields.flag('ignore_health_on_host_removal'),
     isWaitedForOnInit: fields.flag('wait_for_warm_on_init', true),
-    metadata: fields.message('metadata', readMetadata) ?? noMetadata,
   }
 }
 

@@ -16,7 +16,6 @@ export interface MemberSink {
 }
 
 export interface MemberOwner {
-  readonly name: string
   readonly context: ProxyContext
   readonly discovery: Discovery
   /** `cluster.NAME.` */

@@ -245,7 +245,6 @@ export class RunningCluster implements Cluster {
     const { members } = this.config
     const { context, discovery } = this.#owner
     const owner: MemberOwner = {
-      name: this.name,
       context,
       discovery,
       stats: this.stats,

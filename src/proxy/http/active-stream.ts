@@ -297,11 +297,6 @@ export class ActiveStream implements RoutedStream, PumpListener {
     }
   }
 
-  clearRoute(): void {
-    this.#isRouteKnown = false
-    this.#route = undefined
-  }
-
   reply(reply: LocalReply): void {
     if (this.isOver) return
     if (reply.flag !== undefined) this.info.flags.add(reply.flag)

@@ -21,8 +21,6 @@ export interface HttpStream {
   requestTrailers(): Headers | undefined
   /** The route that the request takes, found when it is first asked for. */
   route(): RouteTaken | undefined
-  /** The headers have changed so that another route may fit: it is looked for anew. */
-  clearRoute(): void
   /** Answers in place of the upstream, as Envoy's local reply; it passes all filters, as any response. */
   reply(reply: LocalReply): void
   /** Called when the stream is over, however it ends. */

@@ -38,10 +38,6 @@ export interface ListenerManager {
   readonly initialized: Promise<void>
   /** By name: those that listen, and where. */
   readonly listeners: ReadonlyMap<string, RunningListener>
-  /** By name: those that have not taken over yet, for they wait for their routes or secrets. */
-  readonly warming: ReadonlyMap<string, RunningListener>
-  /** Tells all connections to go, and closes those that are left when the drain time is over. */
-  drain(): void
   close(): Promise<void>
 }
 
@@ -65,6 +61,7 @@ class Manager implements ListenerManager {
   readonly #read: ReadListener
   readonly #drainTimeMs: number
   readonly #active = new Map<string, ListenerVersion>()
+  /** Those that have not taken over yet, for they wait for their routes or secrets. */
   readonly #warming = new Map<string, ListenerVersion>()
   /** Of versions that went: what still has connections. */
   readonly #draining = new Set<ListenerVersion>()
@@ -90,10 +87,6 @@ class Manager implements ListenerManager {
 
   get listeners(): ReadonlyMap<string, RunningListener> {
     return this.#active
-  }
-
-  get warming(): ReadonlyMap<string, RunningListener> {
-    return this.#warming
   }
 
   applyStatic(listeners: readonly JsonObject[]): void {
@@ -130,10 +123,6 @@ class Manager implements ListenerManager {
         this.#settle()
       },
     })
-  }
-
-  drain(): void {
-    for (const name of this.#active.keys()) this.#remove(name)()
   }
 
   async close(): Promise<void> {

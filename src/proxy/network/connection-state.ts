@@ -6,8 +6,6 @@ export interface ConnectionState {
   cluster?: string
   /** The port that a dynamic forward proxy goes to. */
   port?: number
-  /** What is written to metadata that access logs can show, by filter. */
-  metadata?: Record<string, Record<string, unknown>>
 }
 
 const states = new WeakMap<DownstreamConnection, ConnectionState>()

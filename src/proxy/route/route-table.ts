@@ -47,7 +47,6 @@ export interface VirtualHost {
   /** `x-envoy-attempt-count` for the upstream, or for the client. */
   readonly sendsAttemptCount: boolean
   readonly answersAttemptCount: boolean
-  readonly sendsIsTimeoutRetry: boolean
   readonly bufferLimit: number | undefined
 }
 
@@ -183,7 +182,6 @@ function readVirtualHost(
     requiresTls: fields.choice('require_tls', ['NONE', 'EXTERNAL_ONLY', 'ALL']),
     sendsAttemptCount: fields.flag('include_request_attempt_count'),
     answersAttemptCount: fields.flag('include_attempt_count_in_response'),
-    sendsIsTimeoutRetry: fields.flag('include_is_timeout_retry_header'),
     bufferLimit: fields.number('per_request_buffer_limit_bytes'),
   }
   return {

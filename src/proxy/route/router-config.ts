@@ -6,7 +6,6 @@ export interface RouterConfig {
   readonly respectsExpectedTimeout: boolean
   /** Nothing that begins with `x-envoy-` is added. */
   readonly suppressesEnvoyHeaders: boolean
-  readonly strictHeaders: readonly string[]
 }
 
 export function readRouterConfig(fields: FieldReader): RouterConfig {
@@ -15,6 +14,5 @@ export function readRouterConfig(fields: FieldReader): RouterConfig {
   return {
     respectsExpectedTimeout: fields.flag('respect_expected_rq_timeout'),
     suppressesEnvoyHeaders: fields.flag('suppress_envoy_headers'),
-    strictHeaders: fields.strings('strict_check_headers').map((name) => name.toLowerCase()),
   }
 }

@@ -14,7 +14,7 @@ import { applyHeaderChanges } from './header-changes.ts'
 import { mirrorsOf, openMirror } from './mirror.ts'
 import type { Redirect } from './redirect.ts'
 import { RequestBody } from './request-body.ts'
-import { type BreakOff, type NoRetry, RetryState } from './retry-state.ts'
+import { type NoRetry, RetryState } from './retry-state.ts'
 import { rewriteHost, rewritePath } from './rewrite-request.ts'
 import { isGrpc } from './route-match.ts'
 import type { DirectResponse } from './route-table.ts'
@@ -286,7 +286,7 @@ export class RouterStream implements TryListener, ResponseSource {
       one.host.stats.rqError += 1
       one.host.report({ failure: failure.flag === 'UF' ? 'connect' : 'reset' })
     }
-    if (this.#retried(failure, (retry) => retry.onBreakOff(failure))) return
+    if (this.#retried((retry) => retry.onBreakOff(failure))) return
     info.flags.add(failure.flag)
     // What is no HTTP is a bad gateway; all else may be better another time.
     const status = failure.flag === 'UPE' ? 502 : 503
@@ -304,7 +304,7 @@ export class RouterStream implements TryListener, ResponseSource {
   }
 
   /** Whether it is tried again. */
-  #retried(_reason: BreakOff | UpstreamResponse, decide: (retry: RetryState) => number | NoRetry): boolean {
+  #retried(decide: (retry: RetryState) => number | NoRetry): boolean {
     const retry = this.#retry
     if (retry === undefined || this.#stream.isAnswered || this.#stream.isOver) return false
     // What has not come whole cannot be said again.
@@ -340,7 +340,7 @@ export class RouterStream implements TryListener, ResponseSource {
     one.host.stats.rqTimeout += 1
     one.host.stats.rqError += 1
     one.host.report({ failure: 'timeout' })
-    if (this.#retried('timeout', (retry) => retry.onBreakOff('timeout'))) return
+    if (this.#retried((retry) => retry.onBreakOff('timeout'))) return
     this.#answerTimeout(flag, details)
   }
 
@@ -378,7 +378,7 @@ export class RouterStream implements TryListener, ResponseSource {
     info.responseCodeDetails = 'via_upstream'
     info.firstUpstreamByteMs = this.#owner.context.clock.now()
     this.#report(one, headers, status)
-    if (this.#retried(response, (retry) => retry.onHeaders(headers))) {
+    if (this.#retried((retry) => retry.onHeaders(headers))) {
       this.#counts.countStatus(status, this.#isInternal)
       one.giveUp()
       response.body.on('error', ignore)

@@ -39,7 +39,6 @@ export interface Http2Options {
   readonly maxConcurrentStreams: number
   readonly initialStreamWindow: number
   readonly initialConnectionWindow: number
-  readonly allowsConnect: boolean
   readonly keepalive: Http2Keepalive | undefined
 }
 
@@ -70,7 +69,6 @@ export const defaultHttp2Options: Http2Options = {
   maxConcurrentStreams: 1024,
   initialStreamWindow: 16 * 1024 * 1024,
   initialConnectionWindow: 24 * 1024 * 1024,
-  allowsConnect: false,
   keepalive: undefined,
 }
 
@@ -170,7 +168,6 @@ export function readHttp2Options(fields: FieldReader): Http2Options {
     initialStreamWindow: fields.number('initial_stream_window_size') ?? defaultHttp2Options.initialStreamWindow,
     initialConnectionWindow:
       fields.number('initial_connection_window_size') ?? defaultHttp2Options.initialConnectionWindow,
-    allowsConnect: fields.flag('allow_connect'),
     keepalive: fields.message('connection_keepalive', readKeepalive),
   }
 }

@@ -10,7 +10,6 @@ export type UpstreamTransportConfig =
 
 /** Taken by hosts whose metadata `envoy.transport_socket_match` has these values; the first that fits counts. */
 export interface TransportSocketMatch {
-  readonly name: string
   readonly match: Readonly<Record<string, unknown>>
   readonly transport: UpstreamTransportConfig
 }
@@ -25,8 +24,8 @@ export function readUpstreamTransportSocket(fields: FieldReader): UpstreamTransp
 
 /** `envoy.config.cluster.v3.Cluster.TransportSocketMatch` */
 export function readTransportSocketMatch(fields: FieldReader): TransportSocketMatch {
+  fields.ignore('name', 'it is for who reads the configuration')
   return {
-    name: fields.string('name'),
     match: fields.struct('match') ?? {},
     transport: fields.message('transport_socket', readUpstreamTransportSocket) ?? rawTransport,
   }
