@@ -1,6 +1,6 @@
 # docker build -t fairlead \
 #   --build-arg SOURCE_COMMIT="$(git rev-parse HEAD)" --build-arg SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" .
-# How to run it: docs/operations.md, "In a container".
+# How to run it: docs/install.md.
 #
 # By tag, so that a build gets the base's security fixes. For builds that are equal byte for byte, name its digest:
 #   --build-arg NODE_IMAGE=node:22-bookworm-slim@sha256:…
