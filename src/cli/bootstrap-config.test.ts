@@ -53,6 +53,13 @@ describe('the bootstrap', () => {
     })
   })
 
+  test('tries again within 5 s when the server is lost', () => {
+    const retry_policy = { retry_back_off: { base_interval: '0.5s', max_interval: '5s' } }
+    expect(buildBootstrap(plain)).toMatchObject({
+      dynamic_resources: { ads_config: { grpc_services: [{ envoy_grpc: { retry_policy } }] } },
+    })
+  })
+
   test.each([
     ['127.0.0.1:18000', { type: 'STATIC' }, '127.0.0.1', 18_000],
     ['[::1]:18000', { type: 'STATIC' }, '::1', 18_000],

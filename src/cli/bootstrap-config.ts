@@ -36,6 +36,12 @@ export const peersCluster = 'fairlead-local'
 /** Its endpoints are no reason to wait long: without them all but the preference for the own zone works. */
 const peersTimeout = '2s'
 
+/**
+ * Between tries to reach the server, each at random up to a bound that doubles. Envoy's own longest, 30 s, would be what a
+ * fleet may take to come back after an outage; connections that are refused cost a server nothing, and a crowd waits its turn there.
+ */
+const pauses = { base_interval: '0.5s', max_interval: '5s' }
+
 /** With another replica to go to, one that is not there is not worth the 5 s that the only one is. */
 const timeoutOfOneOfSeveral = '1s'
 
@@ -56,7 +62,7 @@ export function buildBootstrap(options: BootstrapOptions): object {
         api_type: options.delta ? 'DELTA_GRPC' : 'GRPC',
         transport_api_version: 'V3',
         set_node_on_first_message_only: true,
-        grpc_services: [{ envoy_grpc: { cluster_name: bootstrapCluster } }],
+        grpc_services: [{ envoy_grpc: { cluster_name: bootstrapCluster, retry_policy: { retry_back_off: pauses } } }],
       },
       cds_config: ads,
       lds_config: ads,

@@ -20,7 +20,12 @@ describe('a bootstrap', () => {
     expect(bootstrap).toMatchObject({
       identity: { id: 'edge-1', cluster: 'edge', locality: { region: 'eu', zone: 'eu-1', subZone: '' } },
       admin: { address: '127.0.0.1', port: 9901 },
-      ads: { protocol: 'delta', cluster: 'fairlead', saysNodeOnce: true },
+      ads: {
+        protocol: 'delta',
+        cluster: 'fairlead',
+        saysNodeOnce: true,
+        pauses: { firstMs: 500, longestMs: 5_000 },
+      },
       cds: { initialFetchTimeoutMs: 15_000 },
       lds: { initialFetchTimeoutMs: 15_000 },
       localCluster: 'fairlead-local',
@@ -68,6 +73,25 @@ static_resources:
   })
 
   it.each([
+    ['{cluster_name: x}', { firstMs: 500, longestMs: 30_000 }],
+    ['{cluster_name: x, retry_policy: {}}', { firstMs: 500, longestMs: 30_000 }],
+    ['{cluster_name: x, retry_policy: {retry_back_off: {base_interval: 0.2s}}}', { firstMs: 200, longestMs: 2_000 }],
+    [
+      '{cluster_name: x, retry_policy: {retry_back_off: {base_interval: 1s, max_interval: 3s}}}',
+      { firstMs: 1_000, longestMs: 3_000 },
+    ],
+  ])('%s pauses as Envoy does between tries to reach the control plane', (service, pauses) => {
+    const ads = `{api_type: GRPC, transport_api_version: V3, grpc_services: [{envoy_grpc: ${service}}]}`
+    const source = `{node: {id: a, cluster: b}, dynamic_resources: {ads_config: ${ads}}}`
+    expect(parseBootstrap(api, source).ads?.pauses).toEqual(pauses)
+  })
+
+  it.each([
+    [
+      'a longest pause below the first',
+      '{dynamic_resources: {ads_config: {api_type: GRPC, transport_api_version: V3, grpc_services: [{envoy_grpc: {cluster_name: x, retry_policy: {retry_back_off: {base_interval: 2s, max_interval: 1s}}}}]}}}',
+      'dynamic_resources.ads_config.grpc_services[0].envoy_grpc.retry_policy.retry_back_off.max_interval: must not be less than base_interval',
+    ],
     ['no YAML', 'a: [', 'Flow sequence'],
     ['a field that Envoy does not have', '{noode: {}}', 'noode: '],
     [

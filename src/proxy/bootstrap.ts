@@ -38,6 +38,13 @@ export interface AdsConfig {
   readonly cluster: string
   /** Only the first request of a stream says who the proxy is. */
   readonly saysNodeOnce: boolean
+  readonly pauses: PausesConfig
+}
+
+/** Between tries to open the stream: at random up to a bound, which doubles from the first to the longest. */
+export interface PausesConfig {
+  readonly firstMs: number
+  readonly longestMs: number
 }
 
 export interface RuntimeLayerConfig {
@@ -143,16 +150,32 @@ function readAds(fields: FieldReader): AdsConfig {
   if (services.length !== 1) fields.refuse('grpc_services', 'exactly one is supported')
   return {
     protocol: apiType === 'DELTA_GRPC' ? 'delta' : 'sotw',
-    cluster: services[0] ?? '',
+    cluster: services[0]?.cluster ?? '',
     saysNodeOnce: fields.flag('set_node_on_first_message_only'),
+    pauses: services[0]?.pauses ?? envoysPauses,
   }
 }
 
-/** @returns the name of the cluster */
-function readGrpcService(fields: FieldReader): string {
+const envoysPauses: PausesConfig = { firstMs: 500, longestMs: 30_000 }
+
+type GrpcService = Pick<AdsConfig, 'cluster' | 'pauses'>
+
+function readGrpcService(fields: FieldReader): GrpcService {
   if (!fields.has('envoy_grpc')) fields.refuse('envoy_grpc', 'the only kind that is supported is missing')
   fields.ignore('timeout', 'a stream has no end')
-  return fields.message('envoy_grpc', (grpc) => grpc.string('cluster_name')) ?? ''
+  const service = fields.message('envoy_grpc', (grpc) => ({
+    cluster: grpc.string('cluster_name'),
+    pauses: grpc.message('retry_policy', (policy) => policy.message('retry_back_off', readPauses)) ?? envoysPauses,
+  }))
+  return service ?? { cluster: '', pauses: envoysPauses }
+}
+
+function readPauses(fields: FieldReader): PausesConfig {
+  const firstMs = fields.durationMs('base_interval') ?? envoysPauses.firstMs
+  // As Envoy has it where only the first is said.
+  const longestMs = fields.durationMs('max_interval') ?? firstMs * 10
+  if (longestMs < firstMs) fields.refuse('max_interval', 'must not be less than base_interval')
+  return { firstMs, longestMs }
 }
 
 function readLayer(fields: FieldReader): RuntimeLayerConfig {

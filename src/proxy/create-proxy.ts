@@ -195,7 +195,7 @@ function streamOf(context: ProxyContext, bootstrap: Bootstrap, misbehaviour: Mis
   const server = taken(`static_resources.clusters ${ads.cluster}`, () => readXdsServer(cluster))
   return createDiscovery({
     context,
-    ads: { protocol: ads.protocol, server, node, saysNodeOnce: ads.saysNodeOnce },
+    ads: { protocol: ads.protocol, server, node, saysNodeOnce: ads.saysNodeOnce, pauses: ads.pauses },
     clusterTimeoutMs: cds?.initialFetchTimeoutMs,
     listenerTimeoutMs: lds?.initialFetchTimeoutMs,
     misbehaviour,

@@ -77,6 +77,7 @@ function startDiscovery(
       },
       node: nodeOf('edge-1'),
       saysNodeOnce: true,
+      pauses: { firstMs: 500, longestMs: 30_000 },
     },
     misbehaviour,
   })

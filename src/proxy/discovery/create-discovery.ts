@@ -25,6 +25,8 @@ export interface AdsOptions {
   readonly node: object
   /** Only the first request of a stream says who the proxy is. */
   readonly saysNodeOnce: boolean
+  /** Between tries to open the stream. */
+  readonly pauses: { readonly firstMs: number; readonly longestMs: number }
 }
 
 export interface DiscoveryOptions {
@@ -49,10 +51,6 @@ export interface AdsDiscovery extends Discovery {
 }
 
 type AnyType = WildcardType | NamedType
-
-/** Envoy's pauses before the next try. */
-const firstPauseMs = 500
-const longestPauseMs = 30_000
 
 const methods = {
   sotw: '/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources',
@@ -107,7 +105,7 @@ class AggregatedDiscovery implements AdsDiscovery, TopicOwner {
         method: methods[ads.protocol],
         clock: context.clock,
         log: context.log,
-        backOff: new BackOff(context.random, firstPauseMs, longestPauseMs),
+        backOff: new BackOff(context.random, ads.pauses.firstMs, ads.pauses.longestMs),
       },
       {
         onOpen: () => {
