@@ -18,7 +18,7 @@ import {
 import { translated } from './support/translated.ts'
 
 /**
- * The fast twin of e2e/mesh/route-agreement.test.ts: what `answerRequest` says of the generated resources is what the
+ * The fast twin of e2e/mesh/route-agreement.test.ts: what `answerOf` says of the generated resources is what the
  * documents say. A seed that fails is played again with FAIRLEAD_TEST_SEED.
  */
 const api = loadEnvoyApi()

@@ -1,5 +1,3 @@
-import type { EnvoyApi } from '../resource/envoy-api.ts'
-import type { Snapshot } from '../snapshot/snapshot.ts'
 import { clusterShare } from './cluster-endpoints.ts'
 import type {
   ConnectionManagerForm,
@@ -14,20 +12,15 @@ import type {
 import { matchHost } from './match-host.ts'
 import { findFilter, hostOf, listenerAnswer, portOf, type Taker, takersOf } from './match-listener.ts'
 import { matchRoute } from './match-route.ts'
-import { type ProxyResources, proxyResources } from './proxy-resources.ts'
+import type { ProxyResources } from './proxy-resources.ts'
 import { admitRequest, type RoutedRequest } from './request-headers.ts'
 import type { Lack, RequestAnswer, RequestOutcome, RequestQuestion } from './request-question.ts'
 import { nothing, routeOutcome, weightedShares } from './route-outcome.ts'
 
 /**
- * What a proxy that has a snapshot does with a request, by the resources that it is sent: whoever wrote them, the answer
- * is Envoy's. What filters before the router could answer themselves (faults, CORS preflights) is told in `notes`.
+ * What a proxy does with a request, by the resources that it is sent: whoever wrote them, the answer is Envoy's. What
+ * filters before the router could answer themselves (faults, CORS preflights) is told in `notes`.
  */
-export function answerRequest(api: EnvoyApi, snapshot: Snapshot, question: RequestQuestion): RequestAnswer {
-  return answerOf(proxyResources(api, snapshot), question)
-}
-
-/** The same, of resources that are at hand as JSON. */
 export function answerOf(resources: ProxyResources, question: RequestQuestion): RequestAnswer {
   const takers = takersOf(resources.listeners, question)
   if (takers.length === 0) return { outcomes: [closed(whyNobody(resources, question))], notes: [] }
