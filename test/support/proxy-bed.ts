@@ -3,7 +3,7 @@ import { silentLog } from '../../src/log.ts'
 import { createCircuit } from '../../src/proxy/cluster/circuits.ts'
 import type { Circuit, Cluster, RoutingPriority } from '../../src/proxy/cluster/cluster.ts'
 import { parseClusterConfig } from '../../src/proxy/cluster/cluster-config.ts'
-import type { Host } from '../../src/proxy/cluster/host.ts'
+import { type Host, noHostStats } from '../../src/proxy/cluster/host.ts'
 import type { JsonObject } from '../../src/proxy/config/field-reader.ts'
 import type { ProxyContext } from '../../src/proxy/proxy-context.ts'
 import { createRuntime } from '../../src/proxy/runtime.ts'
@@ -94,16 +94,7 @@ export function createBedHost(port: number, metadata: Host['metadata'] = {}): Be
     weight: 1,
     metadata,
     health: 'healthy',
-    stats: {
-      cxActive: 0,
-      cxConnectFail: 0,
-      cxTotal: 0,
-      rqActive: 0,
-      rqError: 0,
-      rqSuccess: 0,
-      rqTimeout: 0,
-      rqTotal: 0,
-    },
+    stats: noHostStats(),
     report: () => undefined,
     onRemoved: (act) => removed.push(act),
     onUnhealthy: (act) => unhealthy.push(act),

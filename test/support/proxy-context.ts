@@ -1,12 +1,8 @@
-import { silentLog } from '../../src/log.ts'
 import type { ProxyContext } from '../../src/proxy/proxy-context.ts'
 import { createRuntime, type LayeredRuntime } from '../../src/proxy/runtime.ts'
-import { createStatStore } from '../../src/proxy/stats/create-stat-store.ts'
-import { loadEnvoyApi } from '../../src/resource/envoy-api.ts'
 import { createManualClock, type ManualClock } from './manual-clock.ts'
+import { createProxyContext } from './proxy-bed.ts'
 import { createRandom } from './random.ts'
-
-const api = loadEnvoyApi()
 
 /** The context of a proxy in a test: time stands still, and chance begins with a seed. */
 export interface TestContext extends ProxyContext {
@@ -17,16 +13,14 @@ export interface TestContext extends ProxyContext {
 }
 
 export function createTestContext(node: Partial<ProxyContext['node']> = {}, seed = 1): TestContext {
-  const stats = createStatStore()
+  const plain = createProxyContext()
   const chance = createRandom(seed)
   return {
-    api,
-    node: { id: 'test', cluster: 'test', locality: { region: '', zone: '', subZone: '' }, ...node },
+    ...plain,
+    node: { ...plain.node, ...node },
     clock: createManualClock(),
     random: () => chance.below(2 ** 32) / 2 ** 32,
-    log: silentLog,
-    stats,
     runtime: createRuntime([{ name: 'test', values: {} }]),
-    stat: (name) => (stats.counters.get(name) ?? stats.gauges.get(name))?.value,
+    stat: (name) => (plain.stats.counters.get(name) ?? plain.stats.gauges.get(name))?.value,
   }
 }

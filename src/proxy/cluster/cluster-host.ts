@@ -1,7 +1,7 @@
 import type { Metadata } from '../config/metadata.ts'
 import type { Locality } from '../proxy-context.ts'
 import type { Endpoint, EndpointHealth, EndpointHealthCheck } from './assignment.ts'
-import type { Host, HostHealth, HostStats, TryOutcome } from './host.ts'
+import { type Host, type HostHealth, type HostStats, noHostStats, type TryOutcome } from './host.ts'
 
 /** An endpoint as its cluster sees it: what several sources say of its health, and who wants to hear of it. */
 export class ClusterHost implements Host {
@@ -11,16 +11,7 @@ export class ClusterHost implements Host {
   readonly hostname: string
   readonly locality: Locality
   readonly healthCheck: EndpointHealthCheck
-  readonly stats: HostStats = {
-    cxActive: 0,
-    cxConnectFail: 0,
-    cxTotal: 0,
-    rqActive: 0,
-    rqError: 0,
-    rqSuccess: 0,
-    rqTimeout: 0,
-    rqTotal: 0,
-  }
+  readonly stats: HostStats = noHostStats()
   priority: number
   weight: number
   metadata: Metadata

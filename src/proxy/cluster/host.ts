@@ -46,6 +46,17 @@ export interface HostStats {
   rqTotal: number
 }
 
+export const noHostStats = (): HostStats => ({
+  cxActive: 0,
+  cxConnectFail: 0,
+  cxTotal: 0,
+  rqActive: 0,
+  rqError: 0,
+  rqSuccess: 0,
+  rqTimeout: 0,
+  rqTotal: 0,
+})
+
 export type TryOutcome =
   | { readonly status: number }
   /** What came from this side of the response: no connection, a reset, a timeout. */

@@ -1,8 +1,8 @@
 import type { ClusterHost } from '../cluster/cluster-host.ts'
 import { checkHeaders } from './check-headers.ts'
 import type { GrpcCheck } from './health-check-config.ts'
-import { createHttp2Requests, type Http2Answer } from './http2-requests.ts'
-import { authorityOf, failed, type Probe, type ProbeOwner, passed, unreachable } from './probe.ts'
+import { createHttp2Requests, type Http2Answer, probeBy } from './http2-requests.ts'
+import { authorityOf, failed, type Probe, type ProbeOwner, passed } from './probe.ts'
 
 /** Asks `grpc.health.v1.Health/Check`. */
 export function createGrpcProbe(
@@ -26,19 +26,9 @@ export function createGrpcProbe(
     [],
   )
   const request = frame(checkRequest(check.serviceName))
-  return {
-    async check(signal) {
-      try {
-        return isServing(await requests.send(headers, request, signal)) ? passed : failed
-      } catch {
-        requests.disconnect()
-        return unreachable
-      } finally {
-        if (!reusesConnection) requests.disconnect()
-      }
-    },
-    close: () => requests.disconnect(),
-  }
+  return probeBy(requests, reusesConnection, async (signal) =>
+    isServing(await requests.send(headers, request, signal)) ? passed : failed,
+  )
 }
 
 /** `HealthCheckRequest`: its one field is the service's name. */

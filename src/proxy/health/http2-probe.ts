@@ -2,8 +2,8 @@ import type { ClusterHost } from '../cluster/cluster-host.ts'
 import { checkHeaders } from './check-headers.ts'
 import type { HttpCheck } from './health-check-config.ts'
 import { judgeAnswer } from './http-verdict.ts'
-import { createHttp2Requests } from './http2-requests.ts'
-import { authorityOf, type Probe, type ProbeOwner, unreachable } from './probe.ts'
+import { createHttp2Requests, probeBy } from './http2-requests.ts'
+import { authorityOf, type Probe, type ProbeOwner } from './probe.ts'
 
 export function createHttp2Probe(
   host: ClusterHost,
@@ -23,22 +23,12 @@ export function createHttp2Probe(
     check.headersToAdd,
     check.headersToRemove,
   )
-  return {
-    async check(signal) {
-      try {
-        const answer = await requests.send(headers, check.body, signal)
-        return judgeAnswer(check, {
-          status: Number(answer.headers[':status']),
-          header: (name) => answer.headers[name]?.toString(),
-          body: answer.body,
-        })
-      } catch {
-        requests.disconnect()
-        return unreachable
-      } finally {
-        if (!reusesConnection) requests.disconnect()
-      }
-    },
-    close: () => requests.disconnect(),
-  }
+  return probeBy(requests, reusesConnection, async (signal) => {
+    const answer = await requests.send(headers, check.body, signal)
+    return judgeAnswer(check, {
+      status: Number(answer.headers[':status']),
+      header: (name) => answer.headers[name]?.toString(),
+      body: answer.body,
+    })
+  })
 }

@@ -2,6 +2,7 @@ import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders }
 import type { Duplex } from 'node:stream'
 import { guardClientSession } from '../../http2-guard.ts'
 import type { Headers } from '../http/headers.ts'
+import { type Probe, type ProbeResult, unreachable } from './probe.ts'
 
 export interface Http2Answer {
   readonly headers: IncomingHttpHeaders
@@ -69,5 +70,26 @@ export function createHttp2Requests(open: () => Promise<Duplex>): Http2Requests 
         if (body.length > 0) stream.end(body)
       })
     },
+  }
+}
+
+/** A probe that asks so: who cannot be asked is asked on another connection the next time. */
+export function probeBy(
+  requests: Http2Requests,
+  reusesConnection: boolean,
+  ask: (signal: AbortSignal) => Promise<ProbeResult>,
+): Probe {
+  return {
+    async check(signal) {
+      try {
+        return await ask(signal)
+      } catch {
+        requests.disconnect()
+        return unreachable
+      } finally {
+        if (!reusesConnection) requests.disconnect()
+      }
+    },
+    close: () => requests.disconnect(),
   }
 }
