@@ -4,6 +4,7 @@ import { createServer as createHttp2Server, type ServerHttp2Session, type Server
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { atTestEnd } from '../../../test/support/at-test-end.ts'
+import { freePorts } from '../../../test/support/free-ports.ts'
 import { ClusterHost } from '../cluster/cluster-host.ts'
 import { FieldReader, type JsonObject } from '../config/field-reader.ts'
 import { noLocality } from '../config/locality.ts'
@@ -50,15 +51,6 @@ function createBed(port: number, check: JsonObject, hostname = ''): Bed {
 }
 
 const checkOnce = ({ probe }: Bed): Promise<ProbeResult> => probe.check(new AbortController().signal)
-
-/** A port on which nobody listens. */
-async function closedPort(): Promise<number> {
-  const server = createServer()
-  const port = await listen(server)
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 const retriable: ProbeResult = { kind: 'failed', isRetriable: true }
 const degraded: ProbeResult = { kind: 'passed', isDegraded: true }
@@ -148,9 +140,9 @@ describe.each([
   })
 
   it('finds nobody where nobody listens', async () => {
-    expect(await checkOnce(createBed(await closedPort(), { http_health_check: { path: '/', ...codec } }))).toEqual(
-      unreachable,
-    )
+    expect(
+      await checkOnce(createBed((await freePorts(1))[0] as number, { http_health_check: { path: '/', ...codec } })),
+    ).toEqual(unreachable)
   })
 
   it('finds nobody where the connection is closed before the answer, and tries with another', async () => {
@@ -200,7 +192,7 @@ describe('a check over TCP', () => {
   })
 
   it('finds nobody where nobody listens', async () => {
-    expect(await checkOnce(createBed(await closedPort(), { tcp_health_check: {} }))).toEqual(unreachable)
+    expect(await checkOnce(createBed((await freePorts(1))[0] as number, { tcp_health_check: {} }))).toEqual(unreachable)
   })
 })
 

@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type RequestListener, request, type ServerResponse } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { atTestEnd } from '../../../test/support/at-test-end.ts'
+import { freePorts } from '../../../test/support/free-ports.ts'
 import { type ManagerBed, routesTo, startManagerBed } from '../../../test/support/http-manager-bed.ts'
 import { createBedCluster, createBedHost } from '../../../test/support/proxy-bed.ts'
 import type { BalanceQuestion } from '../cluster/cluster.ts'
@@ -22,15 +23,6 @@ async function startUpstream(listener: RequestListener): Promise<number> {
     server.close()
   })
   return (server.address() as AddressInfo).port
-}
-
-/** A port that nobody listens on. */
-async function closedPort(): Promise<number> {
-  const server = createTcpServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  return port
 }
 
 interface Asked {
@@ -211,7 +203,7 @@ describe('a try that fails is tried again', () => {
   })
 
   test('at another host, where tried ones are passed over', async () => {
-    const [bad, good] = [await closedPort(), await startUpstream(status(200))]
+    const [bad, good] = [(await freePorts(1))[0] as number, await startUpstream(status(200))]
     const questions: BalanceQuestion[] = []
     const policy = {
       retry_on: 'connect-failure',
@@ -252,7 +244,7 @@ describe('a try that fails is tried again', () => {
 
 describe('without an upstream', () => {
   test('the answer says that nobody listens', async () => {
-    const bed = await startBed({}, await closedPort())
+    const bed = await startBed({}, (await freePorts(1))[0] as number)
     expect(await ask(bed)).toMatchObject({
       status: 503,
       body: 'upstream connect error or disconnect/reset before headers. reset reason: remote connection failure',

@@ -1,8 +1,9 @@
 import { createServer } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { beforeAll, expect, test } from 'vitest'
 import type { JsonObject } from '../../../src/proxy/config/field-reader.ts'
 import { atTestEnd } from '../../support/at-test-end.ts'
+import { freePorts } from '../../support/free-ports.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
 import { eventually } from '../../support/poll.ts'
 import { type HttpPair, startPair } from './http-pair.ts'
@@ -167,14 +168,6 @@ async function startUpstream(): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-async function closedPort(): Promise<number> {
-  const server = createTcpServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise<void>((resolve) => server.close(() => resolve()))
-  return port
-}
-
 /** As far as lengths tell: as many answers as requests, the last with its body. */
 function isWhole(bytes: string, answer: string): boolean {
   const asked = bytes.split(' HTTP/1.1\r\n').length - 1
@@ -200,7 +193,10 @@ describeWithEnvoy('the reference proxy answers and logs as a stock Envoy does:',
   let pair: HttpPair
 
   beforeAll(async () => {
-    pair = await startPair({ config, clusters: { cart: await startUpstream(), gone: await closedPort() } })
+    pair = await startPair({
+      config,
+      clusters: { cart: await startUpstream(), gone: (await freePorts(1))[0] as number },
+    })
   })
 
   test.each(Object.entries(requests))('%s', async (_, bytes) => {
