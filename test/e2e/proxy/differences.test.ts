@@ -1,21 +1,22 @@
 import { describe, expect, test } from 'vitest'
 import { createProxy } from '../../../src/proxy/create-proxy.ts'
 import { atTestEnd } from '../../support/at-test-end.ts'
+import { forwardingBootstrap } from '../../support/forwarding-bootstrap.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
 import { validateWithEnvoy } from '../../support/validate-with-envoy.ts'
-import { bootstrapWith, differences, limits } from './differences.ts'
+import { differences, limits } from './differences.ts'
 
 const names = differences.map((one) => [one.what, one] as const)
 
 describe('a difference is one in the reference proxy:', () => {
   test.each(names)('%s', async (_, { parts, reference }) => {
-    expect(await start(bootstrapWith(parts)).catch((error: Error) => error.message)).toMatch(reference)
+    expect(await start(forwardingBootstrap(1, parts)).catch((error: Error) => error.message)).toMatch(reference)
   })
 })
 
 describe('the reference proxy', () => {
   test('takes what is beside a difference', async () => {
-    expect(await start(bootstrapWith({}))).toBe('taken')
+    expect(await start(forwardingBootstrap(1))).toBe('taken')
   })
 
   test('has no more differences than it had', () => {
@@ -25,7 +26,7 @@ describe('the reference proxy', () => {
 
 describeWithEnvoy('a difference is one from a stock Envoy:', (binary) => {
   test.each(names)('%s', (_, { parts, envoy }) => {
-    expect(validateWithEnvoy(binary, bootstrapWith(parts)) || 'taken').toMatch(envoy)
+    expect(validateWithEnvoy(binary, forwardingBootstrap(1, parts)) || 'taken').toMatch(envoy)
   })
 })
 

@@ -2,6 +2,7 @@
  * What a stock Envoy does and the reference proxy does not, as far as this project's suites or its users would meet it. The
  * list may only shrink: `differences.test.ts` fails for one that is gone, and for one more.
  */
+import { type BootstrapParts, typed as filter } from '../../support/forwarding-bootstrap.ts'
 import type { Feature } from '../mesh/suite.ts'
 
 /** A configuration on which the two do not agree: that it is taken, or what is said of it. */
@@ -19,26 +20,6 @@ export interface Difference {
 
 /** Or why it is refused. */
 export type Verdict = 'taken' | RegExp
-
-export interface BootstrapParts {
-  readonly listenerFilters?: readonly object[]
-  readonly networkFilters?: readonly object[]
-  /** Before the router. */
-  readonly httpFilters?: readonly object[]
-  /** Laid over the connection manager. */
-  readonly manager?: object
-  /** Laid over the listener. */
-  readonly listener?: object
-  /** Laid over the cluster. */
-  readonly cluster?: object
-}
-
-const type = (name: string): string => `type.googleapis.com/${name}`
-
-const filter = (name: string, config: object = {}): object => ({
-  name,
-  typed_config: { '@type': type(name), ...config },
-})
 
 const grpcService = { envoy_grpc: { cluster_name: 'app' } }
 
@@ -157,45 +138,3 @@ export const limits: readonly { readonly what: string; readonly reason: string }
     reason: 'Node does not tell which chunk is the last: it is refused, as it is over HTTP/1.1',
   },
 ]
-
-const address = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } })
-
-/** A bootstrap of one listener and one cluster, with those parts. */
-export function bootstrapWith(parts: BootstrapParts): object {
-  const router = filter('envoy.extensions.filters.http.router.v3.Router')
-  const manager = filter('envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager', {
-    stat_prefix: 'http',
-    route_config: {
-      name: 'all',
-      virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'app' } }] }],
-    },
-    http_filters: [...(parts.httpFilters ?? []), router],
-    ...parts.manager,
-  })
-  return {
-    node: { id: 'one', cluster: 'one' },
-    admin: { address: address(0) },
-    static_resources: {
-      clusters: [
-        {
-          name: 'app',
-          connect_timeout: '1s',
-          load_assignment: {
-            cluster_name: 'app',
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: address(1) } }] }],
-          },
-          ...parts.cluster,
-        },
-      ],
-      listeners: [
-        {
-          name: 'http',
-          address: address(0),
-          ...(parts.listenerFilters && { listener_filters: parts.listenerFilters }),
-          filter_chains: [{ filters: parts.networkFilters ?? [manager] }],
-          ...parts.listener,
-        },
-      ],
-    },
-  }
-}
