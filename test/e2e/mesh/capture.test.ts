@@ -8,7 +8,7 @@ import { atTestEnd } from '../../support/at-test-end.ts'
 import { startBackend } from '../../support/backend.ts'
 import { createAuthority } from '../../support/certificates.ts'
 import { runCommand } from '../../support/command.ts'
-import { rejections, startControlPlane } from '../../support/control-plane.ts'
+import { rejections, startControlPlane, type TestControlPlane } from '../../support/control-plane.ts'
 import { startEnvoy } from '../../support/envoy.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
 import { createNamespace, describeWithNamespaces, testWithIpv6 } from '../../support/network-namespace.ts'
@@ -67,14 +67,35 @@ const [cartAddress, dbAddress, strange] = ['198.51.100.1', '198.51.100.7', '198.
 
 const [cartAddress6, dbAddress6, strange6] = ['2001:db8::1', '2001:db8::7', '2001:db8::9']
 
+/** A control plane outside the network, and the proxy `web` within it. */
+async function startSidecar(
+  net: ReturnType<typeof createNamespace>,
+  binary: string,
+  config: string,
+): Promise<TestControlPlane> {
+  const server = await startControlPlane({ config: [config], listen: `${net.here}:0` })
+  const address = `${net.here}:${server.xdsPort}`
+  await startEnvoy({
+    bootstrap: buildBootstrap({ id: 'web-1', cluster: 'web', server: address, delta: true }),
+    binary: net.wrap(binary),
+  })
+  return server
+}
+
+/** Resolves to its port. */
+async function startEcho(host: string): Promise<number> {
+  const echo = createServer((socket) => socket.pipe(socket))
+  await new Promise<void>((resolve) => void echo.listen(0, host, resolve))
+  atTestEnd(() => void echo.close())
+  return (echo.address() as { port: number }).port
+}
+
 describeWithEnvoy('a captured workload', (binary) => {
   describeWithNamespaces('in a network of its own', () => {
     test('calls and is called through its sidecar, and without it when the rules are gone', async () => {
       const net = createNamespace()
       const cart = await startBackend({ name: 'cart', host: net.here })
-      const echo = createServer((socket) => socket.pipe(socket))
-      await new Promise<void>((resolve) => void echo.listen(0, net.here, resolve))
-      atTestEnd(() => void echo.close())
+      const echoPort = await startEcho(net.here)
       const config = tempDir()
       writeFileSync(
         join(config, 'mesh.yaml'),
@@ -89,7 +110,7 @@ name: orders-db
 protocol: tcp
 port: 5432
 address: ${dbAddress}
-endpoints: {address: ${net.here}, port: ${(echo.address() as { port: number }).port}}
+endpoints: {address: ${net.here}, port: ${echoPort}}
 ---
 kind: Service
 name: web
@@ -106,12 +127,7 @@ capture: iptables
 accessLog: {off: true}
 `,
       )
-      const server = await startControlPlane({ config: [config], listen: `${net.here}:0` })
-      const address = `${net.here}:${server.xdsPort}`
-      await startEnvoy({
-        bootstrap: buildBootstrap({ id: 'web-1', cluster: 'web', server: address, delta: true }),
-        binary: net.wrap(binary),
-      })
+      const server = await startSidecar(net, binary, config)
       expect(await net.start(workload)).toBe('listening')
       const certificate = await (await createAuthority()).issue({ name: 'partner' })
       expect(await net.start(partner, JSON.stringify(certificate))).toBe('listening')
@@ -167,16 +183,7 @@ inbound: {port: 15006, app: "127.0.0.1:8080"}
 accessLog: {off: true}
 `,
       )
-      const server = await startControlPlane({ config: [config], listen: `${net.here}:0` })
-      await startEnvoy({
-        bootstrap: buildBootstrap({
-          id: 'web-1',
-          cluster: 'web',
-          server: `${net.here}:${server.xdsPort}`,
-          delta: true,
-        }),
-        binary: net.wrap(binary),
-      })
+      const server = await startSidecar(net, binary, config)
       expect(await net.start(workload, '127.0.0.1')).toBe('listening')
       await eventually(async () => (await asked(net.there, 15_006)) === 'by the proxy', { timeoutMs: 15_000 })
       await expect(asked(net.there, 8080)).rejects.toMatchObject({ code: 'ECONNREFUSED' })
@@ -190,9 +197,7 @@ accessLog: {off: true}
       async () => {
         const net = createNamespace()
         const cart = await startBackend({ name: 'cart', host: net.here })
-        const echo = createServer((socket) => socket.pipe(socket))
-        await new Promise<void>((resolve) => void echo.listen(0, net.here6, resolve))
-        atTestEnd(() => void echo.close())
+        const echoPort = await startEcho(net.here6)
         const config = tempDir()
         writeFileSync(
           join(config, 'mesh.yaml'),
@@ -207,7 +212,7 @@ name: orders-db
 protocol: tcp
 port: 5432
 address: ${dbAddress6}
-endpoints: {address: "${net.here6}", port: ${(echo.address() as { port: number }).port}}
+endpoints: {address: "${net.here6}", port: ${echoPort}}
 ---
 kind: Service
 name: web
@@ -225,16 +230,7 @@ ipv6: true
 accessLog: {off: true}
 `,
         )
-        const server = await startControlPlane({ config: [config], listen: `${net.here}:0` })
-        await startEnvoy({
-          bootstrap: buildBootstrap({
-            id: 'web-1',
-            cluster: 'web',
-            server: `${net.here}:${server.xdsPort}`,
-            delta: true,
-          }),
-          binary: net.wrap(binary),
-        })
+        const server = await startSidecar(net, binary, config)
         expect(await net.start(workload, '::')).toBe('listening')
         const capture = ['capture', '--sidecar', 'web', '--config', config, '--uid', '0']
         net.restore((await runCommand([...capture, '--ipv6'])).out, 6)
