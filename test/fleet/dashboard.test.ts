@@ -85,7 +85,7 @@ describe('the dashboard', () => {
             async () => {
               // Rates are of what happens while it is looked at.
               await fleet.change()
-              for (const expr of [...unanswered.keys()]) {
+              for (const expr of unanswered.keys()) {
                 const samples = await prometheus.query(expr)
                 if (samples.some(({ value }) => Number.isFinite(value))) unanswered.delete(expr)
               }

@@ -62,7 +62,7 @@ export async function startPrometheus(jobs: ScrapeJobs, rules?: string): Promise
   ifTestFails(() => console.error(`the end of the log of Prometheus:\n${tail(log)}`))
   const url = `http://${address}`
   const get = async <T>(path: string, query: Readonly<Record<string, string>> = {}): Promise<T> => {
-    const response = await fetch(`${url}${path}?${new URLSearchParams(query)}`)
+    const response = await fetch(`${url}${path}?${new URLSearchParams(query).toString()}`)
     const { data, error } = (await response.json()) as { readonly data?: T; readonly error?: string }
     if (data === undefined) throw new Error(`${JSON.stringify(query)}: ${error}`)
     return data
