@@ -1,5 +1,9 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { IRangeResponse } from 'etcd3'
+import pino from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { atTestEnd } from '../../test/support/at-test-end.ts'
 import { startEtcd, type TestEtcd } from '../../test/support/etcd.ts'
@@ -7,6 +11,7 @@ import { describeWithEtcd } from '../../test/support/needs.ts'
 import { eventually } from '../../test/support/poll.ts'
 import { readSource } from '../../test/support/source-reader.ts'
 import { startTcpProxy } from '../../test/support/tcp-proxy.ts'
+import { tempDir } from '../../test/support/temp.ts'
 import { silentLog } from '../log.ts'
 import { CatchUp } from './etcd-catch-up.ts'
 import { connectEtcd, type EtcdClient } from './etcd-client.ts'
@@ -116,6 +121,26 @@ describe('somebody who follows etcd', () => {
     asked[0]?.({ revision: 14, newest: 13, count: 3 })
     await eventually(() => ended.length > 0)
     expect(ended).toEqual(['etcd holds more than its watch has told'])
+  })
+
+  test('has everything read anew when etcd does not answer', async () => {
+    const { catchUp } = following()
+    const over = new AbortController()
+    const ended: string[] = []
+    const kv = { range: () => Promise.reject(new Error('16 UNAUTHENTICATED: invalid auth token')) }
+    const client = { kv } as unknown as EtcdClient
+    catchUp.reading()({ revision: 10n, keys: 2 })
+    const end = (reason: string): void => {
+      ended.push(reason)
+      over.abort()
+    }
+    catchUp.begin({ client, signal: over.signal, end })
+    const reached = catchUp.reached(never)
+    await eventually(() => ended.length > 0)
+    expect(ended).toEqual(['it cannot be asked what is newest: invalid auth token'])
+    expect(await isDone(reached)).toBe(false)
+    catchUp.reading()({ revision: 11n, keys: 2 })
+    await reached
   })
 
   test('asks no more for one who has gone', async () => {
@@ -235,5 +260,29 @@ describeWithEtcd('etcd', () => {
     await caughtUp()
     wire.freeze()
     await expect(source.caughtUp?.(AbortSignal.timeout(50))).rejects.toThrow(/timeout/)
+  })
+
+  test('is caught up with though the token of the watch has ended long since', async () => {
+    const directory = tempDir()
+    const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const [pub, key] = [join(directory, 'pub.pem'), join(directory, 'key.pem')]
+    writeFileSync(pub, publicKey.export({ type: 'spki', format: 'pem' }))
+    writeFileSync(key, privateKey.export({ type: 'pkcs1', format: 'pem' }))
+    const auth = { user: 'root', password: 'secret' }
+    const token = `jwt,pub-key=${pub},priv-key=${key},sign-method=RS256,ttl=1s`
+    const locked = await startEtcd({ auth, args: ['--auth-token', token] })
+    atTestEnd(() => locked.close())
+    const logged: string[] = []
+    const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) })
+    const source = createEtcdSource({ endpoints: [locked.endpoint], prefix: newPrefix(), log, timing, auth })
+    const reader = readSource(source)
+    atTestEnd(() => reader.close())
+    const following = reader.readUntil(({ kind }) => kind === 'unreachable').catch(() => {})
+    await source.caughtUp?.(AbortSignal.timeout(5_000))
+    await delay(2_500)
+    await source.caughtUp?.(AbortSignal.timeout(5_000))
+    expect(logged.join('')).toMatch(/cannot be asked what is newest: the token has ended/)
+    await reader.close()
+    await following
   })
 })

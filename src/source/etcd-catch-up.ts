@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { EtcdClient } from './etcd-client.ts'
+import { type EtcdClient, etcdFailure } from './etcd-client.ts'
 import { type EtcdMark, type EtcdSeen, hasReached, readMark } from './etcd-read.ts'
 
 /** A connection over which a watch tells what changes. */
@@ -19,7 +19,7 @@ interface Waiter {
 
 export interface CatchUpOptions {
   readonly prefix: string
-  /** For so long etcd may hold more than its watch told, in milliseconds; and so long is waited between two questions that failed. */
+  /** For so long etcd may hold more than its watch told, in milliseconds. */
   readonly patienceMs: number
 }
 
@@ -98,19 +98,15 @@ export class CatchUp {
     const { prefix, patienceMs } = this.#options
     const { client, signal } = session
     const isOver = (): boolean => signal.aborted || !this.#waiters.has(waiter)
-    while (waiter.mark === undefined) {
-      try {
-        const mark = await readMark(client, prefix, this.#known)
-        // After a session everything is read anew.
-        if (isOver()) return
-        waiter.mark = mark
-      } catch {
-        await pause(patienceMs, signal)
-        if (isOver()) return
-      }
+    try {
+      waiter.mark = await readMark(client, prefix, this.#known)
+    } catch (error) {
+      // A watch outlives the token that it began with, and an etcd that tells nothing more; a new session has what it needs.
+      if (!isOver()) session.end(`it cannot be asked what is newest: ${etcdFailure(error)}`)
+      return
     }
-    if (this.#settle(waiter)) return
-    await pause(patienceMs, signal)
+    if (isOver() || this.#settle(waiter)) return
+    await delay(patienceMs, undefined, { signal, ref: false }).catch(() => {})
     if (!isOver()) session.end('etcd holds more than its watch has told')
   }
 
@@ -122,9 +118,4 @@ export class CatchUp {
     waiter.resolve()
     return true
   }
-}
-
-/** Returns early when `signal` aborts. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await delay(ms, undefined, { signal, ref: false }).catch(() => {})
 }

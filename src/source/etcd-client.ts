@@ -105,7 +105,9 @@ export async function connectEtcd(options: EtcdOptions, endpoint: string, signal
         onReceiveMessage: (message: unknown) => listener?.onReceiveMessage?.(message),
         onReceiveStatus(status) {
           calls.delete(call)
-          listener?.onReceiveStatus?.(status)
+          // The library would ask again at once, with the same token, and again, without end.
+          const details = status.details.replace('etcdserver: invalid auth token', 'the token has ended')
+          listener?.onReceiveStatus?.({ ...status, details })
         },
       })
     }
