@@ -7,8 +7,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { frameRecord } from '../../src/snapshot/history/log.ts'
+import { encodeRecord, historyFormat } from '../../src/snapshot/history/record.ts'
 import { atTestEnd } from '../support/at-test-end.ts'
 import { eventually } from '../support/poll.ts'
+import { envoyApi } from '../support/resource.ts'
 import { tempDir } from '../support/temp.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -152,6 +155,17 @@ describe('the npm package', () => {
     expect(await once(child, 'close')).toEqual([0, null])
   })
 
+  test('starts over the history of a later version, which it sets aside and names', async () => {
+    const snapshots = tempDir()
+    const segment = frameRecord(encodeRecord(envoyApi, { kind: 'header', format: historyFormat + 1 }))
+    writeFileSync(join(snapshots, '00000001.log'), segment)
+    const { admin, log } = await serve(home, ['--config', example, '--snapshots', snapshots])
+    await npx('health', '--server', admin, '--wait', '20s')
+    expect(log()).toMatch(/"file":"00000001\.log".*of another version.*set aside/)
+    expect(readFileSync(join(snapshots, '00000001.log.corrupt')).equals(segment)).toBe(true)
+    expect(await npx('snapshots', 'list', '--server', admin)).toContain('listener')
+  })
+
   test('may be imported by programs, with its types', async () => {
     writeFileSync(join(home, 'embed.ts'), embedding)
     const options = { module: 'nodenext', target: 'es2023', strict: true, types: ['node'], skipLibCheck: false }
@@ -189,7 +203,7 @@ describe('the npm package', () => {
 async function serve(
   home: string,
   flags: readonly string[],
-): Promise<{ readonly admin: string; readonly child: ChildProcess }> {
+): Promise<{ readonly admin: string; readonly child: ChildProcess; readonly log: () => string }> {
   const own = ['--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', '--log-format', 'json']
   const child = spawn(join(home, 'node_modules/.bin/fairlead'), ['serve', ...own, ...flags], {
     cwd: tempDir(),
@@ -207,7 +221,7 @@ async function serve(
     return address
   }
   const admin = await eventually(addressIn, { timeoutMs: 20_000 })
-  return { admin, child }
+  return { admin, child, log: () => log }
 }
 
 /** A program of somebody else's. */
