@@ -9,7 +9,7 @@ import { ControlPlaneError } from './errors.ts'
 import type { Fleet } from './fleet/fleet.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
-import { etcdOf, openFleet } from './open-fleet.ts'
+import { besidesOwn, etcdOf, openFleet, openGood } from './open-fleet.ts'
 import { type Address, isLoopback, parseAddress } from './options/address.ts'
 import { type ServeOptions, servesRest } from './options/options.ts'
 import { createPipeline, type Pipeline, type PipelineSource } from './pipeline.ts'
@@ -108,6 +108,8 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
   })
   const etcd = etcdOf(options)
   const sources = deps.sources ?? (await sourcesOf(options, etcd, log))
+  const shared = etcd && (await openGood(etcd, log))
+  if (shared !== undefined) opened.push(() => shared.close())
   let fleet: Fleet | undefined
   const pipeline = createPipeline(
     {
@@ -116,9 +118,10 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
       attached: attachments,
       world,
       cache,
-      history,
+      history: besidesOwn(history, () => fleet?.history),
       lastGenerated: restored.generated,
-      besides: () => fleet?.problems ?? [],
+      shared,
+      besides: () => [...(fleet?.problems ?? []), ...(shared?.problems ?? [])],
       metrics,
       log: log.child({ room: 'pipeline' }),
     },
@@ -127,8 +130,9 @@ async function assemble(options: ServeOptions, deps: ControlPlaneDeps, opened: C
   opened.push(() => pipeline.close())
   if (etcd !== undefined) {
     const prefixes = sources.map(({ idPrefix }) => idPrefix)
-    fleet = await openFleet(options, etcd, { pipeline, world, metrics, sources: prefixes, log })
+    fleet = await openFleet(options, etcd, { api, history, pipeline, world, metrics, sources: prefixes, log })
     opened.push(() => fleet?.close())
+    if (fleet.election !== undefined) shared?.lead(fleet.election)
   }
   const xds = await openXds(options, { api, cache, metrics, pipeline, log, world, mesh }, opened)
   const admin = await openAdmin(options, { api, cache, metrics, pipeline, history, xds, fleet, log }, opened)
@@ -272,6 +276,7 @@ async function openAdmin(
       cache,
       status: xds.status,
       history,
+      fleetHistory: fleet && (() => fleet.readHistory()),
       replicas: fleet && (() => fleet.status()),
       directory: process.cwd(),
       metrics,

@@ -58,6 +58,11 @@ export class DocumentLedger {
     return this.#keys.keys()
   }
 
+  /** Of the units that a document gave. */
+  keysOf(id: string): readonly string[] {
+    return [...(this.#keys.get(id) ?? [])]
+  }
+
   get problems(): readonly Problem[] {
     return [...this.#problems.values()].flat()
   }

@@ -50,6 +50,23 @@ export interface AttachedTo {
   forget(documentId: string): void
 }
 
+/** What the replicas on one etcd share of their documents (fleet/good-documents.ts). */
+export interface SharedDocuments {
+  /** How the ids of all of them begin. */
+  readonly idPrefix: string
+  /** What was last in force of documents, by their ids. */
+  read(): Promise<readonly Document[]>
+  note(read: {
+    readonly id: string
+    readonly text: string | undefined
+    readonly valid: readonly Unit[]
+    readonly invalid: readonly string[]
+    readonly gone: readonly string[]
+    readonly hasError: boolean
+  }): void
+  settle(inForce: ReadonlyMap<string, Unit>): void
+}
+
 export interface PipelineDeps {
   readonly sources: readonly PipelineSource[]
   readonly parse: Parse
@@ -60,6 +77,7 @@ export interface PipelineDeps {
   readonly history: PipelineHistory
   /** What the documents were translated to when the history ended. */
   readonly lastGenerated?: Iterable<Unit>
+  readonly shared?: SharedDocuments | undefined
   /** Standing problems of others, who log them. */
   readonly besides?: () => readonly Problem[]
   readonly metrics: Metrics
@@ -352,31 +370,36 @@ class SnapshotPipeline implements Pipeline {
   async #buildNow(since: number): Promise<void> {
     const isFirst = !this.isReady
     if (isFirst && !this.#states.every((state) => this.#canServe(state))) return this.#tellProblems()
+    const lastGood = isFirst ? await this.#takeLastGood() : []
     const jobs = this.#takeDirty()
-    const readings: Reading[] = []
     let step: WorldStep
     try {
-      let sliceStart = performance.now()
-      for (const { listing } of jobs) {
-        readings.push(this.#ledger.read(listing))
-        if (performance.now() - sliceStart < sliceMs) continue
-        await nextTick()
-        sliceStart = performance.now()
-      }
-      const changes = readings.flatMap((reading) => reading.changes)
+      const hasLastGood = new Set(lastGood.map(({ id }) => id))
+      const isSecond = ({ listing }: { readonly listing: Listing }): boolean => hasLastGood.has(listing.id)
+      const first = await this.#readAll(jobs.filter((job) => !isSecond(job)))
+      const changes = [...lastGood, ...first].flatMap((reading) => reading.changes)
       if (changes.length === 0 && !isFirst) {
-        for (const reading of readings) this.#ledger.commit(reading)
-        this.#forgetGone(readings)
+        this.#commit(first, jobs)
+        this.#deps.shared?.settle(this.#deps.world.inForce)
         return this.#tellProblems()
       }
-      step = this.#deps.world.apply(changes, { isFirst })
+      step = this.#deps.world.apply(changes, { isFirst: isFirst && lastGood.length === 0 })
+      this.#commit(first, jobs)
+      if (lastGood.length > 0) {
+        // Only now, so that a text with an error finds in force what others serve in its place.
+        const second = await this.#readAll(jobs.filter(isSecond))
+        const next = this.#deps.world.apply(
+          second.flatMap((reading) => reading.changes),
+          { isFirst },
+        )
+        step = bothOf(step, next)
+        this.#commit(second, jobs)
+      }
     } catch (error) {
       // The next build tries again: without these changes the sources and what is in force would never agree.
       for (const { dirty, listing } of jobs) dirty.add(listing.id)
       throw error
     }
-    for (const reading of readings) this.#ledger.commit(reading)
-    this.#forgetGone(readings)
     const documents = jobs.map(({ listing: { document, origin } }) => (document?.origin ?? origin).name)
     // The cache has seen nothing yet of what the history restored.
     if (isFirst) this.#takeFirst(step, documents, since)
@@ -385,8 +408,64 @@ class SnapshotPipeline implements Pipeline {
     this.#resolveReady()
   }
 
-  #forgetGone(readings: readonly Reading[]): void {
-    for (const { id, keys } of readings) if (keys === undefined) this.#deps.attached?.forget(id)
+  async #readAll(jobs: readonly { readonly listing: Listing }[]): Promise<readonly Reading[]> {
+    const readings: Reading[] = []
+    let sliceStart = performance.now()
+    for (const { listing } of jobs) {
+      readings.push(this.#ledger.read(listing))
+      if (performance.now() - sliceStart < sliceMs) continue
+      await nextTick()
+      sliceStart = performance.now()
+    }
+    return readings
+  }
+
+  #commit(readings: readonly Reading[], jobs: readonly { readonly listing: Listing }[]): void {
+    const { attached, shared } = this.#deps
+    const texts = shared && new Map(jobs.map(({ listing: { id, document } }) => [id, document?.text]))
+    for (const reading of readings) {
+      this.#ledger.commit(reading)
+      const { id, keys } = reading
+      if (keys === undefined) attached?.forget(id)
+      shared?.note(readTextOf(reading, texts?.get(id)))
+    }
+  }
+
+  /**
+   * What other replicas served last of documents that have another text now, or none: a server that has seen nothing of them
+   * serves the same in their place. Readings that are committed, but not in force.
+   */
+  async #takeLastGood(): Promise<readonly Reading[]> {
+    const { shared, log, world } = this.#deps
+    const state = this.#states.find(({ idPrefix }) => idPrefix === shared?.idPrefix)
+    if (shared === undefined || state?.wasRead !== true) return []
+    const listings = (await shared.read()).flatMap((document): { listing: Listing }[] => {
+      const { id, origin, text } = document
+      if (state.listed.get(id)?.text === text) return []
+      const restored = this.#ledger.keysOf(id).map((key) => world.inForce.get(key)?.origin)
+      // What this server served after that is newer.
+      if (restored.some((one) => one !== undefined && isLater(one, origin))) return []
+      return [{ listing: { id, document, isUnreadable: false, origin } }]
+    })
+    const readings = await this.#readAll(listings)
+    const usable = readings.flatMap((reading, index) => {
+      const isBroken = reading.changes.some(({ kind }) => kind === 'invalid') || reading.problems?.some(isError)
+      if (!isBroken) return [{ ...reading, problems: [] }]
+      const document = listings[index]?.listing.origin.name
+      log.warn({ document }, 'this version cannot read what other replicas served last of a document')
+      return []
+    })
+    for (const reading of usable) {
+      this.#ledger.commit(reading)
+      // As long as it is in force.
+      shared.note({ ...readTextOf(reading, undefined), valid: [], gone: [...(reading.keys ?? [])] })
+      state.dirty.add(reading.id)
+    }
+    if (usable.length > 0) {
+      const names = usable.slice(0, namedAtMost).map(({ id }) => id)
+      log.info({ documents: names, count: usable.length }, 'these serve as other replicas served them last')
+    }
+    return usable
   }
 
   /** All at once, so that changes that come while these are parsed are not taken in part. */
@@ -462,6 +541,7 @@ class SnapshotPipeline implements Pipeline {
         'configuration in force',
       )
     }
+    this.#deps.shared?.settle(world.inForce)
     metrics.revision.set(history.revision)
     metrics.documents.set(world.inForce.size)
     metrics.withheldGroups.set(cache.withheld().length)
@@ -534,6 +614,41 @@ class SnapshotPipeline implements Pipeline {
     }
     this.#said = said
   }
+}
+
+/** What the readings say, for who keeps what was right. */
+function readTextOf(
+  { id, changes, problems }: Reading,
+  text: string | undefined,
+): Parameters<SharedDocuments['note']>[0] {
+  return {
+    id,
+    text,
+    valid: changes.flatMap((change) => (change.kind === 'valid' ? [change.unit] : [])),
+    invalid: changes.flatMap((change) => (change.kind === 'invalid' ? [change.key] : [])),
+    gone: changes.flatMap((change) => (change.kind === 'deleted' ? [change.key] : [])),
+    hasError: problems === undefined || problems.some(isError),
+  }
+}
+
+/** Both are of the same etcd. */
+function isLater({ revision: one }: Origin, { revision: other }: Origin): boolean {
+  return one !== undefined && other !== undefined && BigInt(one) > BigInt(other)
+}
+
+/** What two steps do, one after the other. */
+function bothOf(first: WorldStep, second: WorldStep): WorldStep {
+  const upserted = new Map([...first.upserted, ...second.upserted].map((unit) => [unit.key, unit]))
+  for (const key of second.removed) upserted.delete(key)
+  const removed = new Set([...first.removed, ...second.removed])
+  for (const key of upserted.keys()) removed.delete(key)
+  const refreshed = new Map([...first.refreshed, ...second.refreshed].map((unit) => [unit.key, unit]))
+  for (const unit of second.refreshed) {
+    if (!upserted.has(unit.key)) continue
+    upserted.set(unit.key, unit)
+    refreshed.delete(unit.key)
+  }
+  return { ...second, upserted: [...upserted.values()], removed: [...removed], refreshed: [...refreshed.values()] }
 }
 
 /** What leads from some units to others. */

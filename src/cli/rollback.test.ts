@@ -342,6 +342,8 @@ describeWithEtcd('fairlead rollback, from etcd,', () => {
   const stored = async (): Promise<Record<string, string>> => await etcd.client.getAll().strings()
   const rollback = async (...args: readonly string[]): Promise<CommandResult> =>
     await runCommand(['rollback', ...args, '--etcd', etcd.endpoint, '--server', server.adminUrl])
+  const fleet = async ({ adminUrl }: TestControlPlane): Promise<string> =>
+    (await runCommand(['snapshots', 'list', '--fleet', '--server', adminUrl])).out
 
   beforeEach(async () => {
     etcd = await startEtcd()
@@ -368,6 +370,34 @@ describeWithEtcd('fairlead rollback, from etcd,', () => {
     })
     expect(Object.keys(await stored())).not.toContain('/fairlead/config/c')
   })
+
+  test('with --fleet reads what all replicas wrote down, from etcd itself, though no server runs', async () => {
+    await eventually(async () => expect((await fleet(server)).split('\n')).toHaveLength(3), { timeoutMs: 15_000 })
+    await put({ a: service('a', 81), c: service('c') }, ['more/b'])
+    await reached(server, 2)
+    const late = await startControlPlane({ etcd: etcd.endpoint })
+    await eventually(async () => expect(await fleet(late)).toBe(await fleet(server)))
+    expect(
+      timeless(await fleet(late))
+        .replaceAll(/  +/g, '  ')
+        .trim()
+        .split('\n')
+        .slice(1),
+    ).toEqual([
+      '2  NOW  Service +1 ~1 -1  etcd:/fairlead/config/a and 2 more',
+      '1  NOW  Service +2  etcd:/fairlead/config/a and 1 more',
+    ])
+    const { out: shown } = await runCommand(['snapshots', 'show', '1', '--fleet', '--server', late.adminUrl])
+    expect(shown).toContain('etcd:/fairlead/config/more/b')
+    await late.close()
+    await server.close()
+    const { code, out, err } = await rollback('1', '--fleet')
+    expect([code, err]).toEqual([0, ''])
+    expect(out).toContain('3 documents brought back or taken away')
+    expect(await stored()).toMatchObject({ '/fairlead/config/a': `# mine\n${a}`, '/fairlead/config/more/b': b })
+    const { code: none, err: why } = await rollback('9', '--fleet')
+    expect([none, why]).toEqual([2, 'fairlead: no revision 9; revisions 1 to 2 are kept\n'])
+  }, 40_000)
 
   test('never writes over what somebody changed meanwhile', async () => {
     await put({ a: service('a', 81) })

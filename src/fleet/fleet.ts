@@ -1,18 +1,27 @@
 import { hostname } from 'node:os'
 import type { Problem } from '../errors.ts'
 import type { Log } from '../log.ts'
+import type { HistoryReader } from '../snapshot/history/reader.ts'
 import type { EtcdOptions } from '../source/etcd-client.ts'
 import { createElection, type Election, leaderKey } from './election.ts'
+import { createFleetHistory, type FleetHistory, type FleetHistoryOptions, readFleetHistory } from './fleet-history.ts'
 import { createReplicas, type Replica, type ReplicaFacts, type Replicas } from './replicas.ts'
 
 /** This replica among those on the same etcd. Nothing of it fails a caller, nor keeps anything from being served. */
 export interface Fleet {
   /** Who leads; undefined for a replica that writes nothing. */
   readonly election: Election | undefined
+  /** What the leader writes down of what is in force; undefined for a replica that writes nothing. */
+  readonly history: FleetHistory | undefined
   /** What keeps the replicas from being one fleet. */
   readonly problems: readonly Problem[]
   /** Who is there, as far as is known here. */
   status(): FleetStatus
+  /**
+   * What the leaders wrote so far, whoever they were.
+   * @throws ControlPlaneError `unreachable` when etcd does not answer.
+   */
+  readHistory(): Promise<HistoryReader>
   /** From now on this replica leads no more; it is still listed. */
   resign(): Promise<void>
   close(): Promise<void>
@@ -37,6 +46,8 @@ export interface FleetOptions {
   readonly serving: () => Promise<Pick<ReplicaFacts, 'config' | 'streams'>>
   /** Before, this replica does not stand for leader. */
   readonly ready: Promise<void>
+  /** Of this server, and what the fleet's may take. */
+  readonly history: Pick<FleetHistoryOptions, 'own' | 'api' | 'maxRevisions' | 'maxBytes'>
   readonly log: Log
 }
 
@@ -52,22 +63,29 @@ export function createFleet(options: FleetOptions): Fleet {
   })
   const replicas: Replicas = createReplicas({ ...etcd, id, isReadOnly, facts, log })
   const election = isReadOnly ? undefined : createElection({ ...etcd, id, ready, log })
+  const history = election && createFleetHistory({ ...options.history, etcd, election, ready, log })
   return {
     election,
+    history,
     get problems() {
       const { trouble } = election ?? {}
+      const problems = [...replicas.problems]
+      if (history?.problem !== undefined) problems.push(history.problem)
       // Whoever reads the documents there tells it when etcd cannot be reached.
-      if (!replicas.isReachable || trouble === undefined) return replicas.problems
-      return [...replicas.problems, cannotLead(leaderKey(etcd), trouble)]
+      if (replicas.isReachable && trouble !== undefined) problems.push(cannotLead(leaderKey(etcd), trouble))
+      return problems
     },
     status() {
       const leader = election?.leader ?? null
       return { self: id, leader, replicas: replicas.list().map((one) => ({ ...one, isLeader: one.id === leader })) }
     },
+    readHistory: () => readFleetHistory(etcd, options.history.api),
     async resign() {
+      await history?.close()
       await election?.close()
     },
     async close() {
+      await history?.close()
       await Promise.all([election?.close(), replicas.close()])
     },
   }

@@ -17,6 +17,7 @@ export interface ServeOptions extends EtcdAccess {
   readonly snapshots: string
   readonly historyRevisions: number
   readonly historyBytes: number
+  readonly etcdHistoryBytes: number
   readonly envoyApi?: string
   readonly staticNames: Readonly<Record<string, readonly string[]>>
   readonly debounce: number
@@ -221,6 +222,15 @@ export const optionTable: readonly OptionSpec[] = [
     default: 256 * mebibyte,
     placeholder: 'SIZE',
     description: 'how large the history may be',
+  },
+  {
+    name: 'etcdHistoryBytes',
+    group: 'History',
+    type: 'size',
+    min: mebibyte,
+    default: 32 * mebibyte,
+    placeholder: 'SIZE',
+    description: "how large the fleet's history in etcd may be, which the replica that leads writes",
   },
   {
     name: 'envoyApi',

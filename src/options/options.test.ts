@@ -81,6 +81,7 @@ describe('the layers', () => {
       snapshots: './snapshots',
       historyRevisions: 100,
       historyBytes: 268_435_456,
+      etcdHistoryBytes: 33_554_432,
       staticNames: {},
       debounce: 50,
       debounceMax: 500,

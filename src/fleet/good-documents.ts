@@ -1,0 +1,247 @@
+import type { IRequestOp } from 'etcd3'
+import { documentIdOf } from '../config/document-key.ts'
+import { messageOf, type Problem } from '../errors.ts'
+import type { Log } from '../log.ts'
+import type { Unit } from '../snapshot/unit.ts'
+import { configPrefix, type EtcdClient, type EtcdOptions, etcdIdPrefix, fleetPrefix } from '../source/etcd-client.ts'
+import { type EtcdEntry, readAll } from '../source/etcd-read.ts'
+import { createEtcdSession, type EtcdSession } from '../source/etcd-session.ts'
+import { createHint } from '../source/hint.ts'
+import type { Document } from '../source/source.ts'
+import type { Election, LeaderGuard } from './election.ts'
+import { LastGood, type ReadText } from './last-good.ts'
+
+/** Shares with the other replicas what was last in force of each document in etcd. */
+export interface GoodDocuments {
+  /** How the ids of documents in `config/` begin. */
+  readonly idPrefix: string
+  /**
+   * What the leader wrote: documents by the ids that they have in `config/`, with origins in `good/`. Nothing, which is logged,
+   * when that cannot be read.
+   */
+  read(): Promise<readonly Document[]>
+  /** A text of `config/` was read. Others are ignored. */
+  note(read: ReadText): void
+  /** What was noted is in force now, as far as it may be. */
+  settle(inForce: ReadonlyMap<string, Unit>): void
+  /** Writes them from now on, whenever this replica leads. */
+  lead(election: Election): void
+  /** What keeps the leader from writing them. */
+  readonly problems: readonly Problem[]
+  close(): Promise<void>
+}
+
+export interface GoodOptions extends EtcdOptions {
+  readonly log: Log
+  /** How long after a change they are written: what follows at once is written with it. */
+  readonly delayMs?: number
+  readonly retryMs?: number
+}
+
+/** etcd's own limits by default, less the guard: operations in a transaction, and bytes in a request. */
+const maxOperations = 120
+const maxRequestBytes = 1_300_000
+
+/** They are below this, called as those below `config/`. */
+export function goodPrefix(options: Pick<EtcdOptions, 'prefix'>): string {
+  return `${fleetPrefix(options)}good/`
+}
+
+export function createGoodDocuments(options: GoodOptions): GoodDocuments {
+  return new SharedGood(options)
+}
+
+/** While this replica leads: what is in etcd, by id. Undefined until that was read. */
+interface Term {
+  readonly over: AbortController
+  stored?: Map<string, string>
+}
+
+class SharedGood implements GoodDocuments {
+  readonly #options: GoodOptions
+  readonly #session: EtcdSession
+  readonly idPrefix: string
+  readonly #good = new LastGood()
+  readonly #wake = createHint()
+  #election: Election | undefined
+  #stopListening = (): void => {}
+  #term: Term | undefined
+  #writing: Promise<void> = Promise.resolve()
+  #failure: string | undefined
+  /** What another process wrote is known here, or was never there. */
+  #wasRead = false
+  #inForce: ReadonlyMap<string, Unit> = new Map()
+
+  constructor(options: GoodOptions) {
+    this.#options = options
+    this.#session = createEtcdSession(options)
+    this.idPrefix = etcdIdPrefix(options)
+  }
+
+  async read(): Promise<readonly Document[]> {
+    const { log } = this.#options
+    try {
+      const { entries } = await this.#session.run(async (client) => await readAll(client, goodPrefix(this.#options)))
+      this.#wasRead = true
+      return entries.flatMap((entry) => documentOf(entry, this.#options) ?? [])
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, 'what other replicas served last cannot be read')
+      return []
+    }
+  }
+
+  note(read: ReadText): void {
+    if (read.id.startsWith(this.idPrefix)) this.#good.note(read)
+  }
+
+  settle(inForce: ReadonlyMap<string, Unit>): void {
+    this.#inForce = inForce
+    this.#good.settle(inForce)
+    // Whoever leads next compares everything.
+    if (this.#term === undefined) this.#good.takeChanged()
+    else this.#wake.give()
+  }
+
+  lead(election: Election): void {
+    this.#election = election
+    this.#stopListening = election.onChange(() => this.#follow(election))
+    this.#follow(election)
+  }
+
+  get problems(): readonly Problem[] {
+    if (this.#failure === undefined) return []
+    const message = `the last good documents cannot be written, which a new replica would serve: ${this.#failure}`
+    const fix = 'see that etcd has room and lets this user write there; it is tried again'
+    const origin = { name: `etcd:${goodPrefix(this.#options)}` }
+    return [{ severity: 'warning', code: 'fleet', origin, path: '', message, fix }]
+  }
+
+  async close(): Promise<void> {
+    this.#stopListening()
+    this.#end()
+    await this.#writing
+    this.#session.close()
+  }
+
+  #follow({ isLeader }: Election): void {
+    if (isLeader === (this.#term !== undefined)) return
+    if (!isLeader) return this.#end()
+    const term: Term = { over: new AbortController() }
+    this.#term = term
+    this.#writing = this.#writing.then(async () => await this.#write(term))
+  }
+
+  #end(): void {
+    this.#term?.over.abort()
+    this.#term = undefined
+    this.#failure = undefined
+  }
+
+  async #write(term: Term): Promise<void> {
+    const { log, delayMs = 1_000, retryMs = 2_000 } = this.#options
+    const { signal } = term.over
+    while (!signal.aborted) {
+      let waitMs = delayMs
+      try {
+        await this.#session.run(async (client) => await this.#update(client, term))
+        if (this.#failure !== undefined) log.info('the last good documents can be written again')
+        this.#failure = undefined
+      } catch (error) {
+        const failure = messageOf(error)
+        // etcd may have taken what it could not answer.
+        delete term.stored
+        if (!signal.aborted && failure !== this.#failure) {
+          this.#failure = failure
+          log.warn({ error: failure }, 'the last good documents cannot be written; it is tried again')
+        }
+        waitMs = retryMs
+        this.#wake.give()
+      }
+      await this.#wake.wait(2 ** 30, signal)
+      await createHint().wait(waitMs, signal)
+    }
+  }
+
+  /** Writes what differs. @throws when etcd does not answer, or refuses. */
+  async #update(client: EtcdClient, term: Term): Promise<void> {
+    const changed = this.#good.takeChanged()
+    let ids: Iterable<string> = changed
+    if (term.stored === undefined) {
+      const { entries } = await readAll(client, goodPrefix(this.#options))
+      // Equal texts are in memory once.
+      term.stored = new Map(
+        entries.map(({ key, value }) => {
+          const [id, text] = [this.#idOf(key), value.toString()]
+          const own = this.#good.texts.get(id)
+          return [id, own === text ? own : text]
+        }),
+      )
+      ids = [...this.#good.texts.keys(), ...this.#forgotten(term.stored.keys())]
+    }
+    const { stored } = term
+    const { texts } = this.#good
+    const differing = [...ids].filter((id) => stored.get(id) !== texts.get(id))
+    for (const batch of batchesOf(differing.map((id) => this.#operation(id, texts.get(id))))) {
+      const guard: LeaderGuard | undefined = term.over.signal.aborted ? undefined : this.#election?.guard
+      if (guard === undefined) return
+      const success = batch.map(({ request }) => request)
+      // Somebody else leads, whose work it is now.
+      if (!(await client.kv.txn({ compare: [...guard], success })).succeeded) return
+      for (const { id, text } of batch) {
+        if (text === undefined) stored.delete(id)
+        else stored.set(id, text)
+      }
+    }
+  }
+
+  /** Of those, what was deleted before this process could see it. */
+  #forgotten(stored: Iterable<string>): readonly string[] {
+    if (!this.#wasRead) return []
+    const inForce = new Set(Array.from(this.#inForce.keys(), documentIdOf))
+    return [...stored].filter((id) => !this.#good.knows(id) && !inForce.has(id))
+  }
+
+  #idOf(key: string): string {
+    return this.idPrefix + key.slice(goodPrefix(this.#options).length)
+  }
+
+  #operation(id: string, text: string | undefined): Operation {
+    const key = Buffer.from(goodPrefix(this.#options) + id.slice(this.idPrefix.length))
+    if (text === undefined) return { id, text, bytes: key.length, request: { request_delete_range: { key } } }
+    const value = Buffer.from(text)
+    return { id, text, bytes: key.length + value.length, request: { request_put: { key, value } } }
+  }
+}
+
+interface Operation {
+  readonly id: string
+  readonly text: string | undefined
+  readonly bytes: number
+  readonly request: IRequestOp
+}
+
+function batchesOf(operations: readonly Operation[]): readonly Operation[][] {
+  const batches: Operation[][] = []
+  let bytes = 0
+  for (const operation of operations) {
+    const last = batches.at(-1)
+    bytes += operation.bytes
+    if (last !== undefined && last.length < maxOperations && bytes <= maxRequestBytes) last.push(operation)
+    else {
+      batches.push([operation])
+      bytes = operation.bytes
+    }
+  }
+  return batches
+}
+
+/** Undefined for what no leader wrote. */
+function documentOf({ key, value, modRevision }: EtcdEntry, options: EtcdOptions): Document | undefined {
+  const name = configPrefix(options) + key.slice(goodPrefix(options).length)
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(value)
+    return { id: `etcd:${name}`, text, origin: { name: `etcd:${key}`, revision: modRevision } }
+  } catch {
+    return undefined
+  }
+}
