@@ -26,7 +26,7 @@ export interface Counts {
 const settleMs = 30
 
 /** No round takes that long, on any machine. */
-const patienceMs = 120_000
+const patienceMs = 300_000
 
 /** Measures the process that it is in, from a mark until so many ACKs came. */
 export class Meter {

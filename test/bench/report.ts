@@ -42,6 +42,10 @@ configuration for every 100.
   answer is counted from the client's side, the connection included. Peak memory is the largest resident size in the life
   of the process; beside it stands its size when all are settled.
 - *Memory per client*: live objects and buffers after garbage collection, what each of the last 500 clients added to them.
+- *fleet, delta, N clients*: two processes of clients, and product and floor in turns, each with N clients of its own. *One core tells*:
+  the second of a CPU over what the process took for one client; the median of 10 changes. *Cold storm*: all clients come at once to a
+  process that has served nobody yet. *Peak memory per client*: the largest resident size in the life of the process, less what it was
+  before they came. The ratio is the product's cost over the floor's: docs/sizing.md plans a fleet by these rows.
 - *One endpoint change among N services*: from the source's event to the snapshot that a watch is handed, the median of 5
   means of 100 changes. In place of the floor stands the smaller mesh.
 
