@@ -25,9 +25,9 @@ RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
   && rm -rf node_modules/@types node_modules/.package-lock.json \
   && find node_modules -path '*node_modules/*' -type d \
        \( -name test -o -name tests -o -name docs -o -name example -o -name examples -o -name benchmark -o -name benchmarks \) \
-       -exec sh -c 'for dir; do [ -f "$(dirname "$dir")/package.json" ] && rm -r "$dir"; done; true' sh {} + \
+       -prune -exec sh -c 'for dir; do [ -f "$(dirname "$dir")/package.json" ] && rm -r "$dir"; done; true' sh {} + \
   && find node_modules -type f \
-       \( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' -o -name '*.md' \) \
+       \( -name '*.d.ts' -o -name '*.d.mts' -o -name '*.d.cts' -o -name '*.map' -o -name '*.md' -o -name '*.test.js' \) \
        ! -iname 'licen[cs]e*' ! -iname 'notice*' -delete
 
 FROM ${NODE_IMAGE} AS assembled
