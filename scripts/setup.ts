@@ -1,7 +1,7 @@
 /**
- * `npm run setup`: what the tests need besides npm's packages: a stock Envoy, etcd, Prometheus and iptables. Fetches the one and, as root on
- * Debian, installs the other; where it cannot, it says how. The tests that need what is missing are skipped aloud, so
- * only under CI is that a failure.
+ * `npm run setup`: what the tests need besides npm's packages: a stock Envoy, etcd, Prometheus, iptables and Docker. Fetches
+ * the first and, as root on Debian, installs the others; where it cannot, it says how. The tests that need what is missing
+ * are skipped aloud, so only under CI is that a failure.
  */
 import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -18,6 +18,7 @@ const missing = [
   await setUpPrometheus(),
   await setUpCapture(),
   await setUpSystemd(),
+  await setUpDocker(),
 ].filter((text) => text !== undefined)
 for (const text of missing) console.error(`setup: ${text}`)
 if (missing.length > 0) {
@@ -85,6 +86,17 @@ async function setUpSystemd(): Promise<string | undefined> {
   if (!isThere()) return 'no systemd-analyze. Have it on PATH (Debian: apt-get install systemd).'
   console.log(`systemd-analyze: ${findProgram('systemd-analyze')}`)
   return undefined
+}
+
+/** The mesh of examples/envoy runs in it. An engine of the tests' own is started by root only, so it is not installed for others. */
+async function setUpDocker(): Promise<string | undefined> {
+  const isRoot = process.getuid?.() === 0
+  const isThere = (): boolean =>
+    ['docker', 'dockerd', 'docker-compose', 'debootstrap'].every((name) => findProgram(name) !== undefined)
+  if (isRoot && !isThere()) await install('docker.io', 'docker-compose', 'debootstrap')
+  console.log(`containers: ${isRoot && isThere() ? 'can be tested' : 'are not tested (root; docker, docker-compose)'}`)
+  if (!isRoot || isThere()) return undefined
+  return 'no Docker. Have `docker`, `dockerd`, `docker-compose` and `debootstrap` on PATH (Debian: apt-get install docker.io docker-compose debootstrap).'
 }
 
 /** By apt, as root; a mirror in the middle of an update is worth a second and a third try. */
