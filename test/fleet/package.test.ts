@@ -68,6 +68,12 @@ function hashes(directory: string): Readonly<Record<string, string>> {
   return Object.fromEntries(filesBelow(directory).map((name) => [name, hashOf(name)]))
 }
 
+test.each(['README.md', 'docs/install.md', 'Dockerfile'])('%s names this version, and no other', (path) => {
+  const text = readFileSync(join(root, path), 'utf8')
+  const named = [...text.matchAll(/(?:fairlead[-:]|ARG VERSION=)(\d+\.\d+\.\d+)/g)].map(([, version]) => version)
+  expect(new Set(named)).toEqual(new Set([ownPackage.version]))
+})
+
 describe('the npm package', () => {
   let built: readonly [string, string]
   let packed: readonly [Packed, Packed]
