@@ -281,7 +281,9 @@ async function openAdmin(
       directory: process.cwd(),
       metrics,
       version: { ...versionReport(api) },
-      ...(servesRest(options) && { rest: { cache, api, isSecure, onNode: tellStaticNames(pipeline) } }),
+      ...(servesRest(options) && {
+        rest: { cache, api, isSecure, onNode: tellStaticNames(pipeline), barrier: xds.barrier },
+      }),
       log: log.child({ room: 'admin' }),
     },
     addressOf('--admin', options.admin),

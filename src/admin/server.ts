@@ -7,7 +7,7 @@ import { resourceTypes } from '../resource/type-url.ts'
 import type { HistoryReader } from '../snapshot/history/reader.ts'
 import type { History } from '../snapshot/store.ts'
 import { rejectionProblems } from '../xds/rejection/rejection-problem.ts'
-import { answerRest, type RestDeps } from '../xds/rest.ts'
+import { answerPoll, type RestDeps } from '../xds/rest.ts'
 import type { StatusReader } from '../xds/status.ts'
 import { isOwnHost } from './own-host.ts'
 import { addRoute } from './route.ts'
@@ -194,13 +194,13 @@ function addRestRoutes(app: FastifyInstance, deps: RestDeps | undefined): void {
   for (const type of Object.values(resourceTypes)) {
     if (type.rest === undefined) continue
     // The path has a colon of its own, which the router reads as a parameter unless doubled.
-    addRoute(app, 'POST', type.rest.replace(':', '::'), (request, reply) => {
+    addRoute(app, 'POST', type.rest.replace(':', '::'), async (request, reply) => {
       if (deps === undefined) {
         return reply
           .code(404)
           .send({ message: 'REST xDS is off at this address; `fairlead serve --rest on` serves it' })
       }
-      const answer = answerRest(deps, type, request.body)
+      const answer = await answerPoll(deps, type, request.body)
       return reply.code(answer.status).send(answer.body)
     })
   }

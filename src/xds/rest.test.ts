@@ -4,7 +4,7 @@ import { createSnapshotCache } from '../cache/snapshot-cache.ts'
 import { messageToJson } from '../resource/json/codec.ts'
 import type { Resource } from '../resource/resource.ts'
 import { type ResourceWord, resourceTypes } from '../resource/type-url.ts'
-import { answerRest, type RestAnswer, type RestDeps } from './rest.ts'
+import { answerPoll, answerRest, type RestAnswer, type RestDeps } from './rest.ts'
 
 const [a, b] = [resource('cluster', 'a'), resource('cluster', 'b')]
 const assignment = resource('endpoint', 'a')
@@ -181,5 +181,37 @@ describe('what is secret', () => {
   test('and not ready, since the history does not keep it, is no removal either (rule 53)', () => {
     expect(told(ask(serving({ ...token, isReady: false }), 'secret')).names).toEqual([])
     expect(ask(serving({ ...listenerWithKey, isReady: false }), 'listener').status).toBe(503)
+  })
+})
+
+describe('a poll by a client that may have what is newer (rule 87)', () => {
+  const poll = async (deps: RestDeps, version_info: string | undefined): Promise<RestAnswer> =>
+    await answerPoll(deps, resourceTypes.cluster, { node, ...(version_info !== undefined && { version_info }) })
+
+  test.each<[string, string | undefined, boolean, number, number]>([
+    ['is answered at once when it states nothing', undefined, false, 200, 0],
+    ['is answered at once when it states what is in force', 'current', false, 304, 0],
+    ['is answered with proof that this is no older', 'other', true, 200, 1],
+    ['is not answered without', 'other', false, 503, 1],
+  ])('%s', async (_name, stated, isProven, status, questions) => {
+    let asked = 0
+    const proof = async (): Promise<boolean> => {
+      asked++
+      return await Promise.resolve(isProven)
+    }
+    const deps = { ...serving(a), barrier: { proof } }
+    const version = stated === 'current' ? told(ask(deps, 'cluster')).version : stated
+    expect([(await poll(deps, version)).status, asked]).toEqual([status, questions])
+  })
+
+  test('is answered with what is in force when there is proof', async () => {
+    const deps = serving(a)
+    const proof = async (): Promise<boolean> => {
+      const origin = { name: 'b.yaml' }
+      const unit = { key: 'more', origin, selectors: [{ cluster: 'edge' }], resources: [b] }
+      deps.cache.apply({ upserted: [unit], removed: [], withheld: [] })
+      return await Promise.resolve(true)
+    }
+    expect(told(await poll({ ...deps, barrier: { proof } }, 'newer')).names).toEqual(['a', 'b'])
   })
 })

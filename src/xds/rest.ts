@@ -5,6 +5,7 @@ import { type Node, nodeOfJson } from '../resource/node.ts'
 import type { ResourceType } from '../resource/type-url.ts'
 import { setOfResources } from '../snapshot/resource-set.ts'
 import { setOf } from '../snapshot/snapshot.ts'
+import type { Barrier } from './fence/barrier.ts'
 
 export interface RestAnswer {
   readonly status: 200 | 304 | 400 | 503
@@ -18,6 +19,30 @@ export interface RestDeps {
   readonly isSecure: boolean
   /** Told of every node that asks: its bootstrap may hold names that resources refer to. */
   readonly onNode?: (node: Node) => void
+  /** Says whether what is in force is no older than what clients may have; without it, it never is. */
+  readonly barrier?: Pick<Barrier, 'proof'> | undefined
+}
+
+/** A client that waits this long for an answer has given up, or soon will. */
+const proofMs = 2_000
+
+/**
+ * The answer to a poll. One that would bring another version than the client states waits for proof that this is not an older
+ * one, and is 503 without it: the client goes on with what it has, and polls again (rule 87).
+ */
+export async function answerPoll(deps: RestDeps, type: ResourceType, request: unknown): Promise<RestAnswer> {
+  const answer = answerRest(deps, type, request)
+  const { barrier } = deps
+  if (barrier === undefined || answer.status !== 200 || !isStating(request)) return answer
+  if (await barrier.proof(proofMs)) return answerRest(deps, type, request)
+  const message = 'what you have may be newer than what is in force here: etcd has not said yet that it is not'
+  return { status: 503, body: { message } }
+}
+
+/** Of what is a DiscoveryRequest. */
+function isStating(request: unknown): boolean {
+  const { version_info: snake, versionInfo: camel } = request as Readonly<Record<string, unknown>>
+  return (snake ?? camel ?? '') !== ''
 }
 
 /**

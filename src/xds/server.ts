@@ -21,6 +21,7 @@ import type { Node } from '../resource/node.ts'
 import { aggregatedDiscoveryService, discoveryServices } from '../resource/service-definition.ts'
 import { type ResourceType, resourceTypes } from '../resource/type-url.ts'
 import { type CallHandler, callInterceptor } from './call.ts'
+import type { Barrier } from './fence/barrier.ts'
 import { SharedNodeIdWatch } from './flow/shared-node-ids.ts'
 import { type OriginOf, type StatusReader, StatusRecorder } from './status.ts'
 import { Stream } from './stream.ts'
@@ -68,6 +69,8 @@ export interface XdsServer {
   readonly port: number
   /** Who is connected, and what they have. */
   readonly status: StatusReader
+  /** Says when what is in force is no older than what clients may have; undefined where that goes without saying. */
+  readonly barrier: Barrier | undefined
   /** Takes no new connections, and ends the streams one by one over `ms` so that their clients do not all come at once to the next server. */
   drain(ms: number): Promise<void>
   /** Ends everything at once. */
@@ -158,6 +161,7 @@ export async function createXdsServer(deps: XdsServerDeps, given: Partial<XdsSer
   return {
     port,
     status: recorder,
+    barrier: streamDeps.barrier,
     drain(ms) {
       if (done !== undefined) return done
       done = shutDown(ms)

@@ -97,6 +97,18 @@ test('those who are held back for a moment, one after another, are not worth a l
   expect(logged).toEqual([])
 })
 
+test('proof is given in time or not at all', async () => {
+  const { clock, questions, barrier, turn } = bed()
+  const [early, late] = [barrier.proof(2_000), barrier.proof(2_000)]
+  questions[0]?.answer()
+  expect(await early).toBe(true)
+  clock.pass(2_000)
+  expect(await late).toBe(false)
+  questions[1]?.answer()
+  await turn()
+  expect([barrier.doubting, clock.waiting]).toEqual([0, 0])
+})
+
 test('once closed it asks nothing more, and leaves nothing behind', async () => {
   const { clock, logged, questions, barrier, doubter, turn } = bed()
   barrier.enter(doubter('one'))

@@ -70,6 +70,23 @@ export class Barrier {
     this.letGo(doubter)
   }
 
+  /** True once there is proof; false if there is none in so many milliseconds. */
+  async proof(ms: number): Promise<boolean> {
+    return await new Promise((resolve) => {
+      const doubter: Doubter = {
+        prove() {
+          timer.cancel()
+          resolve(true)
+        },
+      }
+      const timer = this.#options.clock.after(ms, () => {
+        this.leave(doubter)
+        resolve(false)
+      })
+      this.enter(doubter)
+    })
+  }
+
   /** It must not be answered until there is proof. */
   hold(doubter: Doubter): void {
     if (this.#held.has(doubter)) return
