@@ -3,6 +3,7 @@ import type { SnapshotCache } from '../cache/cache.ts'
 import { formatOrigin, listenFailure, type Problem } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import { hostPort } from '../resource/host-port.ts'
 import { resourceTypes } from '../resource/type-url.ts'
 import type { HistoryReader } from '../snapshot/history/reader.ts'
 import type { History } from '../snapshot/store.ts'
@@ -105,8 +106,7 @@ export async function createAdminServer(
   try {
     await app.listen(address)
   } catch (error) {
-    const host = address.host.includes(':') ? `[${address.host}]` : address.host
-    throw listenFailure('--admin', `${host}:${address.port}`, error)
+    throw listenFailure('--admin', hostPort(address.host, address.port), error)
   }
   const bound = app.server.address()
   return {

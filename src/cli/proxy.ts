@@ -5,6 +5,7 @@ import { ControlPlaneError, messageOf } from '../errors.ts'
 import { createLog, type Log } from '../log.ts'
 import type { Proxy } from '../proxy/create-proxy.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
+import { hostPort } from '../resource/host-port.ts'
 import type { Io } from './io.ts'
 import { envoyApiOption, option } from './option.ts'
 
@@ -83,14 +84,7 @@ async function untilTheEnd(proxy: Proxy, log: Log, io: Io): Promise<void> {
 }
 
 function addressesOf(proxy: Proxy): (readonly [string, string])[] {
-  return [...proxy.listeners.listeners].map(
-    ([
-      name,
-      {
-        address: { ip, port },
-      },
-    ]) => [name, `${ip.includes(':') ? `[${ip}]` : ip}:${port}`],
-  )
+  return [...proxy.listeners.listeners].map(([name, { address }]) => [name, hostPort(address.ip, address.port)])
 }
 
 /** @throws ControlPlaneError `usage` */

@@ -1,4 +1,5 @@
 import { isIP, isIPv4 } from 'node:net'
+import { hostPort } from '../resource/host-port.ts'
 
 export interface Address {
   /** A name or an IP address, without brackets. */
@@ -19,7 +20,7 @@ export function parseAddress(text: string): Address | undefined {
 }
 
 export function formatAddress({ host, port }: Address): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+  return hostPort(host, port)
 }
 
 /** Whether only this machine reaches a server that listens on `address` (`host:port`). */

@@ -1,3 +1,4 @@
+import { hostPort } from '../resource/host-port.ts'
 import type { AssignmentForm, ClusterForm } from './envoy-form.ts'
 import type { ProxyResources } from './proxy-resources.ts'
 import type { ClusterShare, EndpointAnswer } from './request-question.ts'
@@ -44,7 +45,7 @@ function assigned(assignment: AssignmentForm | undefined): readonly EndpointAnsw
       const { address = '', port_value: port = 0 } = endpoint?.address?.socket_address ?? {}
       const { region, zone } = locality ?? {}
       return {
-        address: `${address.includes(':') ? `[${address}]` : address}:${port}`,
+        address: hostPort(address, port),
         ...(region !== undefined && { region }),
         ...(zone !== undefined && { zone }),
         ...(health !== undefined && { health: health.toLowerCase() }),

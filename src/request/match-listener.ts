@@ -1,3 +1,4 @@
+import { hostPort } from '../resource/host-port.ts'
 import type { ChainMatchForm, FilterChainForm, FilterForm, ListenerForm } from './envoy-form.ts'
 import type { ListenerAnswer, RequestQuestion } from './request-question.ts'
 
@@ -31,7 +32,7 @@ export function portOf({ port, scheme }: RequestQuestion): number | undefined {
 export function listenerAnswer({ name = '', address }: ListenerForm): ListenerAnswer {
   const { address: host, port_value: port } = address?.socket_address ?? {}
   if (host === undefined) return { name }
-  return { name, address: `${host.includes(':') ? `[${host}]` : host}:${port ?? 0}` }
+  return { name, address: hostPort(host, port ?? 0) }
 }
 
 export function findFilter(chain: FilterChainForm, message: string): FilterForm | undefined {

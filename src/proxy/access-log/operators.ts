@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { hostPort } from '../../resource/host-port.ts'
 import { ConfigRejection } from '../config/config-rejection.ts'
 import type { Headers } from '../http/headers.ts'
 import type { PeerCertificate, SocketAddress } from '../network/network-filter.ts'
@@ -18,7 +19,7 @@ export function compileOperator(command: string, argument: string | undefined): 
 
 const text = (value: string | undefined): string | undefined => (value === '' ? undefined : value)
 
-const addressText = ({ ip, port }: SocketAddress): string => (ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`)
+const addressText = ({ ip, port }: SocketAddress): string => hostPort(ip, port)
 
 const whole = (ms: number | undefined): number | undefined =>
   ms === undefined ? undefined : Math.max(0, Math.floor(ms))

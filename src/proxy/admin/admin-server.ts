@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { ControlPlaneError, messageOf } from '../../errors.ts'
+import { hostPort } from '../../resource/host-port.ts'
 import { isRegex, matchesWhole } from '../../resource/regex.ts'
 import type { Bootstrap } from '../bootstrap.ts'
 import type { ClusterManager } from '../cluster/cluster-manager.ts'
@@ -145,7 +146,7 @@ function showListeners({ listeners }: ListenerManager, query: URLSearchParams): 
       })),
     })
   }
-  const lines = all.map(({ name, ip, port }) => `${name}::${ip.includes(':') ? `[${ip}]` : ip}:${port}\n`)
+  const lines = all.map(({ name, ip, port }) => `${name}::${hostPort(ip, port)}\n`)
   return { body: lines.join('') }
 }
 

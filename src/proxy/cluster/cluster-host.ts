@@ -1,3 +1,4 @@
+import { hostPort } from '../../resource/host-port.ts'
 import type { Metadata } from '../config/metadata.ts'
 import type { Locality } from '../proxy-context.ts'
 import type { Endpoint, EndpointHealth, EndpointHealthCheck } from './assignment.ts'
@@ -41,7 +42,7 @@ export class ClusterHost implements Host {
   constructor(place: HostPlace, endpoint: Omit<Endpoint, 'address'>, priority: number) {
     this.ip = place.ip
     this.port = place.port
-    this.address = addressOf(place.ip, place.port)
+    this.address = hostPort(place.ip, place.port)
     this.hostname = endpoint.hostname
     this.locality = place.locality
     this.healthCheck = endpoint.healthCheck
@@ -61,7 +62,7 @@ export class ClusterHost implements Host {
   moveTo({ ip, port }: Pick<HostPlace, 'ip' | 'port'>): void {
     this.ip = ip
     this.port = port
-    this.address = addressOf(ip, port)
+    this.address = hostPort(ip, port)
   }
 
   report(outcome: TryOutcome): void {
@@ -107,8 +108,4 @@ export interface HostPlace {
 
 export function isSaidUnhealthy(said: EndpointHealth): boolean {
   return said === 'UNHEALTHY' || said === 'DRAINING' || said === 'TIMEOUT'
-}
-
-export function addressOf(ip: string, port: number): string {
-  return ip.includes(':') ? `[${ip}]:${port}` : `${ip}:${port}`
 }

@@ -1,8 +1,9 @@
+import { hostPort } from '../../resource/host-port.ts'
 import { buildHostSet, type HostSet } from '../balance/host-set.ts'
 import { localityKey } from '../config/locality.ts'
 import type { Locality } from '../proxy-context.ts'
 import type { Assignment, Endpoint } from './assignment.ts'
-import { addressOf, ClusterHost, type HostPlace, isSaidUnhealthy } from './cluster-host.ts'
+import { ClusterHost, type HostPlace, isSaidUnhealthy } from './cluster-host.ts'
 
 export interface MembersOptions {
   /** Where the proxy itself is. */
@@ -59,7 +60,7 @@ export class Members {
     for (const { locality, priority, endpoints } of assignment.groups) {
       for (const endpoint of endpoints) {
         const place: HostPlace = { ip: endpoint.address.address, port: endpoint.address.port, locality }
-        const key = keyOf(endpoint.hostname, addressOf(place.ip, place.port), place.port)
+        const key = keyOf(endpoint.hostname, hostPort(place.ip, place.port), place.port)
         if (after.has(key)) continue
         const known = before.get(key)
         if (known !== undefined && isSamePlace(known, locality, endpoint)) {

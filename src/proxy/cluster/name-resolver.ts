@@ -1,6 +1,7 @@
 import { Resolver } from 'node:dns/promises'
 import { readFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
+import { hostPort } from '../../resource/host-port.ts'
 import type { DnsLookupFamily, DnsResolverConfig } from './dns-config.ts'
 
 /** What a name leads to; no addresses at all where it exists and leads nowhere, or does not exist. */
@@ -33,7 +34,7 @@ const plans: Readonly<
 export function createNameResolver(config: DnsResolverConfig | undefined): NameResolver {
   const resolver = new Resolver({ timeout: 5000, tries: 4 })
   const servers = config?.servers ?? []
-  if (servers.length > 0) resolver.setServers(servers.map(({ address, port }) => serverOf(address, port || 53)))
+  if (servers.length > 0) resolver.setServers(servers.map(({ address, port }) => hostPort(address, port || 53)))
   return {
     async resolve(name, family) {
       if (isIP(name) !== 0) return { addresses: [name], ttlMs: undefined }
@@ -75,10 +76,6 @@ async function ask(resolver: Resolver, name: string, version: IpFamily): Promise
     if (code === 'ENOTFOUND' || code === 'ENODATA') return nothing
     throw error
   }
-}
-
-function serverOf(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
 
 /** What the machine's hosts file says of a name. */

@@ -3,6 +3,7 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { getSystemErrorName } from 'node:util'
 import type { Clock } from '../../clock.ts'
+import { hostPort } from '../../resource/host-port.ts'
 import type { Cluster } from '../cluster/cluster.ts'
 import { ConfigRejection } from '../config/config-rejection.ts'
 import type { StatScope } from '../stats/stat-store.ts'
@@ -210,5 +211,5 @@ function handshakeFailureText(error: NodeJS.ErrnoException): string {
 }
 
 function localAddressOf({ localAddress = '', localPort = 0 }: Socket): string {
-  return localAddress.includes(':') ? `[${localAddress}]:${localPort}` : `${localAddress}:${localPort}`
+  return hostPort(localAddress, localPort)
 }
