@@ -1,3 +1,4 @@
+import { varint } from '../../resource/varint.ts'
 import type { ClusterHost } from '../cluster/cluster-host.ts'
 import { checkHeaders } from './check-headers.ts'
 import type { GrpcCheck } from './health-check-config.ts'
@@ -34,11 +35,7 @@ export function createGrpcProbe(
 /** `HealthCheckRequest`: its one field is the service's name. */
 function checkRequest(service: string): Buffer {
   const name = Buffer.from(service)
-  return name.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.from([0x0a, ...varint(name.length)]), name])
-}
-
-function varint(value: number): readonly number[] {
-  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...varint(value >>> 7)]
+  return name.length === 0 ? Buffer.alloc(0) : Buffer.concat([Buffer.of(0x0a), varint(name.length), name])
 }
 
 function frame(message: Buffer): Buffer {

@@ -4,7 +4,7 @@ import type { Timer } from '../../clock.ts'
 import type { Clusters } from '../cluster/cluster.ts'
 import type { DownstreamConnection } from '../network/network-filter.ts'
 import type { ProxyContext } from '../proxy-context.ts'
-import { hashOf } from '../route/hash-policy.ts'
+import { hashOf, hashSubjectOf } from '../route/hash-policy.ts'
 import { applyHeaderMutations } from '../route/header-mutation.ts'
 import { UpstreamFailure } from '../upstream/upstream.ts'
 import type { Malformed } from './codec.ts'
@@ -102,7 +102,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
     else if (!this.request.has(':scheme')) {
       this.request.set(':scheme', this.request.get('x-forwarded-proto') === 'https' ? 'https' : 'http')
     }
-    if (!this.#answerExpectation()) return
+    this.#answerExpectation()
     const route = this.route()
     const isConnect = this.request.get(':method') === 'CONNECT'
     this.upgrade = isConnect ? 'connect' : wanted
@@ -218,14 +218,12 @@ export class ActiveStream implements RoutedStream, PumpListener {
   }
 
   /** A client that waits for leave to send its body gets it at once, unless the upstream is to give it. */
-  #answerExpectation(): boolean {
+  #answerExpectation(): void {
     const { request } = this
-    const expectation = request.get('expect')
-    if (expectation === undefined || this.#manager.config.edge.proxiesContinue) return true
-    if (expectation.toLowerCase() !== '100-continue') return true
+    const isExpected = request.get('expect')?.toLowerCase() === '100-continue'
+    if (!isExpected || this.#manager.config.edge.proxiesContinue) return
     request.remove('expect')
     this.#passInterim(Headers.of({ ':status': '100' }))
-    return true
   }
 
   #runFilters(start: number): void {
@@ -282,19 +280,7 @@ export class ActiveStream implements RoutedStream, PumpListener {
   }
 
   #hash(action: TakenRoute['action']): bigint | undefined {
-    return action?.kind === 'forward' ? hashOf(action.hashPolicies, this.#hashSubject()) : undefined
-  }
-
-  #hashSubject() {
-    const client = this.info.clientAddress ?? this.connection.remoteAddress
-    const { localAddress } = this.connection
-    return {
-      request: this.request,
-      remoteIp: client.ip,
-      remoteAddress: `${client.ip}:${client.port}`,
-      localAddress: `${localAddress.ip}:${localAddress.port}`,
-      setCookie: () => undefined,
-    }
+    return action?.kind === 'forward' ? hashOf(action.hashPolicies, hashSubjectOf(this, none)) : undefined
   }
 
   reply(reply: LocalReply): void {

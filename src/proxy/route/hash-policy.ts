@@ -1,6 +1,7 @@
 import { xxHash64 } from '../balance/xx-hash.ts'
 import type { FieldReader } from '../config/field-reader.ts'
 import type { Headers } from '../http/headers.ts'
+import type { HttpStream } from '../http/http-filter.ts'
 import { readSubstitution } from './path-rewrite.ts'
 import { cookieOf, firstParameter } from './route-match.ts'
 
@@ -18,6 +19,22 @@ export interface HashSubject {
   readonly localAddress: string
   /** Called with a cookie that the response is to set. */
   setCookie(line: string): void
+}
+
+type Subject = Pick<HttpStream, 'request' | 'info' | 'connection'>
+
+export function hashSubjectOf(
+  { request, info, connection: { remoteAddress, localAddress } }: Subject,
+  setCookie: (line: string) => void,
+): HashSubject {
+  const client = info.clientAddress ?? remoteAddress
+  return {
+    request,
+    remoteIp: client.ip,
+    remoteAddress: `${client.ip}:${client.port}`,
+    localAddress: `${localAddress.ip}:${localAddress.port}`,
+    setCookie,
+  }
 }
 
 /** `envoy.config.route.v3.RouteAction.HashPolicy`. */

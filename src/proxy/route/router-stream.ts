@@ -9,7 +9,7 @@ import { UpstreamFailure, type UpstreamResponse, type UpstreamStream } from '../
 import { type ClusterCounts, countsOf } from './cluster-counts.ts'
 import type { ForwardAction } from './forward-action.ts'
 import { grpcStatusToHttp } from './grpc-outcome.ts'
-import { hashOf } from './hash-policy.ts'
+import { hashOf, hashSubjectOf } from './hash-policy.ts'
 import { applyHeaderChanges } from './header-changes.ts'
 import { mirrorsOf, openMirror } from './mirror.ts'
 import type { Redirect } from './redirect.ts'
@@ -131,16 +131,11 @@ export class RouterStream implements TryListener, ResponseSource {
   }
 
   #hashOf(action: ForwardAction): bigint | undefined {
-    const { connection, info, request } = this.#stream
-    const client = info.clientAddress ?? connection.remoteAddress
-    const { localAddress } = connection
-    return hashOf(action.hashPolicies, {
-      request,
-      remoteIp: client.ip,
-      remoteAddress: `${client.ip}:${client.port}`,
-      localAddress: `${localAddress.ip}:${localAddress.port}`,
-      setCookie: (line) => this.#stream.setCookie(line),
-    })
+    const stream = this.#stream
+    return hashOf(
+      action.hashPolicies,
+      hashSubjectOf(stream, (line) => stream.setCookie(line)),
+    )
   }
 
   #takeBody(): void {
@@ -270,7 +265,7 @@ export class RouterStream implements TryListener, ResponseSource {
     }
   }
 
-  onStream(_one: UpstreamTry, stream: UpstreamStream): void {
+  onStream(stream: UpstreamStream): void {
     const { info, upgrade } = this.#stream
     info.upstreamLocalAddress = stream.localAddress
     info.upstreamProtocol = stream.protocol

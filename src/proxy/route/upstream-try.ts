@@ -11,7 +11,7 @@ import {
 
 /** Who waits for a try. */
 export interface TryListener {
-  onStream(one: UpstreamTry, stream: UpstreamStream): void
+  onStream(stream: UpstreamStream): void
   onResponse(one: UpstreamTry, response: UpstreamResponse): void
   onFailure(one: UpstreamTry, failure: UpstreamFailure): void
 }
@@ -53,7 +53,7 @@ export class UpstreamTry {
       (error: unknown) => this.#onFailure(error),
     )
     if (this.isOver) stream.cancel()
-    else this.#listener.onStream(this, stream)
+    else this.#listener.onStream(stream)
   }
 
   #onFailure(error: unknown): void {
