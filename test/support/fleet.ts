@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import type { NodeStatus } from '../../src/xds/status.ts'
 import { fetchRest, nodes } from './admin-client.ts'
+import { atTestEnd } from './at-test-end.ts'
 import { createEtcdStore } from './document-store.ts'
 import { type Changes, listener, rds } from './documents.ts'
 import { type EnvoyProcess, startEnvoy } from './envoy.ts'
@@ -19,7 +21,7 @@ export interface FleetOptions {
   /** Requests a second, over all Envoys; 200 by default. */
   readonly rate?: number
   /** Options of `serve`, for each replica by its number. */
-  readonly flagsOf?: (index: number) => Flags
+  readonly flagsOf?: (index: number, etcd: EtcdCluster) => Flags | Promise<Flags>
   readonly processOf?: (index: number) => ServerProcessOptions
   /** Besides the moving shop. */
   readonly documents?: Changes
@@ -69,6 +71,8 @@ export interface Fleet {
   arrived(timeoutMs?: number): Promise<void>
   /** Resolves when the Envoy is at one of these replicas (all that are up by default) and has all that it is to have. */
   whereIs(envoy: FleetEnvoy, among?: readonly Replica[]): Promise<Whereabouts>
+  /** Resolves when the Envoy has a stream to one of these replicas. */
+  isThere(envoy: FleetEnvoy, among: readonly Replica[]): Promise<void>
   /** Those whose stream is there now. */
   envoysOf(replica: Replica): Promise<readonly FleetEnvoy[]>
   /** Of all loads so far. */
@@ -97,7 +101,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
 
   const replicas = await Promise.all(
     Array.from({ length: count }, async (_, index) => {
-      const flags = { ...store.flags, drainTimeout: '1s', drainTime: '0s', ...options.flagsOf?.(index) }
+      const flags = { ...store.flags, drainTimeout: '1s', drainTime: '0s', ...(await options.flagsOf?.(index, etcd)) }
       return await startReplica(`replica-${index + 1}`, flags, options.processOf?.(index))
     }),
   )
@@ -148,6 +152,15 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
         },
         { timeoutMs: 20_000, intervalMs: pollMs },
       ),
+    async isThere({ id }, among) {
+      const isAt = async ({ process }: Replica): Promise<boolean> => {
+        return (await nodes(process.adminUrl)).some((node) => node.id === id)
+      }
+      await eventually(async () => (await Promise.all(among.map(isAt))).includes(true), {
+        timeoutMs: 20_000,
+        intervalMs: pollMs,
+      })
+    },
     async envoysOf({ process }) {
       const there = new Set((await nodes(process.adminUrl)).map(({ id }) => id))
       return envoys.filter(({ id }) => there.has(id))
@@ -191,13 +204,29 @@ async function startReplica(name: string, flags: Flags, options?: ServerProcessO
   }
 }
 
-/** In a fleet each replica has Envoys of each group. Here it is one that has connected and says nothing more. */
-async function join(name: string, { server, adminUrl }: ServerProcess): Promise<void> {
+/** In a fleet each replica has Envoys of each group. Here they are two that connect, and come back when they are sent away. */
+async function join(name: string, { server, adminUrl, ended }: ServerProcess): Promise<void> {
   await eventually(async () => (await fetch(`${adminUrl}/ready`)).ok, { timeoutMs: 20_000 })
   const [host = '', port] = server.split(':')
-  const stream = openStream({ host, port: Number(port), protocol: 'sotw' })
-  stream.send({ node: { id: `member-of-${name}`, cluster: group }, type_url: typeUrlOf('runtime') })
-  await stream.next()
+  const over = new AbortController()
+  atTestEnd(() => over.abort())
+  void ended.then(() => over.abort())
+  const connect = async (id: string): Promise<void> => {
+    const stream = openStream({ host, port: Number(port), protocol: 'sotw' })
+    stream.send({ node: { id, cluster: group }, type_url: typeUrlOf('runtime') })
+    await stream.next(20_000)
+    void stream.closed.then(async () => {
+      while (!over.signal.aborted) {
+        const isBack = await connect(id).then(
+          () => true,
+          () => false,
+        )
+        if (isBack) return
+        await sleep(100)
+      }
+    })
+  }
+  await Promise.all([connect(`member-1-of-${name}`), connect(`member-2-of-${name}`)])
 }
 
 function isSettled({ types: told }: NodeStatus): boolean {

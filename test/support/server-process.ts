@@ -17,6 +17,8 @@ export interface ServerProcess {
   log(): string
   /** What only its own process knows or can do; for one that was started with `isHooked`. */
   ask<What extends keyof HookAnswers>(what: What, argument?: number): Promise<HookAnswers[What]>
+  /** Resolves when the process is gone, for whatever reason. */
+  readonly ended: Promise<unknown>
   /** SIGKILL: it gets to say and write nothing more. */
   kill(): Promise<void>
   /** SIGTERM: it drains. Resolves to its exit code. */
@@ -102,6 +104,7 @@ export async function startServer(flags: Flags, options: ServerProcessOptions = 
     adminUrl: admin,
     pid: child.pid as number,
     log,
+    ended,
     kill,
     ask: (what, argument) => ask(child, what, argument),
     terminate: async () => {

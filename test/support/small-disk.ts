@@ -21,12 +21,13 @@ const mount = (...args: readonly string[]): boolean => spawnSync('mount', args, 
 
 /** A suite that needs leave to mount file systems. Without that it is skipped, and says so in its name. */
 export function describeWithDisks(name: string, suite: () => void): void {
-  if (process.getuid?.() === 0 && canMount()) describe(name, suite)
+  if (canMount) describe(name, suite)
   else describe.skip(`${name} ${notHere('lets nobody mount a file system')}`, suite)
 }
 
-/** In a namespace of its own, which goes with the process. */
-const canMount = (): boolean =>
+/** Tried in a namespace of its own, which goes with the process. */
+export const canMount: boolean =
+  process.getuid?.() === 0 &&
   spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' }).status === 0
 
 /** In memory, for one test. */

@@ -15,7 +15,8 @@ export interface TcpProxy {
   readonly close: () => Promise<void>
 }
 
-export async function startTcpProxy(target: number): Promise<TcpProxy> {
+/** @param host where it listens; 127.0.0.1 by default */
+export async function startTcpProxy(target: number, host = '127.0.0.1'): Promise<TcpProxy> {
   const clients = new Set<Socket>()
   const sockets = new Set<Socket>()
   let isFrozen = false
@@ -40,7 +41,7 @@ export async function startTcpProxy(target: number): Promise<TcpProxy> {
       own(client, () => upstream)
       own(upstream, () => client)
     })
-    listening.listen(port, '127.0.0.1')
+    listening.listen(port, host)
     await once(listening, 'listening')
     return listening
   }

@@ -1,7 +1,9 @@
 import { beforeEach, expect, test } from 'vitest'
+import { SmallClient } from '../../../test/support/small-client.ts'
+import { showView, smallView } from '../../../test/support/small-view.ts'
 import { buildResource, type Resource } from '../../resource/resource.ts'
 import { resourceTypes } from '../../resource/type-url.ts'
-import { setOfResources } from '../../snapshot/resource-set.ts'
+import { type ResourceSet, setOfResources } from '../../snapshot/resource-set.ts'
 import { buildSnapshot } from '../../snapshot/snapshot.ts'
 import { PastViews } from './past-views.ts'
 import { setIn, type View } from './view.ts'
@@ -16,6 +18,7 @@ const viewOf = (content: number): View => buildSnapshot([setOfResources(typeUrl,
 const views = Array.from({ length: 20 }, (_, content) => viewOf(content))
 const [first, second, third] = views as [View, View, View]
 const version = (view: View): string => setIn(view, typeUrl).version
+const versionsOf = (set: ResourceSet) => new Map([...set.values()].map((resource) => [resource.name, resource.version]))
 const sotw = (view: View) => ({ typeUrl, versionInfo: version(view) })
 const delta = (view: View) => ({
   typeUrl,
@@ -48,6 +51,44 @@ test('It is not, where it is at what is now, at nothing, at something unknown, o
   // There and back: what it has is what is.
   past.note('g', second)
   expect(past.recall('g', 'sotw', sotw(first), first)).toBeUndefined()
+})
+
+test('A client that was on the way from one to another is found there, with both in its hands', () => {
+  const atX = smallView('cluster x=1 > endpoint x', 'endpoint x=1', 'route r=1 > cluster x')
+  const atY = smallView('cluster y=1 > endpoint y', 'endpoint y=1', 'route r=2 > cluster y')
+  const atZ = smallView('cluster z=1 > endpoint z', 'endpoint z=1', 'route r=3 > cluster z')
+  const client = new SmallClient(atX)
+  client.move(atY)
+  const union = client.view
+  for (const protocol of ['sotw', 'delta'] as const) {
+    const stated =
+      protocol === 'sotw'
+        ? { typeUrl, versionInfo: version(union) }
+        : { typeUrl, initialVersions: versionsOf(setIn(union, typeUrl)) }
+    const past = new PastViews(clock)
+    past.note('g', atX)
+    for (const now of [atY, atZ]) {
+      if (now === atZ) past.note('g', atY)
+      const found = past.recall('g', protocol, stated, now)
+      expect(showView(found?.view as View)).toEqual(showView(union))
+      expect([...(found?.clusters?.values() ?? [])].map(({ name }) => name).toSorted()).toEqual(['x', 'y'])
+      const routes = found?.mayHold.get(resourceTypes.route.typeUrl) ?? []
+      expect(routes.map(({ version: of }) => of)).toEqual(
+        [atX, atY].map((view) => setIn(view, resourceTypes.route.typeUrl).version),
+      )
+    }
+  }
+})
+
+test('What differs in endpoints alone takes no place from what differs in more', () => {
+  const past = new PastViews(clock)
+  const old = smallView('cluster a=1 > endpoint a', 'endpoint a=1')
+  const others = Array.from({ length: 30 }, (_, content) =>
+    smallView('cluster a=2 > endpoint a', `endpoint a=${content}`),
+  )
+  for (const view of [old, ...others]) past.note('g', view)
+  expect(past.recall('g', 'sotw', sotw(old), third)?.view).toBe(old)
+  expect(past.recall('g', 'sotw', sotw(others[3] as View), third)?.view).toBe(others.at(-1))
 })
 
 test('Only the last few are kept, and not for long', () => {

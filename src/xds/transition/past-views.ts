@@ -4,7 +4,9 @@ import type { ResourceSet } from '../../snapshot/resource-set.ts'
 import type { Protocol } from '../stream-event.ts'
 import { isTrueTo, type Remembered, type Stated } from './client-memory.ts'
 import { noDrains } from './drain.ts'
-import type { View } from './view.ts'
+import { plan } from './planner.ts'
+import { noTypes } from './progress.ts'
+import { canName, setIn, typesIn, type View } from './view.ts'
 
 /** For how long a client may still be at what its group had, in milliseconds. */
 const maxAgeMs = 10 * 60_000
@@ -18,7 +20,8 @@ const clusterType = resourceTypes.cluster.typeUrl
 
 /**
  * What groups of nodes had lately. A client that comes from another replica, which had not taken the newest change yet, or
- * whose stream ended just before, is where all of its group were: from there it is led on as if it had been here (rule 69).
+ * whose stream ended just before, is where all of its group were, or was on the way from one such place to another: from there
+ * it is led on as if it had been here (rule 69).
  */
 export class PastViews {
   /** The group last noted comes last, and so does its newest view. */
@@ -37,7 +40,7 @@ export class PastViews {
     this.#last = { group, view }
     const nowMs = this.#clock.now()
     const views = this.#groups.get(group) ?? []
-    const kept = views.filter((past) => past.view !== view && nowMs - past.atMs < maxAgeMs)
+    const kept = views.filter((past) => !isSameButLeaves(past.view, view) && nowMs - past.atMs < maxAgeMs)
     this.#groups.delete(group)
     this.#groups.set(group, [...kept, { view, atMs: nowMs }].slice(-maxViews))
     const [oldest] = this.#groups.keys()
@@ -49,13 +52,55 @@ export class PastViews {
     const views = this.#groups.get(group)
     if (views === undefined || isTrueTo(clientAt(now, protocol), stated)) return undefined
     const nowMs = this.#clock.now()
-    for (const { view, atMs } of views.toReversed()) {
-      if (nowMs - atMs >= maxAgeMs) break
+    const recent = views.filter(({ atMs }) => nowMs - atMs < maxAgeMs).map(({ view }) => view)
+    for (const view of recent.toReversed()) {
       const client = clientAt(view, protocol)
       if (isTrueTo(client, stated)) return client
     }
+    const all = [...recent, now]
+    for (let to = all.length - 1; to > 0; to--) {
+      for (let from = to - 1; from >= 0; from--) {
+        const client = clientBetween(all[from] as View, all[to] as View, protocol)
+        if (isTrueTo(client, stated)) return client
+      }
+    }
     return undefined
   }
+}
+
+/** They differ in endpoints and the like at most: of such, which change often, the newest will do. */
+function isSameButLeaves(a: View, b: View): boolean {
+  return typesIn(a, b).every((typeUrl) => !canName(typeUrl) || setIn(a, typeUrl).version === setIn(b, typeUrl).version)
+}
+
+const steps = new WeakMap<View, WeakMap<View, View>>()
+
+/** What one that has all of `from` has when it was told what is new in `to`, and nothing yet to do without. */
+function stepBetween(from: View, to: View): View {
+  const ofFrom = steps.get(from) ?? new WeakMap<View, View>()
+  steps.set(from, ofFrom)
+  const known = ofFrom.get(to)
+  if (known !== undefined) return known
+  const mayHold = [...from.sets.values()].filter(({ typeUrl }) => canName(typeUrl))
+  const clusters = from.sets.get(clusterType)
+  const client = { clusters: clusters && [clusters], mayHold, drains: noDrains, unanswered: noTypes }
+  const { view } = plan(from, to, client)
+  ofFrom.set(to, view)
+  return view
+}
+
+/** A client that has accepted the clusters of the step between two views, and of the rest may have either. */
+function clientBetween(from: View, to: View, protocol: Protocol): Remembered {
+  const step = stepBetween(from, to)
+  const client = clientAt(step, protocol)
+  const mayHold = new Map(client.mayHold)
+  for (const { sets } of [from, to]) {
+    for (const [typeUrl, set] of sets) {
+      if (typeUrl === clusterType) continue
+      mayHold.set(typeUrl, [...new Set([...(mayHold.get(typeUrl) ?? []), set])])
+    }
+  }
+  return { ...client, mayHold }
 }
 
 /** A client that has accepted all of a view. */
