@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { tempDir } from './support/temp.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -63,45 +63,62 @@ describe('the import rules', { timeout: 60_000 }, () => {
     expect(violationsOf(result)).toEqual([])
   })
 
-  test('let each room import the rooms of its row, and catch every other', () => {
+  describe('of a project that breaks each of them', () => {
     const names = Object.keys(rooms)
-    const pairs = names.flatMap((from) => names.filter((to) => to !== from).map((to) => ({ from, to })))
-    const files = Object.fromEntries([
-      ...names.map((name): [string, string[]] => [`${name}/target.ts`, []]),
-      ...pairs.map(({ from, to }): [string, string[]] => [`${from}/imports-${to}.ts`, [`../${to}/target.ts`]]),
-    ])
-    const caught = violationsOf(cruise(projectOf(files))).filter((line) => line.includes(': room-'))
-    const forbidden = pairs.filter(({ from, to }) => !rooms[from]?.includes(to))
-    expect(caught).toEqual(forbidden.map(({ from, to }) => `src/${from}/imports-${to}.ts: room-${from}`).sort())
-    expect(forbidden.length).toBeGreaterThan(names.length)
-  })
-
-  test('let each room open its own doors, and catch every other package', () => {
-    const all = [...new Set([...Object.values(doors).flat(), 'pino'])]
-    const pairs = Object.keys(doors).flatMap((room) => all.map((name) => ({ room, name, file: fileFor(room, name) })))
-    const caught = violationsOf(cruise(projectOf(Object.fromEntries(pairs.map(({ file, name }) => [file, [name]])))))
-    const forbidden = pairs.filter(({ room, name }) => !doors[room]?.includes(name))
-    expect(caught.filter((line) => line.includes(': door-'))).toEqual(
-      forbidden.map(({ room, file }) => `src/${file}: door-${room}`).sort(),
+    const roomPairs = names.flatMap((from) => names.filter((to) => to !== from).map((to) => ({ from, to })))
+    const packages = [...new Set([...Object.values(doors).flat(), 'pino'])]
+    const doorPairs = Object.keys(doors).flatMap((room) =>
+      packages.map((name) => ({ room, name, file: fileFor(room, name) })),
     )
-    expect(forbidden.length).toBeGreaterThan(Object.keys(doors).length)
-  })
-
-  test('catch a cycle, a module that nothing imports, a package in the hall, and a test in the product', () => {
-    const dir = projectOf({
+    const others: Readonly<Record<string, readonly string[]>> = {
       'cache/a.ts': ['./b.ts'],
       'cache/b.ts': ['./a.ts'],
       'config/lonely.ts': [],
       'pipeline.ts': ['yaml', 'fastify'],
       'xds/server.ts': ['./server.test.ts'],
       'xds/server.test.ts': [],
+    }
+    let caught: readonly string[]
+
+    beforeAll(() => {
+      caught = violationsOf(
+        cruise(
+          projectOf({
+            ...Object.fromEntries(names.map((name) => [`${name}/target.ts`, []])),
+            ...Object.fromEntries(
+              roomPairs.map(({ from, to }) => [`${from}/imports-${to}.ts`, [`../${to}/target.ts`]]),
+            ),
+            ...Object.fromEntries(doorPairs.map(({ file, name }) => [file, [name]])),
+            ...others,
+          }),
+        ),
+      )
+    }, 60_000)
+
+    test('let each room import the rooms of its row, and catch every other', () => {
+      const forbidden = roomPairs.filter(({ from, to }) => !rooms[from]?.includes(to))
+      expect(caught.filter((line) => line.includes(': room-'))).toEqual(
+        forbidden.map(({ from, to }) => `src/${from}/imports-${to}.ts: room-${from}`).sort(),
+      )
+      expect(forbidden.length).toBeGreaterThan(names.length)
     })
-    expect(violationsOf(cruise(dir))).toEqual([
-      'src/cache/a.ts: no-cycle',
-      'src/config/lonely.ts: no-orphan',
-      'src/pipeline.ts: hall-door',
-      'src/xds/server.ts: product-does-not-import-tests',
-    ])
+
+    test('let each room open its own doors, and catch every other package', () => {
+      const forbidden = doorPairs.filter(({ room, name }) => !doors[room]?.includes(name))
+      expect(caught.filter((line) => line.includes(': door-'))).toEqual(
+        forbidden.map(({ room, file }) => `src/${file}: door-${room}`).sort(),
+      )
+      expect(forbidden.length).toBeGreaterThan(Object.keys(doors).length)
+    })
+
+    test('catch a cycle, a module that nothing imports, a package in the hall, and a test in the product', () => {
+      expect(caught.filter((line) => Object.keys(others).some((file) => line.startsWith(`src/${file}: `)))).toEqual([
+        'src/cache/a.ts: no-cycle',
+        'src/config/lonely.ts: no-orphan',
+        'src/pipeline.ts: hall-door',
+        'src/xds/server.ts: product-does-not-import-tests',
+      ])
+    })
   })
 })
 
