@@ -5,7 +5,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 
-/** The scripts of package.json that need nothing of each other. The compiler takes longest; `check:types` looks for the build, too. What `check:rooms` looks for is a test. */
+/**
+ * The scripts of package.json that need nothing of each other. The compiler takes longest; `check:types` looks for the
+ * build, too. What `check:rooms` looks for is a test.
+ */
 const sideBySide = ['check:types', 'build -- --noCheck', 'check:lint', 'check:format']
 
 const seconds = (sinceMs: number): string => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`
