@@ -161,8 +161,10 @@ class LeaseElection implements Election {
         await this.#giveUpLease(client)
       } catch (error) {
         if (signal.aborted) break
-        this.#tell(isForbidden(error) ? this.#forbidden('read') : etcdFailure(error))
         tries++
+        // What another endpoint, or a new connection, mends at once is no news.
+        if (isForbidden(error)) this.#tell(this.#forbidden('read'))
+        else if (tries > endpoints.length) this.#tell(etcdFailure(error))
         // Another endpoint may do at once; when none did, half of the time is chance.
         const backoffMs = isForbidden(error)
           ? forbiddenRetryMs

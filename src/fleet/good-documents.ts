@@ -4,7 +4,7 @@ import { messageOf, type Problem } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Unit } from '../snapshot/unit.ts'
 import { configPrefix, type EtcdClient, type EtcdOptions, etcdIdPrefix, fleetPrefix } from '../source/etcd-client.ts'
-import { type EtcdEntry, readAll } from '../source/etcd-read.ts'
+import { type EtcdEntry, rangeEnd, readAll } from '../source/etcd-read.ts'
 import { createEtcdSession, type EtcdSession } from '../source/etcd-session.ts'
 import { createHint } from '../source/hint.ts'
 import type { Document } from '../source/source.ts'
@@ -36,6 +36,8 @@ export interface GoodOptions extends EtcdOptions {
   /** How long after a change they are written: what follows at once is written with it. */
   readonly delayMs?: number
   readonly retryMs?: number
+  /** How often it is looked whether they are still there. */
+  readonly checkMs?: number
 }
 
 /** etcd's own limits by default, less the guard: operations in a transaction, and bytes in a request. */
@@ -138,7 +140,7 @@ class SharedGood implements GoodDocuments {
   }
 
   async #write(term: Term): Promise<void> {
-    const { log, delayMs = 1_000, retryMs = 2_000 } = this.#options
+    const { log, delayMs = 1_000, retryMs = 2_000, checkMs = 60_000 } = this.#options
     const { signal } = term.over
     while (!signal.aborted) {
       let waitMs = delayMs
@@ -157,15 +159,25 @@ class SharedGood implements GoodDocuments {
         waitMs = retryMs
         this.#wake.give()
       }
-      await this.#wake.wait(2 ** 30, signal)
+      await this.#wake.wait(checkMs, signal)
       await createHint().wait(waitMs, signal)
     }
+  }
+
+  /** Somebody may have deleted them. */
+  async #isAsWritten(client: EtcdClient, stored: ReadonlyMap<string, string>): Promise<boolean> {
+    const prefix = goodPrefix(this.#options)
+    const range = { key: Buffer.from(prefix), range_end: rangeEnd(prefix), count_only: true }
+    return Number((await client.kv.range(range)).count) === stored.size
   }
 
   /** Writes what differs. @throws when etcd does not answer, or refuses. */
   async #update(client: EtcdClient, term: Term): Promise<void> {
     const changed = this.#good.takeChanged()
     let ids: Iterable<string> = changed
+    if (changed.length === 0 && term.stored !== undefined && !(await this.#isAsWritten(client, term.stored))) {
+      delete term.stored
+    }
     if (term.stored === undefined) {
       const { entries } = await readAll(client, goodPrefix(this.#options))
       // Equal texts are in memory once.

@@ -149,20 +149,22 @@ class ListedReplicas implements Replicas {
     this.#sayProblems()
   }
 
-  /** Whether it could be done; why not is told by who reads the documents, at the same etcd. */
+  /** Whether etcd answered; why it did not is told by who reads the documents there. */
   async #try(task: () => Promise<void>): Promise<boolean> {
     try {
       await task()
       return true
     } catch (error) {
       this.#options.log.debug({ error: messageOf(error) }, 'the list of replicas cannot be read')
-      return false
+      return isForbidden(error)
     }
   }
 
   async #read(client: EtcdClient): Promise<void> {
     const { entries } = await readAll(client, replicasPrefix(this.#options))
     const own = this.#key.toString()
+    // Somebody deleted it.
+    if (entries.every(({ key }) => key !== own)) this.#written = undefined
     this.#others = entries.filter(({ key }) => key !== own).flatMap(({ value }) => factsIn(value) ?? [])
     this.#compare()
   }

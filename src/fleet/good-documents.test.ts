@@ -1,0 +1,154 @@
+import pino from 'pino'
+import { beforeAll, expect, test } from 'vitest'
+import { atTestEnd } from '../../test/support/at-test-end.ts'
+import { startEtcd, type TestEtcd } from '../../test/support/etcd.ts'
+import { describeWithEtcd } from '../../test/support/needs.ts'
+import { eventually } from '../../test/support/poll.ts'
+import { startTcpProxy } from '../../test/support/tcp-proxy.ts'
+import { createElection, type Election } from './election.ts'
+import { createGoodDocuments, type GoodDocuments, type GoodOptions, goodPrefix } from './good-documents.ts'
+import type { ReadText } from './last-good.ts'
+
+/** One that was read, and is wholly in force where nothing else is said. */
+const text = (id: string, content: string | undefined, more: Partial<ReadText> = {}): ReadText => ({
+  id,
+  text: content,
+  valid: [],
+  invalid: [],
+  gone: [],
+  hasError: false,
+  ...more,
+})
+
+describeWithEtcd('documents that are shared', () => {
+  let etcd: TestEtcd
+  let prefixes = 0
+
+  beforeAll(async () => {
+    etcd = await startEtcd()
+    return async () => await etcd.close()
+  })
+
+  interface Bed {
+    readonly prefix: string
+    readonly logged: readonly string[]
+    readonly idOf: (name: string) => string
+    readonly stored: () => Promise<Record<string, string>>
+    readonly share: (options?: Partial<GoodOptions>) => GoodDocuments
+    readonly stand: (id: string) => Election
+  }
+
+  function openBed(): Bed {
+    const prefix = `/test-${++prefixes}/`
+    const logged: string[] = []
+    const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) })
+    const etcdOptions = { endpoints: [etcd.endpoint], prefix }
+    return {
+      prefix,
+      logged,
+      idOf: (name) => `etcd:${prefix}config/${name}`,
+      stored: async () => await etcd.client.namespace(goodPrefix({ prefix })).getAll().strings(),
+      share(options) {
+        const good = createGoodDocuments({ ...etcdOptions, log, delayMs: 1, retryMs: 100, checkMs: 100, ...options })
+        atTestEnd(() => good.close())
+        return good
+      },
+      stand(id) {
+        const election = createElection({ ...etcdOptions, id, log, ttlS: 2 })
+        atTestEnd(() => election.close())
+        return election
+      },
+    }
+  }
+
+  test('are written in as many transactions as it takes, and read as they were', async () => {
+    const { idOf, share, stand, prefix } = openBed()
+    const good = share()
+    const texts = new Map(Array.from({ length: 300 }, (_, index) => [`many/${index}`, `${index} ${'x'.repeat(9_000)}`]))
+    for (const [name, content] of texts) good.note(text(idOf(name), content))
+    good.note(text('file:other.yaml', 'of another source'))
+    good.settle(new Map())
+    good.lead(stand('a'))
+    await eventually(async () => expect(await share().read()).toHaveLength(300))
+    const read = await share().read()
+    expect(new Map(read.map(({ id, text: content }) => [id, content]))).toEqual(
+      new Map(Array.from(texts, ([name, content]) => [idOf(name), content])),
+    )
+    expect(read[0]?.origin).toEqual({ name: `etcd:${prefix}good/many/0`, revision: expect.stringMatching(/^\d+$/) })
+    expect(good.problems).toEqual([])
+  })
+
+  test('are written by the leader alone, and by the next one as it knows them', async () => {
+    const { idOf, share, stand, stored } = openBed()
+    const first = stand('first')
+    await eventually(() => first.isLeader)
+    const second = stand('second')
+    const [a, b] = [share(), share()]
+    a.lead(first)
+    b.lead(second)
+    a.note(text(idOf('cart'), 'of a'))
+    a.settle(new Map())
+    b.note(text(idOf('cart'), 'of b'))
+    b.settle(new Map())
+    await eventually(async () => expect(await stored()).toEqual({ cart: 'of a' }))
+    await first.close()
+    await eventually(async () => expect(await stored()).toEqual({ cart: 'of b' }))
+    a.note(text(idOf('cart'), 'of a again'))
+    a.settle(new Map())
+    b.note(text(idOf('pay'), 'of b'))
+    b.settle(new Map())
+    await eventually(async () => expect(await stored()).toEqual({ cart: 'of b', pay: 'of b' }))
+  })
+
+  test('go when nobody can have seen their document go, and stay while it is not known, or in force', async () => {
+    const { idOf, share, stand, stored, prefix } = openBed()
+    for (const name of ['forgotten', 'broken', 'restored'])
+      await etcd.client.put(`${goodPrefix({ prefix })}${name}`).value(name)
+    const good = share()
+    await good.read()
+    good.note(text(idOf('broken'), '{', { hasError: true }))
+    const restored = { key: idOf('restored'), origin: { name: 'restored' }, selectors: [], resources: [] }
+    good.settle(new Map([[restored.key, restored]]))
+    const election = stand('a')
+    good.lead(election)
+    await eventually(async () => expect(Object.keys(await stored()).sort()).toEqual(['broken', 'restored']))
+  })
+
+  test('come again when somebody deletes them', async () => {
+    const { idOf, share, stand, stored, prefix } = openBed()
+    const good = share()
+    good.note(text(idOf('cart'), 'x'))
+    good.settle(new Map())
+    good.lead(stand('a'))
+    await eventually(async () => expect(await stored()).toEqual({ cart: 'x' }))
+    await etcd.client.delete().prefix(goodPrefix({ prefix }))
+    await eventually(async () => expect(await stored()).toEqual({ cart: 'x' }))
+  })
+
+  test('wait while etcd cannot be reached, which is told once', async () => {
+    const { idOf, logged, share, stand, stored } = openBed()
+    const proxy = await startTcpProxy(etcd.port)
+    atTestEnd(proxy.close)
+    const good = share({ endpoints: [`http://127.0.0.1:${proxy.port}`] })
+    const election = stand('a')
+    await eventually(() => election.isLeader)
+    await proxy.cut()
+    expect(await good.read()).toEqual([])
+    good.lead(election)
+    good.note(text(idOf('cart'), 'x'))
+    good.settle(new Map())
+    await eventually(() => expect(good.problems).toHaveLength(1))
+    expect(good.problems[0]).toMatchObject({
+      severity: 'warning',
+      code: 'fleet',
+      message: expect.stringMatching(
+        /^the last good documents cannot be written, which a new replica would serve: etcd does/,
+      ),
+    })
+    await proxy.mend()
+    await eventually(async () => expect(await stored()).toEqual({ cart: 'x' }))
+    await eventually(() => expect(good.problems).toEqual([]))
+    expect(logged.filter((line) => line.includes('it is tried again')).length).toBeLessThan(3)
+    expect(logged.filter((line) => line.includes('can be written again'))).toHaveLength(1)
+  })
+})
