@@ -785,6 +785,26 @@ describe('a directory that cannot be written to', () => {
     expect(numbers(await start())).toEqual([1, 2, 3])
   })
 
+  it('tries again when no revision comes', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      writeFileSync(join(root, 'file'), '')
+      const history = await start({ directory: join(root, 'file', 'x') })
+      upsert(history, unit('a.yaml', [cluster('a')]))
+      await history.show(1)
+      vi.advanceTimersByTime(5000)
+      await history.show(1)
+      expect(history.problem).toBeDefined()
+      rmSync(join(root, 'file'))
+      vi.advanceTimersByTime(5000)
+      await history.show(1)
+      expect(history.problem).toBeUndefined()
+      expect(numbers(await start({ directory: copyOf(join(root, 'file', 'x')) }))).toEqual([1])
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
   it('tries again though the clock was set back meanwhile', async () => {
     writeFileSync(join(root, 'file'), '')
     let now = 1_000_000

@@ -151,6 +151,8 @@ class SnapshotHistory implements History {
   #wasListed = false
   #triedAt = Number.NEGATIVE_INFINITY
   #syncTimer: NodeJS.Timeout | undefined
+  /** While the place cannot be written to: no change may come for long. */
+  #retryTimer: NodeJS.Timeout | undefined
   #saidTooLarge = false
   #isClosed = false
   /** Everything that touches segments runs in it, one after the other; never rejects. */
@@ -277,6 +279,7 @@ class SnapshotHistory implements History {
   async abandon(): Promise<void> {
     this.#isClosed = true
     clearTimeout(this.#syncTimer)
+    clearTimeout(this.#retryTimer)
     await this.#run(async () => {
       try {
         await this.#open?.close()
@@ -431,10 +434,18 @@ class SnapshotHistory implements History {
       this.#triedAt = Number.NEGATIVE_INFINITY
     }
     this.#disk = 'down'
+    if (!this.#isClosed) this.#retrySoon()
     this.problem = this.#problemOf(
       `the history cannot be written, and a restart would not have its newest revisions: ${messageOf(error)}`,
       this.#place.advice,
     )
+  }
+
+  #retrySoon(): void {
+    this.#retryTimer ??= setTimeout(() => {
+      this.#retryTimer = undefined
+      void this.#run(() => this.#recover())
+    }, retryMs).unref()
   }
 
   #yieldTo(pid: number): void {

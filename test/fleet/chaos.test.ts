@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { readStored } from '../../src/source/etcd-writer.ts'
-import { readiness } from '../support/admin-client.ts'
+import { problemCodes, readiness } from '../support/admin-client.ts'
 import { type Bench, type Fault, faults, type Outcome, preparedForFaults } from '../support/faults.ts'
 import { type Fleet, startFleet } from '../support/fleet.ts'
 import { describeWithEnvoy, describeWithEtcd, notHere } from '../support/needs.ts'
@@ -53,16 +53,21 @@ describeWithEnvoy('two replicas on an etcd of three, under 200 requests a second
         const before = await heapsOf(fleet)
         const began = performance.now()
         const entries: Entry[] = []
-        for (const together of sequenceOf(random, () => performance.now() - began < longMs)) {
-          entries.push(...(await Promise.all(together.map((fault) => suffer(fault, bench, began)))))
-          await sleep(restMs)
+        let after: readonly number[] = []
+        try {
+          for (const together of sequenceOf(random, () => performance.now() - began < longMs)) {
+            entries.push(...(await Promise.all(together.map((fault) => suffer(fault, bench, began)))))
+            await sleep(restMs)
+          }
+          over.abort()
+          await churn
+          await fleet.arrived()
+          await expectNothingLost(fleet)
+          after = await heapsOf(fleet)
+        } finally {
+          over.abort()
+          write(seed, fleet, entries, before, after)
         }
-        over.abort()
-        await churn
-        await fleet.arrived()
-        await expectNothingLost(fleet)
-        const after = await heapsOf(fleet)
-        write(seed, fleet, entries, before, after)
         expect(fleet.totals().failures).toEqual([])
         const times = entries.flatMap((entry) => entry.reconnectedMs)
         expect(times.length).toBeGreaterThan(0)
@@ -129,6 +134,7 @@ async function expectNothingLost(fleet: Fleet): Promise<void> {
   await eventually(
     async () => {
       for (const { process } of replicas) {
+        expect(await problemCodes(process.adminUrl)).toEqual([])
         expect(await readiness(process.adminUrl)).toMatchObject({
           ready: true,
           serving: 'current',
@@ -158,7 +164,7 @@ async function heapsOf({ replicas }: Fleet): Promise<readonly number[]> {
   )
 }
 
-/** To the console and to test-results/chaos.md, whatever comes of the run. */
+/** To the console and to test-results/chaos.md, as far as it came. */
 function write(
   seed: number,
   fleet: Fleet,
@@ -172,7 +178,7 @@ function write(
     return `| ${(atMs / 1000).toFixed(1)} | ${fault} | ${whom} | ${seconds.toFixed(1)} | ${sent} | ${failed} | ${slowest} |`
   })
   const heaps = fleet.replicas.map(({ name }, index) => {
-    const told = (bytes = 0): string => (bytes / mebibyte).toFixed(1)
+    const told = (bytes: number | undefined): string => (bytes === undefined ? '?' : (bytes / mebibyte).toFixed(1))
     return `${name}: ${told(before[index])} MiB of heap at the beginning, ${told(after[index])} MiB at the end`
   })
   const text = [

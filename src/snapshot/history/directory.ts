@@ -15,7 +15,7 @@ const unfinishedName = /^\d{8}\.log\.tmp$/
 /** The directory that the segments are in. Files that are not the history's are left alone. */
 export class HistoryDirectory implements HistoryPlace {
   readonly name: string
-  readonly advice = 'make the directory writable and give it room; with later changes it is tried again'
+  readonly advice = 'make the directory writable and give it room; it is tried again every few seconds'
   readonly #fs: HistoryFs
   #lock: Lock | undefined
   #lastNumber = 0
