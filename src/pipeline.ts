@@ -427,7 +427,7 @@ class SnapshotPipeline implements Pipeline {
       this.#ledger.commit(reading)
       const { id, keys } = reading
       if (keys === undefined) attached?.forget(id)
-      shared?.note(readTextOf(reading, texts?.get(id)))
+      if (shared !== undefined && id.startsWith(shared.idPrefix)) shared.note(readTextOf(reading, texts?.get(id)))
     }
   }
 

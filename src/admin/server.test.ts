@@ -183,6 +183,21 @@ describe('/api/version', () => {
   })
 })
 
+describe('/api/replicas', () => {
+  test('tells who serves from the same etcd, as it is at that moment', async () => {
+    const replicas = { self: 'a', leader: null as string | null, replicas: [] }
+    const { get } = await bed({ replicas: () => ({ ...replicas }) })
+    expect((await get('/api/replicas')).json).toEqual({ self: 'a', leader: null, replicas: [] })
+    replicas.leader = 'a'
+    expect(await get('/api/replicas')).toMatchObject({ status: 200, json: { leader: 'a' } })
+  })
+
+  test('tells of a server without etcd that it has none', async () => {
+    const { get } = await bed()
+    expect((await get('/api/replicas')).json).toEqual({ self: null, leader: null, replicas: [] })
+  })
+})
+
 describe('/api/nodes', () => {
   test('lists who is connected, with what each was sent, accepted and rejected, in the words of the Envoy', async () => {
     const { get, status } = await bed()
@@ -394,6 +409,7 @@ describe('safety', () => {
     '/metrics',
     '/api/version',
     '/api/nodes',
+    '/api/replicas',
     '/api/problems',
     '/api/snapshots',
     '/api/snapshots/1',

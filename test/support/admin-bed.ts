@@ -17,7 +17,7 @@ export interface AdminBed {
   readonly history: History
 }
 
-export async function startAdmin(): Promise<AdminBed> {
+export async function startAdmin(more: Pick<Partial<AdminDeps>, 'replicas'> = {}): Promise<AdminBed> {
   const status = new StatusRecorder()
   const history = await createHistory({ place: new HistoryDirectory(tempDir()), api: envoyApi, log: silentLog })
   atTestEnd(() => history.close())
@@ -36,6 +36,7 @@ export async function startAdmin(): Promise<AdminBed> {
     metrics: createMetrics(),
     version: {},
     log: silentLog,
+    ...more,
   }
   const admin = await createAdminServer(deps, { host: '127.0.0.1', port: 0 })
   atTestEnd(() => admin.close())
