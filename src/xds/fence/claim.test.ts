@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { smallResource } from '../../../test/support/small-view.ts'
+import { buildUnreadyResource, type Resource } from '../../resource/resource.ts'
 import { resourceTypes } from '../../resource/type-url.ts'
 import { setOfResources } from '../../snapshot/resource-set.ts'
 import { nameSetOf } from '../protocol/names.ts'
@@ -41,6 +42,23 @@ describe('what a client says that it has is what is in force', () => {
     const initialVersions = new Map(Object.entries(versions))
     const claim = { typeUrl, initialVersions, isWildcard: subscribe.includes('*'), names: nameSetOf(subscribe) }
     expect(isMetBy(claim, present)).toBe(expected)
+  })
+
+  test('though it was restored without its sensitive content', () => {
+    const secretType = resourceTypes.secret.typeUrl
+    const [one, two] = ['secret s=1', 'secret s=2'].map((text) => smallResource(text))
+    if (one === undefined || two === undefined) throw new Error('there are two')
+    const { name, version, origin } = one
+    const restored = setOfResources(secretType, [buildUnreadyResource({ typeUrl: secretType, name, version, origin })])
+    const saysSotw = (had: Resource): boolean => {
+      const versionInfo = setOfResources(secretType, [had]).version
+      return isMetBy({ typeUrl: secretType, versionInfo, isWildcard: false, names: nameSetOf(['s']) }, restored)
+    }
+    const saysDelta = (had: Resource): boolean => {
+      const initialVersions = new Map([['s', had.version]])
+      return isMetBy({ typeUrl: secretType, initialVersions, isWildcard: false, names: nameSetOf(['s']) }, restored)
+    }
+    expect([saysSotw(one), saysSotw(two), saysDelta(one), saysDelta(two)]).toEqual([true, false, true, false])
   })
 
   test('over delta for a collection by all of its members', () => {

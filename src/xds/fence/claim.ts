@@ -1,5 +1,5 @@
 import type { TypeUrl } from '../../resource/type-url.ts'
-import type { ResourceSet } from '../../snapshot/resource-set.ts'
+import { type ResourceSet, setOfResources } from '../../snapshot/resource-set.ts'
 import type { NameSet } from '../protocol/names.ts'
 import type { Request } from '../protocol/request-reader.ts'
 
@@ -22,11 +22,21 @@ export function isClaiming(request: Request): boolean {
 /** It says that it has exactly what it would be given of `set`: then nothing in `set` can be older (rule 87). */
 export function isMetBy(claim: Claim, set: ResourceSet): boolean {
   const { versionInfo, initialVersions, isWildcard, names } = claim
-  if (initialVersions === undefined) return versionInfo === set.version
+  if (initialVersions === undefined) return versionInfo === set.version || versionInfo === versionIfReady(set)
   for (const [name, version] of initialVersions) if (set.get(name)?.version !== version) return false
   if (isWildcard) return set.size === initialVersions.size
   if (names.names.some((name) => set.get(name) !== undefined && !initialVersions.has(name))) return false
   if (names.globs.length === 0) return true
   for (const { name } of set.values()) if (names.matches(name) && !initialVersions.has(name)) return false
   return true
+}
+
+/** A set restored without its sensitive content has another version than the one that it was sent with. */
+function versionIfReady(set: ResourceSet): string {
+  const members = [...set.values()]
+  if (members.every(({ isReady }) => isReady)) return set.version
+  return setOfResources(
+    set.typeUrl,
+    members.map((resource) => ({ ...resource, isReady: true })),
+  ).version
 }
