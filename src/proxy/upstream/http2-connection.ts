@@ -65,6 +65,7 @@ export class Http2Connection implements PooledConnection {
     })
     const session = this.#session
     guardClientSession(session)
+    outliveGoAway(session)
     // What is wrong with it shows in its closing.
     session.on('error', () => undefined)
     session.on('connect', () => session.setLocalWindowSize(http.http2.initialConnectionWindow))
@@ -207,6 +208,21 @@ const maxHeaderListSize = 60 * 1024
 const pseudoHeaders = 1
 /** Bounded by the windows of the streams instead. */
 const sessionMegabytes = 1000
+
+/** Where the upstream goes away with an error, Node would break off what is under way; Envoy waits for it, as for any GOAWAY. */
+function outliveGoAway(session: ClientHttp2Session): void {
+  const destroy = session.destroy.bind(session)
+  let isAngry = false
+  session.on('goaway', (code) => {
+    isAngry = code !== constants.NGHTTP2_NO_ERROR
+  })
+  // Whoever does so first after such an event is Node itself, or has nothing under way any more.
+  session.destroy = (error, code) => {
+    if (isAngry) session.close()
+    else destroy(error, code)
+    isAngry = false
+  }
+}
 
 /** One request and its response on such a connection. */
 class Http2Stream implements UpstreamStream {

@@ -245,7 +245,6 @@ const classOf = (status: number): string => (status === 0 ? 'none' : `${Math.flo
 const differences: readonly (readonly [RegExp, string])[] = [
   [/an unknown status, over HTTP\/2/, 'Node writes no status beyond 599 in HTTP/2'],
   [/an upgrade nobody asked for/, 'Envoy passes on what no client can make sense of; here it is a bad gateway'],
-  [/gone away in anger/, 'Node ends all streams of a connection that goes away with an error; Envoy waits for them'],
 ]
 
 describeWithEnvoy('What goes wrong, beside a stock Envoy', () => {
