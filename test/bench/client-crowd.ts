@@ -155,7 +155,12 @@ class Crowd {
         await one.ask('connect', { port, protocol, mesh: { services: clusters }, count: own, firstClient })
       }),
     )
-    return await server.ask('until', count * benchTypes.length)
+    try {
+      return await server.ask('until', count * benchTypes.length)
+    } catch (error) {
+      const failures = (await Promise.all(this.#fleet.map((one) => one.ask('failures')))).flat()
+      throw new Error(`${failures.length} clients failed: ${failures[0] ?? 'none'}`, { cause: error })
+    }
   }
 
   async changeOnce({ server }: Side, clients: number): Promise<Usage> {

@@ -70,7 +70,9 @@ function connect(fleet: Fleet): void {
     'grpc.enable_channelz': 0,
   })
   const { path, requestSerialize, responseDeserialize } = adsMethods[protocol]
-  const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, new Metadata())
+  // As an Envoy does: where thousands come at once, a connection may take a second try.
+  const metadata = new Metadata({ waitForReady: true })
+  const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata)
   const member = { client, call }
   fleet.clients.add(member)
   const answered = new Set<string>()

@@ -1,11 +1,12 @@
 /**
  * `npm run bench`: what the server costs, against the least that a server on the same gRPC library can cost.
- * `--quick` is a smoke test of the bench itself, `--write` puts the result into docs/benchmarks.md, `--profile DIR`
+ * `--quick` is a smoke test of the bench itself, `--write` puts the result into docs/benchmarks.md and docs/sizing.md, `--profile DIR`
  * takes CPU profiles of both servers, `--only sotw-100` (or `delta-1000`, `storm`, `clients`, `build`, `mesh`, `proxies`, `crowd`) measures that alone.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
+import { sizingPage } from '../../scripts/sizing-page.ts'
 import { measureClientCrowd } from './client-crowd.ts'
 import { type FanOutFigures, measureFanOut } from './fan-out.ts'
 import { measureProxyCrowd } from './proxy-crowd.ts'
@@ -213,5 +214,8 @@ if (flags.write === true && !isQuick && flags.only === undefined) {
     node: process.version,
     grpc: library.version,
   }
-  writeFileSync(new URL('../../docs/benchmarks.md', import.meta.url), report(rows, machine))
+  const page = report(rows, machine)
+  writeFileSync(new URL('../../docs/benchmarks.md', import.meta.url), page)
+  // As `npm run docs` would.
+  writeFileSync(new URL('../../docs/sizing.md', import.meta.url), sizingPage(page))
 }
