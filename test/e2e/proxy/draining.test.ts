@@ -61,7 +61,6 @@ interface Load {
 function startHttp1Load(path: string): Load {
   const agent = new Agent({ keepAlive: true, maxSockets: 8 })
   const load = { answered: 0, failures: [] as string[], servers: new Set<string>(), told: 0 }
-  const state = { isOver: false }
   const ask = (): Promise<void> =>
     new Promise((resolve) => {
       const sent = requestHttp({ agent, host: '127.0.0.1', port: httpPort, path }, (answer) => {
@@ -82,6 +81,18 @@ function startHttp1Load(path: string): Load {
       })
       sent.end()
     })
+  const end = keepAsking(ask)
+  const stop = async (): Promise<void> => {
+    await end()
+    agent.destroy()
+  }
+  atTestEnd(stop)
+  return Object.assign(load, { stop })
+}
+
+/** Eight at a time, each after the answer to the one before. Returns what ends it. */
+function keepAsking(ask: () => Promise<void>): () => Promise<void> {
+  const state = { isOver: false }
   const run = async (): Promise<void> => {
     while (!state.isOver) {
       await ask()
@@ -89,19 +100,15 @@ function startHttp1Load(path: string): Load {
     }
   }
   const all = Promise.all(Array.from({ length: 8 }, run))
-  const stop = async (): Promise<void> => {
+  return async () => {
     state.isOver = true
     await all
-    agent.destroy()
   }
-  atTestEnd(stop)
-  return Object.assign(load, { stop })
 }
 
 /** One connection at a time, that heeds GOAWAY. */
 function startHttp2Load(path: string): Load {
   const load = { answered: 0, failures: [] as string[], servers: new Set<string>(), told: 0 }
-  const state = { isOver: false }
   const sessions = new Set<ClientHttp2Session>()
   const open = (): ClientHttp2Session => {
     const session = connectHttp2(`http://127.0.0.1:${httpPort}`)
@@ -133,16 +140,9 @@ function startHttp2Load(path: string): Load {
         resolve()
       })
     })
-  const run = async (): Promise<void> => {
-    while (!state.isOver) {
-      await ask()
-      await sleep(2)
-    }
-  }
-  const all = Promise.all(Array.from({ length: 8 }, run))
+  const end = keepAsking(ask)
   const stop = async (): Promise<void> => {
-    state.isOver = true
-    await all
+    await end()
     for (const one of sessions) one.destroy()
   }
   atTestEnd(stop)
