@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs'
 import { beforeAll, expect, test } from 'vitest'
+import { atTestEnd } from '../test/support/at-test-end.ts'
 import { runCommand } from '../test/support/command.ts'
 import { metric, startControlPlane, type TestControlPlane } from '../test/support/control-plane.ts'
 import { createEtcdStore, createFileStore } from '../test/support/document-store.ts'
@@ -9,6 +10,7 @@ import { describeWithEtcd } from '../test/support/needs.ts'
 import { eventually } from '../test/support/poll.ts'
 import { tempDir } from '../test/support/temp.ts'
 import type { FleetStatus } from './fleet/fleet.ts'
+import { rangeEnd } from './source/etcd-read.ts'
 
 /** Each looks every three seconds who is there, and asks as long for a leader who was killed. */
 const patience = { timeoutMs: 15_000 }
@@ -19,6 +21,31 @@ async function replicasOf({ adminUrl }: TestControlPlane): Promise<FleetStatus> 
 
 function fleetProblemsOf({ pipeline }: TestControlPlane): readonly string[] {
   return pipeline.problems.filter(({ code }) => code === 'fleet').map(({ message }) => message)
+}
+
+/** On an etcd whose users have to log in, as one who may read everything below the prefix, and write these. */
+async function startAsUser(writable: readonly string[]): Promise<TestControlPlane & { readonly etcd: TestEtcd }> {
+  const etcd = await startEtcd({ auth: { user: 'root', password: 'secret' } })
+  atTestEnd(() => etcd.close())
+  const { auth } = etcd.client
+  const rangeOf = (prefix: string): { key: Buffer; range_end: Buffer } => ({
+    key: Buffer.from(prefix),
+    range_end: rangeEnd(prefix),
+  })
+  await auth.roleAdd({ name: 'server' })
+  await auth.roleGrantPermission({ name: 'server', perm: { permType: 'Read', ...rangeOf('/fairlead/') } })
+  for (const name of writable) {
+    const perm = { permType: 'Readwrite' as const, ...rangeOf(`/fairlead/${name}`) }
+    await auth.roleGrantPermission({ name: 'server', perm })
+  }
+  await auth.userAdd({ name: 'fairlead', password: 'too' })
+  await auth.userGrantRole({ user: 'fairlead', role: 'server' })
+  await etcd.client.put('/fairlead/config/cart').value(JSON.stringify(Object.values(cluster('cart'))[0]))
+  const etcdPasswordFile = `${tempDir()}/password`
+  writeFileSync(etcdPasswordFile, 'too')
+  const plane = await startControlPlane({ etcd: etcd.endpoint, etcdUser: 'fairlead', etcdPasswordFile, replicaId: 'a' })
+  await plane.pipeline.ready
+  return { ...plane, etcd }
 }
 
 describeWithEtcd('replicas on one etcd', () => {
@@ -75,37 +102,37 @@ describeWithEtcd('replicas on one etcd', () => {
   })
 
   test('of which one whose user may not write says so once, and serves', { timeout: 30_000 }, async () => {
-    const own = await startEtcd({ auth: { user: 'root', password: 'secret' } })
-    try {
-      const { auth } = own.client
-      await auth.roleAdd({ name: 'reader' })
-      const range = { key: Buffer.from('/fairlead/'), range_end: Buffer.from('/fairlead0') }
-      await auth.roleGrantPermission({ name: 'reader', perm: { permType: 'Read', ...range } })
-      await auth.userAdd({ name: 'reads', password: 'too' })
-      await auth.userGrantRole({ user: 'reads', role: 'reader' })
-      await own.client.put('/fairlead/config/cart').value(JSON.stringify(Object.values(cluster('cart'))[0]))
-      const etcdPasswordFile = `${tempDir()}/password`
-      writeFileSync(etcdPasswordFile, 'too')
-      const plane = await startControlPlane({ etcd: own.endpoint, etcdUser: 'reads', etcdPasswordFile, replicaId: 'a' })
-      await plane.pipeline.ready
-      await eventually(() => expect(fleetProblemsOf(plane)).toHaveLength(2), patience)
-      expect(fleetProblemsOf(plane)).toEqual([
-        expect.stringContaining(
-          'this replica cannot lead the others: the etcd user reads may not write /fairlead/leader',
-        ),
-        expect.stringContaining('the etcd user reads may not write /fairlead/replicas/a'),
-      ])
-      expect(plane.pipeline.isReady).toBe(true)
-      await eventually(() => expect(plane.log()).toContain('may not write /fairlead/replicas/a'), patience)
-      expect(
-        plane
-          .log()
-          .split('\n')
-          .filter((line) => line.includes('may not write /fairlead/')),
-      ).toHaveLength(2)
-    } finally {
-      await own.close()
+    const plane = await startAsUser([])
+    await eventually(() => expect(fleetProblemsOf(plane)).toHaveLength(2), patience)
+    expect(fleetProblemsOf(plane)).toEqual([
+      expect.stringContaining(
+        'this replica cannot lead the others: the etcd user fairlead may not write /fairlead/leader',
+      ),
+      expect.stringContaining('the etcd user fairlead may not write /fairlead/replicas/a'),
+    ])
+    expect(plane.pipeline.isReady).toBe(true)
+    const told = (): readonly string[] =>
+      plane
+        .log()
+        .split('\n')
+        .filter((line) => line.includes('may not write /fairlead/'))
+    await eventually(() => expect(told()).toHaveLength(2), patience)
+  })
+
+  test('of which one with the rights that operations.md gives does all that there is to do', {
+    timeout: 30_000,
+  }, async () => {
+    const plane = await startAsUser(['leader', 'replicas/', 'good/', 'history/'])
+    const written = async (): Promise<readonly string[]> => {
+      const keys = await plane.etcd.client.getAll().prefix('/fairlead/').keys()
+      return [...new Set(keys.map((key) => key.split('/').slice(0, 3).join('/')))].sort()
     }
+    await eventually(async () => {
+      const folders = ['config', 'good', 'history', 'leader', 'replicas'].map((name) => `/fairlead/${name}`)
+      expect(await written()).toEqual(folders)
+    }, patience)
+    expect(await metric(plane, 'fairlead_leader')).toBe(1)
+    expect(plane.pipeline.problems.map(({ code }) => code)).toEqual(['missing-assignment'])
   })
 
   test('are none of those that read files', async () => {

@@ -44,6 +44,8 @@ export interface GoodOptions extends EtcdOptions {
 const maxOperations = 120
 const maxRequestBytes = 1_300_000
 
+const maxRetryMs = 60_000
+
 /** They are below this, called as those below `config/`. */
 export function goodPrefix(options: Pick<EtcdOptions, 'prefix'>): string {
   return `${fleetPrefix(options)}good/`
@@ -142,10 +144,12 @@ class SharedGood implements GoodDocuments {
   async #write(term: Term): Promise<void> {
     const { log, delayMs = 1_000, retryMs = 2_000, checkMs = 60_000 } = this.#options
     const { signal } = term.over
+    let tries = 0
     while (!signal.aborted) {
       let waitMs = delayMs
       try {
         await this.#session.run(async (client) => await this.#update(client, term))
+        tries = 0
         if (this.#failure !== undefined) log.info('the last good documents can be written again')
         this.#failure = undefined
       } catch (error) {
@@ -156,7 +160,9 @@ class SharedGood implements GoodDocuments {
           this.#failure = failure
           log.warn({ error: failure }, 'the last good documents cannot be written; it is tried again')
         }
-        waitMs = retryMs
+        // Each begins with a reading of all that is there.
+        waitMs = Math.min(retryMs * 2 ** tries, maxRetryMs)
+        tries++
         this.#wake.give()
       }
       await this.#wake.wait(checkMs, signal)
