@@ -7,6 +7,7 @@ import { messageNameOf, resourceTypes } from '../resource/type-url.ts'
 import { buildFromTree, type Generated } from './build-generated.ts'
 import type { AlikeJson, GeneratedJson } from './contract.ts'
 import { anyone, type SourcePlace, treeOf } from './envoy-json.ts'
+import { RecentlyUsed } from './recently-used.ts'
 
 /** What stands in JSON for the names of whoever it is for: texts that nobody has written anywhere. */
 export const blanks: readonly [name: string, service: string] = [`name-${randomUUID()}`, `service-${randomUUID()}`]
@@ -25,32 +26,23 @@ interface Mould {
   readonly intern: InternMade<Resource>
 }
 
-/** By the text of what they are made of. */
-class Moulds {
-  /** `once`: seen once, and so perhaps never again; `none`: there can be none. */
-  readonly #known = new Map<string, Mould | 'once' | 'none'>()
-  #characters = 0
-
-  get(text: string, make: () => Mould | undefined): Mould | undefined {
-    const known = this.#known.get(text)
-    if (known === undefined) this.#characters += text.length
-    // The last that was asked for stands last.
-    else this.#known.delete(text)
-    const found = known === undefined ? 'once' : known === 'once' ? (make() ?? 'none') : known
-    this.#known.set(text, found)
-    for (const oldest of this.#known.keys()) {
-      if (this.#characters <= charactersAtMost) break
-      this.#known.delete(oldest)
-      this.#characters -= oldest.length
-    }
-    return typeof found === 'string' ? undefined : found
-  }
-}
+/** `once`: seen once, and so perhaps never again; `none`: there can be none. */
+type Known = Mould | 'once' | 'none'
 
 /** Of all texts together. */
 const charactersAtMost = 8_000_000
 
-const mouldsBy = new WeakMap<EnvoyApi, Moulds>()
+/** By the text of what they are made of. */
+const knownBy = new WeakMap<EnvoyApi, RecentlyUsed<Known>>()
+
+function mouldFor(api: EnvoyApi, text: string, make: () => Mould | undefined): Mould | undefined {
+  const known = knownBy.get(api) ?? new RecentlyUsed<Known>(charactersAtMost)
+  knownBy.set(api, known)
+  const before = known.get(text)
+  const found = before === undefined ? 'once' : before === 'once' ? (make() ?? 'none') : before
+  if (found !== before) known.set(text, found, 0)
+  return typeof found === 'string' ? undefined : found
+}
 
 /**
  * Makes a resource of what others were made of that are alike but for names: nothing is checked or encoded again. What comes
@@ -66,9 +58,7 @@ export function buildAlike(
     alike: { json, text, names },
   }: Pick<GeneratedJson, 'type' | 'name' | 'from'> & { readonly alike: AlikeJson },
 ): Generated | undefined {
-  const moulds = mouldsBy.get(api) ?? new Moulds()
-  mouldsBy.set(api, moulds)
-  const mould = moulds.get(text, () => mouldOf(api, type, json, from.path))
+  const mould = mouldFor(api, text, () => mouldOf(api, type, json, from.path))
   if (mould === undefined) return undefined
   const { stencil, resource, documents, intern } = mould
   const { key, origin } = from.document
