@@ -6,6 +6,7 @@ import { formatOptionValue } from '../src/options/option-value.ts'
 import { flagOf, type OptionSpec, optionTable, variableOf } from '../src/options/options.ts'
 import { kindReference } from './kind-reference.ts'
 import { type ProtoMessage, parseProtoComments } from './proto-comments.ts'
+import { sizingPage } from './sizing-page.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -14,10 +15,14 @@ export type GeneratedDocs = ReadonlyMap<string, string>
 
 export async function generateDocs(): Promise<GeneratedDocs> {
   const commands = await readCommands([])
-  return new Map([
+  const benchmarks = readFileSync(`${root}docs/benchmarks.md`, 'utf8')
+  const pages = new Map([
     ['docs/cli.md', cliPage(commands)],
     ['docs/config-reference.md', configPage()],
   ])
+  // Benchmarks of before fleets were measured have nothing to plan by.
+  if (benchmarks.includes('| fleet, ')) pages.set('docs/sizing.md', sizingPage(benchmarks))
+  return pages
 }
 
 const generatedNote = '<!-- Made by `npm run docs`. Do not edit: a test compares this page with the product. -->'
