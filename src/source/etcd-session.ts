@@ -28,6 +28,7 @@ export function createEtcdSession(options: EtcdOptions): EtcdSession {
       while (failures.size < endpoints.length) {
         const endpoint = endpoints[turn % endpoints.length] as string
         let used = client
+        const isOld = used !== undefined
         try {
           used ??= await connectEtcd(options, endpoint, abort.signal)
           // Another call may have connected meanwhile: one connection is enough.
@@ -40,6 +41,8 @@ export function createEtcdSession(options: EtcdOptions): EtcdSession {
         } catch (error) {
           if (error instanceof ControlPlaneError) throw error
           drop(used)
+          // A connection outlives the token that it was let in with: that of its own says whether etcd answers.
+          if (isOld && !abort.signal.aborted) continue
           turn++
           failures.set(endpoint, etcdFailure(error))
           if (abort.signal.aborted) break
