@@ -43,17 +43,26 @@ export class StreamFence {
 
   /** `target`: what is in force now. */
   note(claim: Claim, target: View | undefined): void {
+    const isMet = target !== undefined && isMetBy(claim, setIn(target, claim.typeUrl))
+    if (!isMet) this.#openAtMs = Number.POSITIVE_INFINITY
+    // Thousands that come back at once have thousands of names each: none is looked at twice.
+    if (this.#claims.size === 0) this.#isMet = isMet
+    else if (target === this.#seen) this.#isMet &&= isMet
+    else this.#isMet = target !== undefined && isMet && this.#areMet(target)
+    this.#seen = target
     this.#claims.set(claim.typeUrl, claim)
-    this.#seen = undefined
-    if (target === undefined || !isMetBy(claim, setIn(target, claim.typeUrl))) this.#openAtMs = Number.POSITIVE_INFINITY
   }
 
   /** The client may be given `target`, for it says that it has that. */
   admits(target: View): boolean {
     if (target !== this.#seen) {
       this.#seen = target
-      this.#isMet = [...this.#claims.values()].every((claim) => isMetBy(claim, setIn(target, claim.typeUrl)))
+      this.#isMet = this.#areMet(target)
     }
     return this.#isMet
+  }
+
+  #areMet(target: View): boolean {
+    return [...this.#claims.values()].every((claim) => isMetBy(claim, setIn(target, claim.typeUrl)))
   }
 }
