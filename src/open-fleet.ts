@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import { ControlPlaneError } from './errors.ts'
+import { ControlPlaneError, isError } from './errors.ts'
 import type { Fleet } from './fleet/fleet.ts'
 import type { FleetHistory } from './fleet/fleet-history.ts'
 import type { GoodDocuments } from './fleet/good-documents.ts'
@@ -61,7 +61,11 @@ export async function openFleet(options: ServeOptions, etcd: EtcdOptions, rooms:
     isReadOnly: options.etcdReadOnly,
     version: fairleadVersion,
     sources,
-    serving: async () => ({ config: config(), streams: await sumOf(metrics.streams) }),
+    serving: async () => ({
+      config: config(),
+      errors: pipeline.problems.filter(isError).length,
+      streams: await sumOf(metrics.streams),
+    }),
     ready: pipeline.ready,
     history: { own: history, api, maxRevisions: options.historyRevisions, maxBytes: options.etcdHistoryBytes },
     log: log.child({ room: 'fleet' }),

@@ -62,6 +62,8 @@ export interface ReplicaStatus {
   readonly startedAt: string
   /** A digest of what it serves; null before it serves anything. */
   readonly config: string | null
+  /** Its standing problems that are errors. */
+  readonly errors: number
   readonly streams: number
 }
 

@@ -15,6 +15,7 @@ const status: ReplicasStatus = {
       version: '1.2.3',
       startedAt: '2026-11-21T07:00:00.123Z',
       config: 'd7741e3b5f0c2a91',
+      errors: 0,
       streams: 512,
     },
     {
@@ -25,6 +26,7 @@ const status: ReplicasStatus = {
       version: '1.2.3',
       startedAt: '2026-11-21T07:02:11.456Z',
       config: 'd7741e3b5f0c2a91',
+      errors: 0,
       streams: 7,
     },
   ],

@@ -43,7 +43,7 @@ export interface FleetOptions {
   readonly version: string
   readonly sources: readonly string[]
   /** What changes of this replica. */
-  readonly serving: () => Promise<Pick<ReplicaFacts, 'config' | 'streams'>>
+  readonly serving: () => Promise<Pick<ReplicaFacts, 'config' | 'errors' | 'streams'>>
   /** Before, this replica does not stand for leader. */
   readonly ready: Promise<void>
   /** Of this server, and what the fleet's may take. */

@@ -20,6 +20,8 @@ export interface ReplicaFacts {
   readonly sources: readonly string[]
   /** A digest of what it serves; null before it serves anything. */
   readonly config: string | null
+  /** Its standing problems that are errors. */
+  readonly errors: number
   readonly streams: number
 }
 
@@ -222,9 +224,15 @@ class ListedReplicas implements Replicas {
     for (const id of this.#differences.keys()) {
       if (this.#others.every((one) => one.id !== id)) this.#differences.delete(id)
     }
-    for (const { id, config, sources, version } of this.#others) {
-      const isComparable = own !== undefined && version === own.version && String(sources) === String(own.sources)
-      if (!isComparable || config === null || own.config === null || config === own.config) {
+    for (const other of this.#others) {
+      const { id, config } = other
+      if (
+        own === undefined ||
+        !shouldBeAlike(own, other) ||
+        config === null ||
+        own.config === null ||
+        config === own.config
+      ) {
         this.#differences.delete(id)
       } else if (this.#differences.get(id)?.config !== config) {
         // Under a stream of changes two replicas are hardly ever seen at the same one; each goes on to the next.
@@ -258,7 +266,7 @@ class ListedReplicas implements Replicas {
       const here = this.#own?.config ?? ''
       const message = `${id} serves something else from the same sources: ${config.slice(0, 8)} there, ${here.slice(0, 8)} here`
       const fix =
-        'look at `fairlead replicas` and the problems of both: one of them cannot read its sources, or reads other files'
+        'restart the one that does not hear of changes (`fairlead snapshots list`), or see that both read the same files'
       return [problem(`etcd:${replicasPrefix(this.#options)}${id}`, message, fix)]
     })
   }
@@ -275,6 +283,12 @@ class ListedReplicas implements Replicas {
   }
 }
 
+/** One that has errors which the other has not says so itself: it cannot read a source, or no Envoy told it a name that a document needs. */
+function shouldBeAlike(one: ReplicaFacts, other: ReplicaFacts): boolean {
+  const [a, b] = [one, other].map(({ version, sources, errors }) => JSON.stringify([version, sources, errors]))
+  return a === b
+}
+
 function problem(name: string, message: string, fix: string): Problem {
   return { severity: 'warning', code: 'fleet', origin: { name }, path: '', message, fix }
 }
@@ -287,9 +301,15 @@ function factsIn(value: Buffer | string): ReplicaFacts | undefined {
   } catch {
     return undefined
   }
-  const { id, host, version, startedAt, sources, config, streams } = read ?? {}
+  const { id, host, version, startedAt, sources, config, errors, streams } = read ?? {}
   if (typeof id !== 'string' || typeof host !== 'string' || typeof version !== 'string') return undefined
-  if (typeof startedAt !== 'string' || typeof streams !== 'number' || !Array.isArray(sources)) return undefined
+  if (
+    typeof startedAt !== 'string' ||
+    typeof streams !== 'number' ||
+    typeof errors !== 'number' ||
+    !Array.isArray(sources)
+  )
+    return undefined
   if (config !== null && typeof config !== 'string') return undefined
-  return { id, host, version, startedAt, sources: sources.map(String), config, streams }
+  return { id, host, version, startedAt, sources: sources.map(String), config, errors, streams }
 }

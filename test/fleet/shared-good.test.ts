@@ -1,12 +1,12 @@
 import { beforeAll, expect, test } from 'vitest'
-import { createAuthority } from '../test/support/certificates.ts'
-import { runCommand } from '../test/support/command.ts'
-import { startControlPlane, type TestControlPlane } from '../test/support/control-plane.ts'
-import { startEtcd, type TestEtcd } from '../test/support/etcd.ts'
-import { describeWithEtcd } from '../test/support/needs.ts'
-import { eventually } from '../test/support/poll.ts'
-import { tempDir } from '../test/support/temp.ts'
-import { openStream, typeUrlOf } from '../test/support/wire-client.ts'
+import { createAuthority } from '../support/certificates.ts'
+import { runCommand } from '../support/command.ts'
+import { startControlPlane, type TestControlPlane } from '../support/control-plane.ts'
+import { startEtcd, type TestEtcd } from '../support/etcd.ts'
+import { describeWithEtcd } from '../support/needs.ts'
+import { eventually } from '../support/poll.ts'
+import { tempDir } from '../support/temp.ts'
+import { openStream, typeUrlOf } from '../support/wire-client.ts'
 
 const patience = { timeoutMs: 15_000 }
 

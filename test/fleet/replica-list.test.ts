@@ -1,12 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pino from 'pino'
 import { beforeAll, expect, test } from 'vitest'
-import { atTestEnd } from '../../test/support/at-test-end.ts'
-import { startEtcd, type TestEtcd } from '../../test/support/etcd.ts'
-import { describeWithEtcd } from '../../test/support/needs.ts'
-import { eventually } from '../../test/support/poll.ts'
-import { startTcpProxy } from '../../test/support/tcp-proxy.ts'
-import { createReplicas, type ReplicaFacts, type Replicas, type ReplicasOptions, replicasPrefix } from './replicas.ts'
+import {
+  createReplicas,
+  type ReplicaFacts,
+  type Replicas,
+  type ReplicasOptions,
+  replicasPrefix,
+} from '../../src/fleet/replicas.ts'
+import { atTestEnd } from '../support/at-test-end.ts'
+import { startEtcd, type TestEtcd } from '../support/etcd.ts'
+import { describeWithEtcd } from '../support/needs.ts'
+import { eventually } from '../support/poll.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
 
 /** The least that etcd grants: it is looked every two thirds of a second. */
 const ttlS = 2
@@ -17,6 +23,7 @@ const facts: Omit<ReplicaFacts, 'id'> = {
   startedAt: '2026-11-21T07:00:00.000Z',
   sources: ['etcd:/fairlead/config/'],
   config: 'a'.repeat(16),
+  errors: 0,
   streams: 0,
 }
 
@@ -142,8 +149,9 @@ describeWithEtcd('replicas', () => {
     join('b', { facts: async () => (isSettled ? settled : { ...facts, config: String(++changes).padStart(16, '0') }) })
     // What another reads, or another version makes of it, may be something else.
     join('files', { facts: async () => ({ ...settled, sources: ['file:'] }) })
+    join('erring', { facts: async () => ({ ...settled, errors: 1 }) })
     join('newer', { facts: async () => ({ ...settled, version: '2.0.0' }) })
-    await eventually(() => expect(idsOf(a)).toEqual(['a', 'b', 'files', 'newer']))
+    await eventually(() => expect(idsOf(a)).toEqual(['a', 'b', 'erring', 'files', 'newer']))
     // Longer than that, in which b goes on from one to the next.
     await sleep(5_000)
     expect(a.problems).toEqual([])
