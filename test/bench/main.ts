@@ -7,13 +7,14 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, totalmem } from 'node:os'
 import { parseArgs } from 'node:util'
 import { sizingPage } from '../../scripts/sizing-page.ts'
-import { measureClientCrowd } from './client-crowd.ts'
+import { type ClientCrowdFigures, measureClientCrowd } from './client-crowd.ts'
 import { type FanOutFigures, measureFanOut } from './fan-out.ts'
 import { measureProxyCrowd } from './proxy-crowd.ts'
 import { measureProxyThroughput } from './proxy-throughput.ts'
 import { report } from './report.ts'
 import {
   clientCrowdRows,
+  crowdGrowthRows,
   fanOutRows,
   memoryRows,
   proxyCrowdRows,
@@ -83,12 +84,12 @@ const plan = isQuick
 
 /** Server CPU per client over the floor's, by number of clusters. */
 const changeLimits: Readonly<Record<number, number>> = { 100: 1.3, 1000: 1.6 }
-/** How much more memory a client may take among ten times the clusters: what measuring it varies by. */
+/** How much more memory a client may take among ten times the clusters, or three times the clients: what measuring it varies by. */
 const memoryGrowthLimit = 1.1
 /** The most that a server may be while a fleet comes back, over what it is when all are settled. */
 const stormMemoryLimit = 1.6
-/** Among thousands of clients, of what the floor takes and has. */
-const crowdLimits = { change: 1.3, storm: 1.3, memory: 1.6 }
+/** Of the floor's, among thousands: a collection looks through what all clients have, which is more of them. */
+const crowdChangeLimit = 1.4
 /** One change among ten times the services. */
 const changeGrowthLimit = 1.5
 
@@ -147,6 +148,7 @@ if (isWanted('storm')) {
   }
 }
 if (isWanted('clients')) {
+  const byClients = new Map<number, ClientCrowdFigures>()
   for (const clients of plan.crowds) {
     const clusters = plan.clusters[0] as number
     const label = `fleet, delta, ${clients} clients, ${clusters} clusters`
@@ -157,8 +159,10 @@ if (isWanted('clients')) {
       changes: plan.crowdChanges,
       say: (line) => say(`${label}: ${line}`),
     })
-    rows.push(...clientCrowdRows(label, figures, isQuick ? undefined : crowdLimits))
+    byClients.set(clients, figures)
+    rows.push(...clientCrowdRows(label, figures, isQuick ? undefined : crowdChangeLimit))
   }
+  rows.push(...crowdGrowthRows('fleet, delta', byClients, isQuick ? undefined : memoryGrowthLimit))
 }
 if (isWanted('build')) {
   const { sizes, builds: repetitions, buildChanges: changes } = plan

@@ -39,18 +39,11 @@ export function fanOutRows(label: string, figures: FanOutFigures, limit: number 
   ]
 }
 
-/** What a row of a crowd may be at most, of the floor's. */
-export interface ClientCrowdLimits {
-  readonly change: number
-  readonly storm: number
-  readonly memory: number
-}
-
-/** As `perSecond` says it: what takes longer for each is a larger ratio. */
+/** `changeLimit`: of what a change costs the floor. Where clients are counted by the second, the ratio is that of their costs. */
 export function clientCrowdRows(
   label: string,
   { product, floor, pushBytes, firstBytes }: ClientCrowdFigures,
-  limits: ClientCrowdLimits | undefined,
+  changeLimit: number | undefined,
 ): Row[] {
   const against = (
     what: string,
@@ -60,19 +53,31 @@ export function clientCrowdRows(
   ): Row => ({ what: `${label}: ${what}`, product: format(own), floor: format(others), ratio: own / others, limit })
   const changeUs = [median(product.changeUs), median(floor.changeUs)] as const
   return [
-    against(`clients that one core tells of a change (${kB(pushBytes)})`, changeUs, perCore, limits?.change),
+    against(`clients that one core tells of a change (${kB(pushBytes)})`, changeUs, perCore, changeLimit),
     against('one endpoint change to the last ACK', [median(product.lastAckMs), median(floor.lastAckMs)], ms),
     against(
       `clients that one core takes in a cold storm (${kB(firstBytes)})`,
       [product.stormUs, floor.stormUs],
       perCore,
-      limits?.storm,
     ),
     against('cold storm to the last ACK', [product.stormMs, floor.stormMs], ms),
-    against('live memory per client', [product.liveBytesPerClient, floor.liveBytesPerClient], kB, limits?.memory),
+    against('live memory per client', [product.liveBytesPerClient, floor.liveBytesPerClient], kB),
     against('peak memory of the process per client', [product.peakBytesPerClient, floor.peakBytesPerClient], kB),
     against('peak memory of the process', [product.peakBytes, floor.peakBytes], MB),
   ]
+}
+
+/** What a client takes among many, against among few. */
+export function crowdGrowthRows(
+  label: string,
+  byClients: ReadonlyMap<number, ClientCrowdFigures>,
+  limit: number | undefined,
+): Row[] {
+  const [few, many] = [...byClients]
+  if (few === undefined || many === undefined) return []
+  const [a, b] = [few[1].product.liveBytesPerClient, many[1].product.liveBytesPerClient]
+  const what = `${label}: live memory per client, ${many[0]} clients against ${few[0]}`
+  return [{ what, product: kB(b), floor: kB(a), ratio: b / a, limit }]
 }
 
 /** Memory per client among few and among many clusters. */
