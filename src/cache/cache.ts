@@ -41,6 +41,11 @@ export interface SnapshotCache {
   watch(node: Node, onSnapshot: (snapshot: Snapshot, group: Group) => void): Watch
   /** The snapshot that a node would be served, without a watch (REST xDS, `validate`, admin). */
   snapshotFor(node: Node): { readonly group: Group; readonly snapshot: Snapshot | undefined }
+  /**
+   * What a group had before each of the last changes of its configuration, oldest first, be it that nobody of it was here then:
+   * for its nodes that come from another server. Of endpoints and the like it has the newest.
+   */
+  pastOf(group: Group): readonly Snapshot[]
   /** Groups with at least one watch. */
   groups(): readonly { readonly group: Group; readonly snapshot: Snapshot | undefined; readonly watches: number }[]
   /** Watched groups that are not answered; for a document that concerns none, the nodes that it is for. */

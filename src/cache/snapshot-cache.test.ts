@@ -556,3 +556,53 @@ describe('any sequence of changes', () => {
     },
   )
 })
+
+describe('what a group had', () => {
+  const before = (cache: SnapshotCache, who: Node): Record<string, string[]>[] =>
+    cache.pastOf(cache.snapshotFor(who).group).map((snapshot) => ({
+      cluster: names(snapshot),
+      route: names(snapshot, 'route'),
+      endpoint: names(snapshot, 'endpoint'),
+    }))
+  const route = (name: string): Resource => resource('route', name)
+
+  it('is known of the last changes, though nobody of it was there, in equal versions', () => {
+    const cache = cacheOf(
+      unit('a', [edge], cluster('x')),
+      unit('b', [edge], route('r')),
+      unit('c', [prod], cluster('p')),
+    )
+    const first = cache.snapshotFor(node('a', 'edge')).snapshot
+    expect(cache.pastOf(cache.snapshotFor(node('a', 'edge')).group)).toEqual([])
+    apply(cache, { upserted: [unit('d', [edge], cluster('y'))], removed: ['a'] })
+    const second = cache.snapshotFor(node('a', 'edge')).snapshot
+    apply(cache, { upserted: [unit('c', [prod], cluster('q'))] })
+    apply(cache, { upserted: [unit('d', [edge], cluster('y', 2), cluster('z'))], removed: ['b'] })
+    const { group } = cache.snapshotFor(node('a', 'edge'))
+    expect(cache.pastOf(group)).toEqual([first, second])
+    // Of equal content it is the same object.
+    expect(cache.pastOf(group)[0]).toBe(first)
+    expect(before(cache, node('a', 'core', { env: 'prod' }))).toEqual([{ cluster: ['p'], route: [], endpoint: [] }])
+  })
+
+  it('is eight changes long, and endpoints are none of them', () => {
+    const cache = cacheOf(unit('a', [edge], cluster('x')))
+    for (let content = 2; content <= 12; content++) {
+      apply(cache, { upserted: [unit('a', [edge], cluster('x', content))] })
+      for (let port = 1; port <= 5; port++) {
+        apply(cache, { upserted: [unit('e', [edge], resource('endpoint', 'x', content * 10 + port))] })
+      }
+    }
+    const past = cache.pastOf(cache.snapshotFor(node('a', 'edge')).group)
+    expect(past.map((snapshot) => versions(snapshot)['x'])).toEqual(
+      [4, 5, 6, 7, 8, 9, 10, 11].map((content) => cluster('x', content).version),
+    )
+  })
+
+  it('has what went from one unit to another', () => {
+    const cache = cacheOf(unit('a', [edge], cluster('x'), cluster('y')))
+    apply(cache, { upserted: [unit('a', [edge], cluster('y')), unit('b', [edge], cluster('x', 2))] })
+    const [past] = cache.pastOf(cache.snapshotFor(node('a', 'edge')).group)
+    expect(versions(past)).toEqual({ x: cluster('x').version, y: cluster('y').version })
+  })
+})

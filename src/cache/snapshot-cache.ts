@@ -10,6 +10,7 @@ import { buildGroup, GroupSnapshot } from './group-snapshot.ts'
 import { Layer, type Replacement } from './layer.ts'
 import { NodeMatcher } from './node-matcher.ts'
 import { type SelectorSet, selectorSetOf } from './selector-set.ts'
+import { isOfLeaves, type UnitChange, undo } from './undo.ts'
 
 /** What a watcher throws goes to `log` and stops no other; without one, `apply` throws it when all were called. */
 export function createSnapshotCache(log?: Pick<Log, 'error'>): SnapshotCache {
@@ -39,12 +40,17 @@ interface SelectedLayers {
   readonly layers: Set<Layer>
 }
 
+/** How many of the last changes are known. */
+const stepsAtMost = 8
+
 /** Groups asked for without a watch that are kept until the next change. */
 const idleAtMost = 256
 
 class GroupedCache implements SnapshotCache {
   readonly #log: Pick<Log, 'error'> | undefined
   readonly #units = new Map<string, Unit>()
+  /** The last changes, oldest first. */
+  readonly #steps: (readonly UnitChange[])[] = []
   /** By the key of their selectors. */
   readonly #layers = new Map<string, Layer>()
   /** By the key of each of their selectors. */
@@ -72,7 +78,12 @@ class GroupedCache implements SnapshotCache {
   }): void {
     const isFirst = !this.#isReady
     this.#isReady = true
-    const changedTypes = this.#applyUnits(change.upserted, change.removed)
+    const step: UnitChange[] = []
+    const changedTypes = this.#applyUnits(change.upserted, change.removed, step)
+    if (!isFirst && !isOfLeaves([...changedTypes.values()].flatMap((types) => [...types]))) {
+      this.#steps.push(step)
+      if (this.#steps.length > stepsAtMost) this.#steps.shift()
+    }
     const hasWithheldChanged = this.#applyWithheld(change.withheld)
     // Only then, as it goes through all of them.
     const haveLayersChanged = this.#haveLayersChanged
@@ -109,6 +120,15 @@ class GroupedCache implements SnapshotCache {
     return { group: state.group, snapshot: this.#served(state) }
   }
 
+  pastOf({ key }: Group): readonly Snapshot[] {
+    const state = this.#groups.get(key) ?? this.#idle.get(key)
+    if (state === undefined) return []
+    const keys = new Set(state.keys)
+    return undo(state.content.snapshot, this.#steps, ({ selectors }) =>
+      [...selectorSetOf(selectors).selectors.keys()].some((one) => keys.has(one)),
+    )
+  }
+
   groups(): readonly { readonly group: Group; readonly snapshot: Snapshot | undefined; readonly watches: number }[] {
     return [...this.#groups.values()]
       .map((state) => ({ group: state.group, snapshot: this.#served(state), watches: state.watches.size }))
@@ -130,8 +150,12 @@ class GroupedCache implements SnapshotCache {
     return [...found.values()].sort((a, b) => byKey(a.group, b.group))
   }
 
-  /** Returns the types whose sets changed, by their layer. */
-  #applyUnits(upserted: readonly Unit[], removed: readonly string[]): ReadonlyMap<Layer, ReadonlySet<TypeUrl>> {
+  /** Notes what becomes of each unit in `step`, and returns the types whose sets changed, by their layer. */
+  #applyUnits(
+    upserted: readonly Unit[],
+    removed: readonly string[],
+    step: UnitChange[],
+  ): ReadonlyMap<Layer, ReadonlySet<TypeUrl>> {
     const wanted = new Map<string, Unit | undefined>(removed.map((key) => [key, undefined]))
     for (const unit of upserted) wanted.set(unit.key, unit)
     const replacements = new Map<string, { readonly set: SelectorSet; readonly units: Replacement[] }>()
@@ -142,6 +166,7 @@ class GroupedCache implements SnapshotCache {
     }
     for (const [key, after] of wanted) {
       const before = this.#units.get(key)
+      step.push({ before, after })
       if (after === undefined) this.#units.delete(key)
       else this.#units.set(key, after)
       const [setBefore, setAfter] = [before && selectorSetOf(before.selectors), after && selectorSetOf(after.selectors)]

@@ -343,8 +343,9 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     const now = clock.now()
     let left = memory.recall(this.#clientKey, protocol, stated, now)
     memory.enter(this.#clientKey, this)
-    if (left === undefined && this.#target !== undefined) {
-      left = past?.recall(this.#watch?.group.key ?? '', protocol, stated, this.#target)
+    const group = this.#watch?.group
+    if (left === undefined && this.#target !== undefined && group !== undefined) {
+      left = past?.recall(group.key, protocol, stated, this.#target, () => this.deps.cache.pastOf(group))
     }
     if (left === undefined) return
     this.#view = left.view

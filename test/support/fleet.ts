@@ -1,8 +1,6 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import type { NodeStatus } from '../../src/xds/status.ts'
 import { fetchRest, nodes } from './admin-client.ts'
-import { atTestEnd } from './at-test-end.ts'
 import { createEtcdStore } from './document-store.ts'
 import { type Changes, listener, rds } from './documents.ts'
 import { type EnvoyProcess, startEnvoy } from './envoy.ts'
@@ -11,7 +9,7 @@ import { type Load, type LoadFailure, startLoad } from './load.ts'
 import { type MovingShop, startMovingShop } from './moving-shop.ts'
 import { eventually } from './poll.ts'
 import { type Flags, type ServerProcess, type ServerProcessOptions, startServer } from './server-process.ts'
-import { openStream, type Protocol, typeUrlOf } from './wire-client.ts'
+import type { Protocol } from './wire-client.ts'
 
 export interface FleetOptions {
   /** 2 by default. */
@@ -36,7 +34,7 @@ export interface Replica {
   kill(): Promise<void>
   /** SIGTERM. Resolves to the exit code. */
   terminate(): Promise<number | null>
-  /** Resolves when it is ready, and has Envoys of the group as every replica of a fleet has. */
+  /** Resolves when it is ready. */
   start(): Promise<void>
 }
 
@@ -179,7 +177,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
 async function startReplica(name: string, flags: Flags, options?: ServerProcessOptions): Promise<Replica> {
   let process = await startServer(flags, options)
   let isUp = true
-  await join(name, process)
+  await ready(process)
   return {
     name,
     get isUp() {
@@ -198,35 +196,14 @@ async function startReplica(name: string, flags: Flags, options?: ServerProcessO
     },
     async start() {
       process = await process.startAgain()
-      await join(name, process)
+      await ready(process)
       isUp = true
     },
   }
 }
 
-/** In a fleet each replica has Envoys of each group. Here they are two that connect, and come back when they are sent away. */
-async function join(name: string, { server, adminUrl, ended }: ServerProcess): Promise<void> {
+async function ready({ adminUrl }: ServerProcess): Promise<void> {
   await eventually(async () => (await fetch(`${adminUrl}/ready`)).ok, { timeoutMs: 20_000 })
-  const [host = '', port] = server.split(':')
-  const over = new AbortController()
-  atTestEnd(() => over.abort())
-  void ended.then(() => over.abort())
-  const connect = async (id: string): Promise<void> => {
-    const stream = openStream({ host, port: Number(port), protocol: 'sotw' })
-    stream.send({ node: { id, cluster: group }, type_url: typeUrlOf('runtime') })
-    await stream.next(20_000)
-    void stream.closed.then(async () => {
-      while (!over.signal.aborted) {
-        const isBack = await connect(id).then(
-          () => true,
-          () => false,
-        )
-        if (isBack) return
-        await sleep(100)
-      }
-    })
-  }
-  await Promise.all([connect(`member-1-of-${name}`), connect(`member-2-of-${name}`)])
 }
 
 function isSettled({ types: told }: NodeStatus): boolean {

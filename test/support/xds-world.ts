@@ -86,6 +86,7 @@ export function createFixedCache(): FixedCache {
       return { group: groupOf(node), snapshot: snapshots.get(keyOf(node)), close: () => void watches.delete(watch) }
     },
     snapshotFor: (node) => ({ group: groupOf(node), snapshot: snapshots.get(keyOf(node)) }),
+    pastOf: () => [],
     groups: () => [],
     withheld: () => [],
   }

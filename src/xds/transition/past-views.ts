@@ -26,6 +26,8 @@ const clusterType = resourceTypes.cluster.typeUrl
 export class PastViews {
   /** The group last noted comes last, and so does its newest view. */
   readonly #groups = new Map<string, { readonly view: View; readonly atMs: number }[]>()
+  /** By what the group has now. */
+  readonly #older = new WeakMap<View, Map<string, readonly View[]>>()
   readonly #clock: Pick<Clock, 'now'>
   #last: { readonly group: string; readonly view: View } | undefined
 
@@ -47,25 +49,54 @@ export class PastViews {
     if (this.#groups.size > maxGroups && oldest !== undefined) this.#groups.delete(oldest)
   }
 
-  /** What a client has by what it says, if that is what its group had before and not what it has now. */
-  recall(group: string, protocol: Protocol, stated: Stated, now: View): Remembered | undefined {
-    const views = this.#groups.get(group)
-    if (views === undefined || isTrueTo(clientAt(now, protocol), stated)) return undefined
+  /**
+   * What a client has by what it says, if that is what its group had before and not what it has now.
+   * @param older what the group had, for when none of its clients was here then
+   */
+  recall(
+    group: string,
+    protocol: Protocol,
+    stated: Stated,
+    now: View,
+    older: () => readonly View[] = () => [],
+  ): Remembered | undefined {
+    if (isTrueTo(clientAt(now, protocol), stated)) return undefined
     const nowMs = this.#clock.now()
-    const recent = views.filter(({ atMs }) => nowMs - atMs < maxAgeMs).map(({ view }) => view)
-    for (const view of recent.toReversed()) {
-      const client = clientAt(view, protocol)
+    const noted = (this.#groups.get(group) ?? []).filter(({ atMs }) => nowMs - atMs < maxAgeMs).map(({ view }) => view)
+    const found = findClient([...noted, now], protocol, stated)
+    return (
+      found ??
+      (saysAnything(stated) ? findClient([...this.#olderOf(group, now, older), now], protocol, stated) : undefined)
+    )
+  }
+
+  /** Made once for all clients of a group that come at one time. */
+  #olderOf(group: string, now: View, older: () => readonly View[]): readonly View[] {
+    const ofNow = this.#older.get(now) ?? new Map<string, readonly View[]>()
+    this.#older.set(now, ofNow)
+    const views = ofNow.get(group) ?? older()
+    ofNow.set(group, views)
+    return views
+  }
+}
+
+function saysAnything({ versionInfo, initialVersions }: Stated): boolean {
+  return initialVersions === undefined ? versionInfo !== undefined && versionInfo !== '' : initialVersions.size > 0
+}
+
+/** A client that has all of one of these views but the last, the newest that fits; or else one on the way between two of them. */
+function findClient(views: readonly View[], protocol: Protocol, stated: Stated): Remembered | undefined {
+  for (const view of views.slice(0, -1).toReversed()) {
+    const client = clientAt(view, protocol)
+    if (isTrueTo(client, stated)) return client
+  }
+  for (let to = views.length - 1; to > 0; to--) {
+    for (let from = to - 1; from >= 0; from--) {
+      const client = clientBetween(views[from] as View, views[to] as View, protocol)
       if (isTrueTo(client, stated)) return client
     }
-    const all = [...recent, now]
-    for (let to = all.length - 1; to > 0; to--) {
-      for (let from = to - 1; from >= 0; from--) {
-        const client = clientBetween(all[from] as View, all[to] as View, protocol)
-        if (isTrueTo(client, stated)) return client
-      }
-    }
-    return undefined
   }
+  return undefined
 }
 
 /** They differ in endpoints and the like at most: of such, which change often, the newest will do. */
