@@ -72,6 +72,22 @@ async function servedTo({ xdsPort }: TestControlPlane, types = ['cluster']): Pro
   return served
 }
 
+/** Names of clusters that a client which has these is sent, or told to forget, when it comes. */
+async function sentAfterMove({ xdsPort }: TestControlPlane, has: Record<string, string>): Promise<readonly string[]> {
+  const stream = openStream({ port: xdsPort, protocol: 'delta' })
+  const versions = Object.entries(has).map(([key, version]) => [key.slice('cluster/'.length), version])
+  stream.send({
+    node: { id: 'edge-1', cluster: 'edge' },
+    type_url: typeUrlOf('cluster'),
+    resource_names_subscribe: ['*'],
+    initial_resource_versions: Object.fromEntries(versions),
+  })
+  await stream.probe()
+  const sent = stream.received.flatMap(({ resources, removed }) => [...resources.map(({ name }) => name), ...removed])
+  stream.cancel()
+  return sent
+}
+
 const errorsOf = ({ pipeline }: TestControlPlane): readonly string[] =>
   pipeline.problems.filter(({ severity }) => severity === 'error').map(({ code }) => code)
 
@@ -99,6 +115,7 @@ describeWithEtcd('the last good documents of replicas', () => {
     const b = await start('b')
     expect(await servedTo(b)).toEqual(await servedTo(a))
     expect(Object.keys(await servedTo(b))).toEqual(['cluster/cart', 'cluster/pay'])
+    expect(await sentAfterMove(b, await servedTo(a))).toEqual([])
     expect(errorsOf(b)).toEqual(errorsOf(a))
     // Mended, it is what its author wrote, and the history has had it all the time.
     const history = async (): Promise<string> =>
