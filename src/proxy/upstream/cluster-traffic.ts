@@ -1,4 +1,5 @@
 import type { Cluster } from '../cluster/cluster.ts'
+import type { Host } from '../cluster/host.ts'
 import type { Counter, Gauge, Histogram } from '../stats/stat-store.ts'
 
 /** The stats of a cluster's connections and requests, by Envoy's names. */
@@ -71,4 +72,25 @@ export function trafficOf({ stats }: Cluster): ClusterTraffic {
     rqTxReset: stats.counter('upstream_rq_tx_reset'),
     http2KeepaliveTimeout: () => stats.counter('http2.keepalive_timeout'),
   }
+}
+
+/** A connection to a host is begun: it counts for the cluster and for the host. */
+export function countBegun({ cxTotal, cxActive }: ClusterTraffic, { stats }: Host): void {
+  cxTotal.add()
+  cxActive.add(1)
+  stats.cxTotal++
+  stats.cxActive++
+}
+
+/** It is over, or has not come about. */
+export function countOver({ cxActive, cxDestroy }: ClusterTraffic, { stats }: Host): void {
+  cxActive.add(-1)
+  stats.cxActive--
+  cxDestroy.add()
+}
+
+/** Who ended it. */
+export function countEnder({ cxDestroyLocal, cxDestroyRemote }: ClusterTraffic, isLocal: boolean): void {
+  if (isLocal) cxDestroyLocal.add()
+  else cxDestroyRemote.add()
 }

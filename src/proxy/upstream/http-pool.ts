@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../clock.ts'
 import type { Circuit, Cluster, RoutingPriority } from '../cluster/cluster.ts'
 import type { Host } from '../cluster/host.ts'
-import type { ClusterTraffic } from './cluster-traffic.ts'
+import { type ClusterTraffic, countBegun, countEnder, countOver } from './cluster-traffic.ts'
 import { Http1Connection } from './http1-connection.ts'
 import { Http2Connection } from './http2-connection.ts'
 import type { OpeningTransport, Transport } from './open-transport.ts'
@@ -132,11 +132,8 @@ export class HttpPool implements ConnectionKeeper {
     held.idleTimer?.cancel()
     held.durationTimer?.cancel()
     if (held.hasTaken) this.#circuit.connections.give()
-    traffic.cxActive.add(-1)
-    host.stats.cxActive--
-    traffic.cxDestroy.add()
-    if (isLocal) traffic.cxDestroyLocal.add()
-    else traffic.cxDestroyRemote.add()
+    countOver(traffic, host)
+    countEnder(traffic, isLocal)
     traffic.cxLengthMs.record(clock.now() - held.sinceMs)
     this.#connectAsNeeded()
     if (this.isEmpty) this.#options.onEmpty()
@@ -216,10 +213,7 @@ export class HttpPool implements ConnectionKeeper {
     const capacity = isMany ? cluster.config.http.http2.maxConcurrentStreams : 1
     const connecting: Connecting = { opening, capacity, hasTaken }
     this.#connecting.add(connecting)
-    traffic.cxTotal.add()
-    traffic.cxActive.add(1)
-    host.stats.cxTotal++
-    host.stats.cxActive++
+    countBegun(traffic, host)
     const startMs = this.#options.clock.now()
     opening.done.then(
       (transport) => this.#onConnected(connecting, transport, startMs),
@@ -269,17 +263,12 @@ export class HttpPool implements ConnectionKeeper {
     const { traffic, host } = this.#options
     this.#connecting.delete(connecting)
     if (connecting.hasTaken) this.#circuit.connections.give()
-    traffic.cxActive.add(-1)
-    host.stats.cxActive--
+    countOver(traffic, host)
     traffic.cxConnectFail.add()
     host.stats.cxConnectFail++
-    traffic.cxDestroy.add()
-    if (failure.reason === 'connection timeout') {
-      traffic.cxConnectTimeout.add()
-      traffic.cxDestroyLocal.add()
-    } else {
-      traffic.cxDestroyRemote.add()
-    }
+    const isTimeout = failure.reason === 'connection timeout'
+    if (isTimeout) traffic.cxConnectTimeout.add()
+    countEnder(traffic, isTimeout)
     // All who wait, as Envoy does: whoever wants to tries elsewhere.
     this.#failPending(failure)
     if (this.isEmpty) this.#options.onEmpty()

@@ -6,19 +6,10 @@ import type { ClusterTraffic } from './cluster-traffic.ts'
 import type { HttpProtocolOptions } from './http-protocol-options.ts'
 import { type BodyFraming, buildLastChunk, buildRequestHead } from './http1-request-writer.ts'
 import { Http1ResponseParser, HttpProtocolError, type ResponseEvents } from './http1-response-parser.ts'
-import type { ConnectionKeeper, PooledConnection } from './pooled-connection.ts'
+import type { ConnectionKeeper, PooledConnection, PooledConnectionOptions } from './pooled-connection.ts'
 import { UpstreamFailure, type UpstreamRequest, type UpstreamResponse, type UpstreamStream } from './upstream.ts'
 
 const maxResponseHeaderBytes = 80 * 1024
-
-export interface Http1ConnectionOptions {
-  readonly socket: Socket
-  readonly host: Host
-  readonly localAddress: string
-  readonly http: HttpProtocolOptions
-  readonly traffic: ClusterTraffic
-  readonly keeper: ConnectionKeeper
-}
 
 /** A connection that carries one HTTP/1.1 request at a time. */
 export class Http1Connection implements PooledConnection, ResponseEvents {
@@ -37,7 +28,7 @@ export class Http1Connection implements PooledConnection, ResponseEvents {
   #isLocalClose = false
   #isEndedByHost = false
 
-  constructor({ socket, host, localAddress, http, traffic, keeper }: Http1ConnectionOptions) {
+  constructor({ socket, host, localAddress, http, traffic, keeper }: PooledConnectionOptions) {
     this.#socket = socket
     this.host = host
     this.localAddress = localAddress

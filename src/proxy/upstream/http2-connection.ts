@@ -1,5 +1,4 @@
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from 'node:http2'
-import type { Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import type { Clock, Timer } from '../../clock.ts'
 import { guardClientSession, guardStream } from '../../http2-guard.ts'
@@ -7,18 +6,10 @@ import type { Host } from '../cluster/host.ts'
 import { Headers } from '../http/headers.ts'
 import { http2Headers } from '../http/http2-headers.ts'
 import type { Counter } from '../stats/stat-store.ts'
-import type { ClusterTraffic } from './cluster-traffic.ts'
-import type { HttpProtocolOptions } from './http-protocol-options.ts'
-import type { ConnectionKeeper, PooledConnection } from './pooled-connection.ts'
+import type { PooledConnection, PooledConnectionOptions } from './pooled-connection.ts'
 import { UpstreamFailure, type UpstreamRequest, type UpstreamResponse, type UpstreamStream } from './upstream.ts'
 
-export interface Http2ConnectionOptions {
-  readonly socket: Socket
-  readonly host: Host
-  readonly localAddress: string
-  readonly http: HttpProtocolOptions
-  readonly traffic: ClusterTraffic
-  readonly keeper: ConnectionKeeper
+export interface Http2ConnectionOptions extends PooledConnectionOptions {
   readonly clock: Clock
   readonly random: () => number
 }

@@ -1,3 +1,7 @@
+import type { Socket } from 'node:net'
+import type { Host } from '../cluster/host.ts'
+import type { ClusterTraffic } from './cluster-traffic.ts'
+import type { HttpProtocolOptions } from './http-protocol-options.ts'
 import type { UpstreamRequest, UpstreamStream } from './upstream.ts'
 
 /** A connection of a pool that carries requests: one at a time, or many. */
@@ -13,6 +17,16 @@ export interface PooledConnection {
   drain(): void
   /** Closes it now. */
   close(): void
+}
+
+/** What one is made of that is there. */
+export interface PooledConnectionOptions {
+  readonly socket: Socket
+  readonly host: Host
+  readonly localAddress: string
+  readonly http: HttpProtocolOptions
+  readonly traffic: ClusterTraffic
+  readonly keeper: ConnectionKeeper
 }
 
 /** Who holds it, and what that one is told. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../../clock.ts'
 import type { Circuit } from '../cluster/cluster.ts'
 import type { Host } from '../cluster/host.ts'
-import type { ClusterTraffic } from './cluster-traffic.ts'
+import { type ClusterTraffic, countBegun, countEnder, countOver } from './cluster-traffic.ts'
 import type { OpeningTransport } from './open-transport.ts'
 import { type UpstreamConnection, UpstreamFailure } from './upstream.ts'
 
@@ -29,16 +29,11 @@ export async function openRawConnection(options: RawConnectionOptions): Promise<
     traffic.cxOverflow.add()
     throw new UpstreamFailure('UO', 'overflow')
   }
-  traffic.cxTotal.add()
-  traffic.cxActive.add(1)
-  host.stats.cxTotal++
-  host.stats.cxActive++
+  countBegun(traffic, host)
   const startMs = clock.now()
   const end = (): void => {
     circuit.connections.give()
-    traffic.cxActive.add(-1)
-    host.stats.cxActive--
-    traffic.cxDestroy.add()
+    countOver(traffic, host)
   }
   try {
     const { socket, localAddress } = await options.open().done
@@ -57,8 +52,7 @@ export async function openRawConnection(options: RawConnectionOptions): Promise<
       traffic.cxLengthMs.record(clock.now() - openedMs)
       traffic.cxRxBytes.add(socket.bytesRead)
       traffic.cxTxBytes.add(socket.bytesWritten)
-      if (isLocal) traffic.cxDestroyLocal.add()
-      else traffic.cxDestroyRemote.add()
+      countEnder(traffic, isLocal)
     })
     return { socket, localAddress, close }
   } catch (error) {
