@@ -125,6 +125,22 @@ describeWithEtcd('documents that are shared', () => {
     await eventually(async () => expect(await stored()).toEqual({ cart: 'x' }))
   })
 
+  test('are written by way of another endpoint when one is lost in the midst of it', async () => {
+    const { idOf, share, stand, stored } = openBed()
+    const proxies = [await startTcpProxy(etcd.port), await startTcpProxy(etcd.port)]
+    for (const proxy of proxies) atTestEnd(proxy.close)
+    const good = share({ endpoints: proxies.map(({ port }) => `http://127.0.0.1:${port}`), checkMs: 60_000 })
+    good.note(text(idOf('cart'), 'x'))
+    good.settle(new Map())
+    good.lead(stand('a'))
+    await eventually(async () => expect(await stored()).toEqual({ cart: 'x' }))
+    await proxies[0]?.cut()
+    good.note(text(idOf('cart'), 'y'))
+    good.settle(new Map())
+    await eventually(async () => expect(await stored()).toEqual({ cart: 'y' }))
+    expect(good.problems).toEqual([])
+  })
+
   test('wait while etcd cannot be reached, which is told once', async () => {
     const { idOf, logged, share, stand, stored } = openBed()
     const proxy = await startTcpProxy(etcd.port)

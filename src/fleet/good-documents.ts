@@ -154,8 +154,6 @@ class SharedGood implements GoodDocuments {
         this.#failure = undefined
       } catch (error) {
         const failure = messageOf(error)
-        // etcd may have taken what it could not answer.
-        delete term.stored
         if (!signal.aborted && failure !== this.#failure) {
           this.#failure = failure
           log.warn({ error: failure }, 'the last good documents cannot be written; it is tried again')
@@ -179,26 +177,37 @@ class SharedGood implements GoodDocuments {
 
   /** Writes what differs. @throws when etcd does not answer, or refuses. */
   async #update(client: EtcdClient, term: Term): Promise<void> {
-    const changed = this.#good.takeChanged()
-    let ids: Iterable<string> = changed
-    if (changed.length === 0 && term.stored !== undefined && !(await this.#isAsWritten(client, term.stored))) {
-      delete term.stored
-    }
-    if (term.stored === undefined) {
-      const { entries } = await readAll(client, goodPrefix(this.#options))
-      // Equal texts are in memory once.
-      term.stored = new Map(
-        entries.map(({ key, value }) => {
-          const [id, text] = [this.#idOf(key), value.toString()]
-          const own = this.#good.texts.get(id)
-          return [id, own === text ? own : text]
-        }),
-      )
-      ids = [...this.#good.texts.keys(), ...this.#forgotten(term.stored.keys())]
-    }
     const { stored } = term
+    const changed = this.#good.takeChanged()
+    // What is not written below is compared with all the next time, be that at another endpoint.
+    delete term.stored
+    if (stored === undefined) return await this.#writeAll(client, term)
+    if (changed.length > 0) return await this.#writeThese(client, term, changed, stored)
+    if (await this.#isAsWritten(client, stored)) term.stored = stored
+    else await this.#writeAll(client, term)
+  }
+
+  async #writeAll(client: EtcdClient, term: Term): Promise<void> {
     const { texts } = this.#good
-    const differing = [...ids].filter((id) => stored.get(id) !== texts.get(id))
+    const { entries } = await readAll(client, goodPrefix(this.#options))
+    const stored = new Map<string, string>()
+    for (const { key, value } of entries) {
+      const [id, text] = [this.#idOf(key), value.toString()]
+      const own = texts.get(id)
+      // Equal texts are in memory once.
+      stored.set(id, own === text ? own : text)
+    }
+    await this.#writeThese(client, term, [...texts.keys(), ...this.#forgotten(stored.keys())], stored)
+  }
+
+  async #writeThese(
+    client: EtcdClient,
+    term: Term,
+    ids: readonly string[],
+    stored: Map<string, string>,
+  ): Promise<void> {
+    const { texts } = this.#good
+    const differing = ids.filter((id) => stored.get(id) !== texts.get(id))
     for (const batch of batchesOf(differing.map((id) => this.#operation(id, texts.get(id))))) {
       const guard: LeaderGuard | undefined = term.over.signal.aborted ? undefined : this.#election?.guard
       if (guard === undefined) return
@@ -210,6 +219,7 @@ class SharedGood implements GoodDocuments {
         else stored.set(id, text)
       }
     }
+    term.stored = stored
   }
 
   /** Of those, what was deleted before this process could see it. */
