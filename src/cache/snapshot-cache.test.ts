@@ -585,17 +585,24 @@ describe('what a group had', () => {
     expect(before(cache, node('a', 'core', { env: 'prod' }))).toEqual([{ cluster: ['p'], route: [], endpoint: [] }])
   })
 
-  it('is eight changes long, and endpoints are none of them', () => {
-    const cache = cacheOf(unit('a', [edge], cluster('x')))
-    for (let content = 2; content <= 12; content++) {
-      apply(cache, { upserted: [unit('a', [edge], cluster('x', content))] })
-      for (let port = 1; port <= 5; port++) {
-        apply(cache, { upserted: [unit('e', [edge], resource('endpoint', 'x', content * 10 + port))] })
+  it.each([
+    { units: 1, kept: 32 },
+    { units: 100, kept: 20 },
+    { units: 1_000, kept: 8 },
+  ])('is $kept changes of $units units long, and endpoints are none of them', ({ units, kept }) => {
+    const change = (content: number): Change => ({
+      upserted: Array.from({ length: units }, (_, index) => unit(`${index}`, [edge], cluster(`c${index}`, content))),
+    })
+    const cache = createSnapshotCache()
+    for (let content = 1; content <= 40; content++) {
+      apply(cache, change(content))
+      for (let port = 1; port <= 3; port++) {
+        apply(cache, { upserted: [unit('e', [edge], resource('endpoint', 'c0', content * 10 + port))] })
       }
     }
     const past = cache.pastOf(cache.snapshotFor(node('a', 'edge')).group)
-    expect(past.map((snapshot) => versions(snapshot)['x'])).toEqual(
-      [4, 5, 6, 7, 8, 9, 10, 11].map((content) => cluster('x', content).version),
+    expect(past.map((snapshot) => versions(snapshot)['c0'])).toEqual(
+      Array.from({ length: kept }, (_, index) => cluster('c0', 40 - kept + index).version),
     )
   })
 

@@ -40,8 +40,11 @@ interface SelectedLayers {
   readonly layers: Set<Layer>
 }
 
-/** How many of the last changes are known. */
-const stepsAtMost = 8
+/** How many of the last changes are known: so many in any case, and more of small ones. */
+const stepsAtLeast = 8
+const stepsAtMost = 32
+/** Of the changes beyond the least, so many units in all. */
+const unitsAtMost = 2_000
 
 /** Groups asked for without a watch that are kept until the next change. */
 const idleAtMost = 256
@@ -82,7 +85,7 @@ class GroupedCache implements SnapshotCache {
     const changedTypes = this.#applyUnits(change.upserted, change.removed, step)
     if (!isFirst && !isOfLeaves([...changedTypes.values()].flatMap((types) => [...types]))) {
       this.#steps.push(step)
-      if (this.#steps.length > stepsAtMost) this.#steps.shift()
+      this.#forgetSteps()
     }
     const hasWithheldChanged = this.#applyWithheld(change.withheld)
     // Only then, as it goes through all of them.
@@ -127,6 +130,13 @@ class GroupedCache implements SnapshotCache {
     return undo(state.content.snapshot, this.#steps, ({ selectors }) =>
       [...selectorSetOf(selectors).selectors.keys()].some((one) => keys.has(one)),
     )
+  }
+
+  #forgetSteps(): void {
+    let units = this.#steps.reduce((sum, { length }) => sum + length, 0)
+    while (this.#steps.length > stepsAtMost || (this.#steps.length > stepsAtLeast && units > unitsAtMost)) {
+      units -= this.#steps.shift()?.length ?? 0
+    }
   }
 
   groups(): readonly { readonly group: Group; readonly snapshot: Snapshot | undefined; readonly watches: number }[] {

@@ -14,6 +14,9 @@ const maxAgeMs = 10 * 60_000
 /** Of one group. */
 const maxViews = 8
 
+/** A client that is between two views is so because of one change, or a few that came close together. */
+const maxSkipped = 3
+
 const maxGroups = 1000
 
 const clusterType = resourceTypes.cluster.typeUrl
@@ -91,7 +94,7 @@ function findClient(views: readonly View[], protocol: Protocol, stated: Stated):
     if (isTrueTo(client, stated)) return client
   }
   for (let to = views.length - 1; to > 0; to--) {
-    for (let from = to - 1; from >= 0; from--) {
+    for (let from = to - 1; from >= Math.max(0, to - maxSkipped); from--) {
       const client = clientBetween(views[from] as View, views[to] as View, protocol)
       if (isTrueTo(client, stated)) return client
     }
