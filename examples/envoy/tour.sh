@@ -33,6 +33,7 @@ until_in_sync() {
   echo "not within a minute: all Envoys in sync with $1" >&2
   return 1
 }
+# (With the services that others need, `up` would put the first documents into etcd again: hence --no-deps below.)
 put() { run run --rm -T put put "/compose/$1" --etcd http://etcd:2379; }
 
 # Whatever happens, the mesh is left as it was found.
@@ -68,15 +69,14 @@ say '2. A failover. First of the control plane: one replica is killed, and the E
 run kill fairlead-1
 until_in_sync fairlead-2
 run exec -T fairlead-2 fairlead nodes
-run start fairlead-1
+run up -d --no-deps fairlead-1
 
 say 'Then of catalog: an instance and its sidecar are killed. Requests that were there are tried again elsewhere.'
 run kill catalog-2 catalog-2-envoy
 ask 200
 
 say 'They come back, and with them their registration.'
-run start catalog-2-envoy
-run start catalog-2
+run up -d --no-deps catalog-2-envoy catalog-2
 until_answers 'catalog-2 v2'
 ask 200
 

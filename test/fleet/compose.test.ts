@@ -85,7 +85,7 @@ describeWithDocker('the mesh of the example, by docker-compose', () => {
       await mesh.put(change)
       // Not a question of how exactly, here, but whether at all.
       expectShare(await countOf(load, 500), share, 5)
-      await mesh.compose('start', gone)
+      await mesh.compose('up', '--detach', '--no-deps', gone)
       await eventually(async () => await mesh.isReady(gone), { timeoutMs: 30_000, intervalMs: 100 })
       expect(await load.stop()).toMatchObject({ failed: 0, failures: [] })
     },
