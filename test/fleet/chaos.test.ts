@@ -16,7 +16,7 @@ const reportPath = fileURLToPath(new URL('../../test-results/chaos.md', import.m
 const mebibyte = 1024 * 1024
 
 /** The configuration changes so often, all the time: each change takes away the cluster that is in use. */
-const changeMs = 700
+const changeMs = 1_000
 /** How long a fault lasts, and how long there is none between two. */
 const { holdMs, restMs } = isLong ? { holdMs: 4_000, restMs: 1_000 } : { holdMs: 1_500, restMs: 300 }
 /** Of the long form, for each seed. */
