@@ -89,6 +89,13 @@ describe('the control plane', () => {
     expect([await isOpen(controlPlane.xdsPort), await isOpen(controlPlane.adminPort)]).toEqual([false, false])
   })
 
+  test('ends although it never had anything to serve, for nobody answered at --etcd', async () => {
+    const plane = await startControlPlane({ etcd: 'http://127.0.0.1:1' })
+    const since = performance.now()
+    await plane.close()
+    expect(performance.now() - since).toBeLessThan(5_000)
+  })
+
   test('that cannot start leaves nothing open', async () => {
     const { port: taken } = await listening()
     const [xds = 0] = await freePorts(1)

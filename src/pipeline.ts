@@ -54,8 +54,8 @@ export interface AttachedTo {
 export interface SharedDocuments {
   /** How the ids of all of them begin. */
   readonly idPrefix: string
-  /** What was last in force of documents, by their ids. */
-  read(): Promise<readonly Document[]>
+  /** What was last in force of documents, by their ids; undefined while that cannot be read. */
+  read(): Promise<readonly Document[] | undefined>
   note(read: {
     readonly id: string
     readonly text: string | undefined
@@ -147,6 +147,9 @@ interface SourceState {
 /** Names in one line of the log. */
 const namedAtMost = 20
 
+/** After so long what other replicas served last is asked for again, where it could not be read. */
+const lastGoodRetryMs = 2_000
+
 /** How long parsing may keep the event loop before it lets streams have it. */
 const sliceMs = 10
 
@@ -175,6 +178,8 @@ class SnapshotPipeline implements Pipeline {
   #timer: NodeJS.Timeout | undefined
   #firstChangeAt: number | undefined
   #building: Promise<void> = Promise.resolve()
+  #hasTakenLastGood = false
+  #lastGoodRetry: NodeJS.Timeout | undefined
   isReady = false
 
   constructor(deps: PipelineDeps, options: PipelineOptions) {
@@ -273,6 +278,7 @@ class SnapshotPipeline implements Pipeline {
   async close(): Promise<void> {
     this.#abort.abort()
     clearTimeout(this.#timer)
+    clearTimeout(this.#lastGoodRetry)
     await this.#watching
     await this.#building
   }
@@ -370,7 +376,7 @@ class SnapshotPipeline implements Pipeline {
   async #buildNow(since: number): Promise<void> {
     const isFirst = !this.isReady
     if (isFirst && !this.#states.every((state) => this.#canServe(state))) return this.#tellProblems()
-    const lastGood = isFirst ? await this.#takeLastGood() : []
+    const lastGood = await this.#takeLastGood()
     const jobs = this.#takeDirty()
     let step: WorldStep
     try {
@@ -433,13 +439,20 @@ class SnapshotPipeline implements Pipeline {
 
   /**
    * What other replicas served last of documents that have another text now, or none: a server that has seen nothing of them
-   * serves the same in their place. Readings that are committed, but not in force.
+   * serves the same in their place. Readings that are committed, but not in force. Once only, with the first look at their source.
    */
   async #takeLastGood(): Promise<readonly Reading[]> {
     const { shared, log, world } = this.#deps
     const state = this.#states.find(({ idPrefix }) => idPrefix === shared?.idPrefix)
-    if (shared === undefined || state?.wasRead !== true) return []
-    const listings = (await shared.read()).flatMap((document): { listing: Listing }[] => {
+    if (shared === undefined || this.#hasTakenLastGood || state?.wasRead !== true) return []
+    const documents = await shared.read()
+    if (documents === undefined) {
+      clearTimeout(this.#lastGoodRetry)
+      this.#lastGoodRetry = setTimeout(() => this.#schedule(), lastGoodRetryMs).unref()
+      return []
+    }
+    this.#hasTakenLastGood = true
+    const listings = documents.flatMap((document): { listing: Listing }[] => {
       const { id, origin, text } = document
       if (state.listed.get(id)?.text === text) return []
       const restored = this.#ledger.keysOf(id).map((key) => world.inForce.get(key)?.origin)

@@ -27,6 +27,7 @@ const maxPieceBytes = 1_000_000
 export class EtcdHistoryPlace implements HistoryPlace {
   readonly name: string
   readonly advice = 'see that etcd can be reached, has room, and lets this user write there; it is tried again'
+  readonly aside = 'deleted'
   readonly #options: EtcdHistoryPlaceOptions
   #isOpen = false
   #lastNumber = 0

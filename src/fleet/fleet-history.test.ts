@@ -56,8 +56,7 @@ async function startBed(): Promise<Bed> {
         fleet.append(step)
       }
       own.append({ upserted: units, removed: [], cause: { documents: [] } })
-      const ready = Promise.resolve()
-      const fleet = createFleetHistory({ etcd: options, election, own, ready, api, maxRevisions, maxBytes: 1e8, log })
+      const fleet = createFleetHistory({ etcd: options, election, own, api, maxRevisions, maxBytes: 1e8, log })
       let isOpen = true
       const close = async (): Promise<void> => {
         if (!isOpen) return

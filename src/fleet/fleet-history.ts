@@ -17,8 +17,6 @@ export interface FleetHistoryOptions {
   readonly election: Election
   /** The history of this server: what is in force, and what becomes of it. */
   readonly own: Pick<History, 'append' | 'refresh' | 'current'>
-  /** Resolves when what `own` says is in force is so. */
-  readonly ready: Promise<void>
   readonly api: EnvoyApi
   readonly maxRevisions: number
   readonly maxBytes: number
@@ -55,7 +53,10 @@ export async function readFleetHistory(options: EtcdOptions, api: EnvoyApi): Pro
   }
 }
 
-/** Begins to write whenever this replica is elected, with what changed since the last leader wrote. */
+/**
+ * Begins to write whenever this replica is elected, with what changed since the last leader wrote. It must not stand before what
+ * `own` says is in force is so.
+ */
 export function createFleetHistory(options: FleetHistoryOptions): FleetHistory {
   return new LedHistory(options)
 }
@@ -72,6 +73,9 @@ interface Term {
 /** How long until what could not be read or written is tried again. */
 const retryMs = 2_000
 
+/** How long the end of a server waits for etcd to take the last revisions. */
+const closeMs = 2_000
+
 class LedHistory implements FleetHistory {
   readonly #options: FleetHistoryOptions
   readonly #session: EtcdSession
@@ -79,12 +83,11 @@ class LedHistory implements FleetHistory {
   readonly #retry: NodeJS.Timeout
   #term: Term | undefined
   /** Terms begin and end one after the other. */
-  #chain: Promise<void>
+  #chain: Promise<void> = Promise.resolve()
 
   constructor(options: FleetHistoryOptions) {
     this.#options = options
     this.#session = createEtcdSession(options.etcd)
-    this.#chain = options.ready
     this.#stopListening = options.election.onChange(() => this.#follow())
     // A directory is mended by somebody; etcd comes back by itself, and no change may come for long.
     this.#retry = setInterval(() => {
@@ -113,9 +116,12 @@ class LedHistory implements FleetHistory {
   async close(): Promise<void> {
     this.#stopListening()
     clearInterval(this.#retry)
-    if (this.#term?.history !== undefined) await this.#term.history.flush()
+    // What an etcd that is silent does not take, the next leader writes.
+    const patience = setTimeout(() => this.#session.close(), this.#term?.history === undefined ? 0 : closeMs)
+    await this.#term?.history?.flush()
     this.#end()
     await this.#chain
+    clearTimeout(patience)
     this.#session.close()
   }
 

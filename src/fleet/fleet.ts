@@ -63,7 +63,7 @@ export function createFleet(options: FleetOptions): Fleet {
   })
   const replicas: Replicas = createReplicas({ ...etcd, id, isReadOnly, facts, log })
   const election = isReadOnly ? undefined : createElection({ ...etcd, id, ready, log })
-  const history = election && createFleetHistory({ ...options.history, etcd, election, ready, log })
+  const history = election && createFleetHistory({ ...options.history, etcd, election, log })
   return {
     election,
     history,

@@ -16,10 +16,10 @@ export interface GoodDocuments {
   /** How the ids of documents in `config/` begin. */
   readonly idPrefix: string
   /**
-   * What the leader wrote: documents by the ids that they have in `config/`, with origins in `good/`. Nothing, which is logged,
+   * What the leader wrote: documents by the ids that they have in `config/`, with origins in `good/`. Undefined, which is logged,
    * when that cannot be read.
    */
-  read(): Promise<readonly Document[]>
+  read(): Promise<readonly Document[] | undefined>
   /** A text of `config/` was read. Others are ignored. */
   note(read: ReadText): void
   /** What was noted is in force now, as far as it may be. */
@@ -45,6 +45,9 @@ const maxOperations = 120
 const maxRequestBytes = 1_300_000
 
 const maxRetryMs = 60_000
+
+/** How long the end of a server waits for a transaction that is under way. */
+const closeMs = 2_000
 
 /** They are below this, called as those below `config/`. */
 export function goodPrefix(options: Pick<EtcdOptions, 'prefix'>): string {
@@ -82,7 +85,7 @@ class SharedGood implements GoodDocuments {
     this.idPrefix = etcdIdPrefix(options)
   }
 
-  async read(): Promise<readonly Document[]> {
+  async read(): Promise<readonly Document[] | undefined> {
     const { log } = this.#options
     try {
       const { entries } = await this.#session.run(async (client) => await readAll(client, goodPrefix(this.#options)))
@@ -90,7 +93,7 @@ class SharedGood implements GoodDocuments {
       return entries.flatMap((entry) => documentOf(entry, this.#options) ?? [])
     } catch (error) {
       log.warn({ error: messageOf(error) }, 'what other replicas served last cannot be read')
-      return []
+      return undefined
     }
   }
 
@@ -123,7 +126,10 @@ class SharedGood implements GoodDocuments {
   async close(): Promise<void> {
     this.#stopListening()
     this.#end()
+    // What an etcd that is silent does not take, the next leader writes.
+    const patience = setTimeout(() => this.#session.close(), closeMs)
     await this.#writing
+    clearTimeout(patience)
     this.#session.close()
   }
 

@@ -69,6 +69,9 @@ interface Difference {
 
 const forbiddenRetryMs = 60_000
 
+/** How long the end of a server waits for etcd to take its lease back. */
+const closeMs = 2_000
+
 export function replicasPrefix(options: Pick<EtcdOptions, 'prefix'>): string {
   return `${fleetPrefix(options)}replicas/`
 }
@@ -118,7 +121,10 @@ class ListedReplicas implements Replicas {
   async close(): Promise<void> {
     this.#abort.abort()
     this.#wake.give()
+    // An etcd that is silent ends the lease by itself.
+    const patience = setTimeout(() => this.#session.close(), this.isReachable ? closeMs : 0)
     await this.#done
+    clearTimeout(patience)
     this.#session.close()
   }
 

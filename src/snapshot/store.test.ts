@@ -17,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { documentText } from '../config/document-text.ts'
+import { ControlPlaneError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { loadEnvoyApi } from '../resource/envoy-api.ts'
 import { encodeOwn } from '../resource/own-message.ts'
@@ -884,5 +885,18 @@ describe('a directory that cannot be written to', () => {
     await second.close()
     expect(second.problem?.message).toContain('restart')
     expect((await start()).restored?.units).toEqual(first.list().length === 1 ? [unit('a.yaml', [cluster('a')])] : [])
+  })
+
+  it('begins nothing anew where a part of it does not answer: it is all there', async () => {
+    const first = await start()
+    upsert(first, unit('a.yaml', [cluster('a')]))
+    await first.close()
+    const away = new ControlPlaneError('unreachable', 'nobody answers')
+    const readFile = (() => Promise.reject(away)) as unknown as typeof nodeFs.readFile
+    const second = await start({ fs: { ...nodeFs, readFile, writeFile: nodeFs.writeFile } })
+    expect(second.problem?.message).toContain('nobody answers')
+    expect(second.restored).toBeUndefined()
+    await second.close()
+    expect((await start()).restored?.units).toEqual([unit('a.yaml', [cluster('a')])])
   })
 })

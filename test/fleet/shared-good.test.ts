@@ -5,6 +5,7 @@ import { startControlPlane, type TestControlPlane } from '../support/control-pla
 import { startEtcd, type TestEtcd } from '../support/etcd.ts'
 import { describeWithEtcd } from '../support/needs.ts'
 import { eventually } from '../support/poll.ts'
+import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { tempDir } from '../support/temp.ts'
 import { openStream, typeUrlOf } from '../support/wire-client.ts'
 
@@ -248,4 +249,32 @@ describeWithEtcd('the last good documents of replicas', () => {
     expect(await etcd.client.namespace(`${prefix}config/`).getAll().strings()).toEqual({ cart: cluster('cart') })
     await eventually(async () => expect(await good()).toEqual({ cart: cluster('cart') }), patience)
   })
+
+  test('are taken when etcd can be read, though its own history served until then', async () => {
+    const { write, good, start, prefix } = openBed(etcd)
+    await write({ pay: cluster('pay') })
+    const snapshots = tempDir()
+    const before = await start('b', { snapshots })
+    await before.close()
+    await write({ cart: cluster('cart') })
+    const a = await start('a')
+    await eventually(async () => expect(Object.keys(await good())).toEqual(['cart', 'pay']), patience)
+    await write({ cart: broken('cart') })
+    await hasError(a)
+    const proxy = await startTcpProxy(etcd.port)
+    await proxy.cut()
+    const b = await startControlPlane({
+      etcd: `http://127.0.0.1:${proxy.port}`,
+      etcdPrefix: prefix,
+      replicaId: 'b',
+      snapshots,
+    })
+    await b.pipeline.ready
+    expect(Object.keys(await servedTo(b))).toEqual(['cluster/pay'])
+    await proxy.mend()
+    await eventually(() => expect(errorsOf(b)).toEqual(errorsOf(a)), patience)
+    await b.pipeline.settled()
+    expect(await servedTo(b)).toEqual(await servedTo(a))
+    await proxy.close()
+  }, 60_000)
 })

@@ -16,6 +16,7 @@ const unfinishedName = /^\d{8}\.log\.tmp$/
 export class HistoryDirectory implements HistoryPlace {
   readonly name: string
   readonly advice = 'make the directory writable and give it room; it is tried again every few seconds'
+  readonly aside = 'set aside as .corrupt'
   readonly #fs: HistoryFs
   #lock: Lock | undefined
   #lastNumber = 0

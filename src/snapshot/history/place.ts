@@ -7,6 +7,8 @@ export interface HistoryPlace {
   readonly name: string
   /** What to do when it cannot be written to. */
   readonly advice: string
+  /** What becomes of a segment by `setAside`, as in: it is … */
+  readonly aside: string
   /** It is this server's to write: after `open` found nobody else. */
   readonly isLocked: boolean
   /** Makes it ready to be written to, or tells who else writes there. */

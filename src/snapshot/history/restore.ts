@@ -1,3 +1,4 @@
+import { ControlPlaneError } from '../../errors.ts'
 import type { Log } from '../../log.ts'
 import type { EnvoyApi } from '../../resource/envoy-api.ts'
 import { buildResource, buildUnreadyResource, type Resource } from '../../resource/resource.ts'
@@ -68,6 +69,8 @@ async function readSegment(place: HistoryPlace, name: string, log: Log): Promise
   try {
     return await place.read(name)
   } catch (error) {
+    // All of it is there, and will be read when somebody answers again.
+    if (error instanceof ControlPlaneError && error.code === 'unreachable') throw error
     log.warn({ directory: place.name, file: name, err: error }, 'cannot read a part of the history')
     return undefined
   }
@@ -76,7 +79,7 @@ async function readSegment(place: HistoryPlace, name: string, log: Log): Promise
 async function setAside(place: HistoryPlace, name: string, isOurs: boolean, log: Log): Promise<void> {
   log.warn(
     { directory: place.name, file: name },
-    'a part of the history is damaged or of another version: its revisions are lost, and it is set aside as .corrupt',
+    `a part of the history is damaged or of another version: its revisions are lost, and it is ${place.aside}`,
   )
   if (isOurs) await place.setAside(name)
 }

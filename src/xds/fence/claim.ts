@@ -31,8 +31,19 @@ export function isMetBy(claim: Claim, set: ResourceSet): boolean {
   return true
 }
 
+/** Thousands of clients may say the same. */
+const readyVersions = new WeakMap<ResourceSet, string>()
+
 /** A set restored without its sensitive content has another version than the one that it was sent with. */
 function versionIfReady(set: ResourceSet): string {
+  const known = readyVersions.get(set)
+  if (known !== undefined) return known
+  const version = computeVersionIfReady(set)
+  readyVersions.set(set, version)
+  return version
+}
+
+function computeVersionIfReady(set: ResourceSet): string {
   const members = [...set.values()]
   if (members.every(({ isReady }) => isReady)) return set.version
   return setOfResources(

@@ -63,13 +63,12 @@ export class PastViews {
     now: View,
     older: () => readonly View[] = () => [],
   ): Remembered | undefined {
-    if (isTrueTo(clientAt(now, protocol), stated)) return undefined
+    if (!saysAnything(stated) || isTrueTo(clientAt(now, protocol), stated)) return undefined
     const nowMs = this.#clock.now()
     const noted = (this.#groups.get(group) ?? []).filter(({ atMs }) => nowMs - atMs < maxAgeMs).map(({ view }) => view)
-    const found = findClient([...noted, now], protocol, stated)
     return (
-      found ??
-      (saysAnything(stated) ? findClient([...this.#olderOf(group, now, older), now], protocol, stated) : undefined)
+      findClient([...noted, now], protocol, stated) ??
+      findClient([...this.#olderOf(group, now, older), now], protocol, stated)
     )
   }
 
