@@ -36,7 +36,8 @@ const server = await createXdsServer(
       else if (event.kind === 'nack') nacks++
     },
   },
-  { listen: '127.0.0.1:0' },
+  // A machine that is all clients answers no probe in time.
+  { listen: '127.0.0.1:0', keepaliveTimeoutMs: 600_000 },
 )
 
 /** What `serve` gives. */
