@@ -606,6 +606,22 @@ describe('what a group had', () => {
     )
   })
 
+  it('is known for ten minutes after the last change, and then takes no memory', () => {
+    vi.useFakeTimers()
+    try {
+      const cache = cacheOf(unit('a', [edge], cluster('x')))
+      apply(cache, { upserted: [unit('a', [edge], cluster('x', 2))] })
+      vi.advanceTimersByTime(9 * 60_000)
+      apply(cache, { upserted: [unit('a', [edge], cluster('x', 3))] })
+      vi.advanceTimersByTime(9 * 60_000)
+      expect(before(cache, node('a', 'edge'))).toHaveLength(2)
+      vi.advanceTimersByTime(2 * 60_000)
+      expect(before(cache, node('a', 'edge'))).toEqual([])
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
   it('has what went from one unit to another', () => {
     const cache = cacheOf(unit('a', [edge], cluster('x'), cluster('y')))
     apply(cache, { upserted: [unit('a', [edge], cluster('y')), unit('b', [edge], cluster('x', 2))] })

@@ -45,6 +45,8 @@ const stepsAtLeast = 8
 const stepsAtMost = 32
 /** Of the changes beyond the least, so many units in all. */
 const unitsAtMost = 2_000
+/** After so long without another change nobody comes from before the last ones any more, in milliseconds. */
+const stepsForMs = 10 * 60_000
 
 /** Groups asked for without a watch that are kept until the next change. */
 const idleAtMost = 256
@@ -53,7 +55,8 @@ class GroupedCache implements SnapshotCache {
   readonly #log: Pick<Log, 'error'> | undefined
   readonly #units = new Map<string, Unit>()
   /** The last changes, oldest first. */
-  readonly #steps: (readonly UnitChange[])[] = []
+  #steps: (readonly UnitChange[])[] = []
+  #stepsEnd: NodeJS.Timeout | undefined
   /** By the key of their selectors. */
   readonly #layers = new Map<string, Layer>()
   /** By the key of each of their selectors. */
@@ -86,6 +89,11 @@ class GroupedCache implements SnapshotCache {
     if (!isFirst && !isOfLeaves([...changedTypes.values()].flatMap((types) => [...types]))) {
       this.#steps.push(step)
       this.#forgetSteps()
+      clearTimeout(this.#stepsEnd)
+      // They may hold whole worlds of before.
+      this.#stepsEnd = setTimeout(() => {
+        this.#steps = []
+      }, stepsForMs).unref()
     }
     const hasWithheldChanged = this.#applyWithheld(change.withheld)
     // Only then, as it goes through all of them.
