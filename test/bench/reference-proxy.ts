@@ -1,8 +1,8 @@
 /** The reference proxy in a process of its own. */
 
-import { forwardingBootstrap } from '../support/forwarding-bootstrap.ts'
 import { answer } from './answer.ts'
 import { createProxy } from './built-proxy.ts'
+import { forwardingBootstrap } from './forwarding-bootstrap.ts'
 
 async function serve(upstream: number): Promise<number> {
   const proxy = await createProxy({ bootstrap: forwardingBootstrap(upstream) })

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createProxy } from '../../../src/proxy/create-proxy.ts'
+import { forwardingBootstrap } from '../../bench/forwarding-bootstrap.ts'
 import { atTestEnd } from '../../support/at-test-end.ts'
-import { forwardingBootstrap } from '../../support/forwarding-bootstrap.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
 import { validateWithEnvoy } from '../../support/validate-with-envoy.ts'
 import { differences, limits } from './differences.ts'

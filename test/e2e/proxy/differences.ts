@@ -2,7 +2,7 @@
  * What a stock Envoy does and the reference proxy does not, as far as this project's suites or its users would meet it. The
  * list may only shrink: `differences.test.ts` fails for one that is gone, and for one more.
  */
-import { type BootstrapParts, typed as filter } from '../../support/forwarding-bootstrap.ts'
+import { type BootstrapParts, typed as filter } from '../../bench/forwarding-bootstrap.ts'
 import type { Feature } from '../mesh/suite.ts'
 
 /** A configuration on which the two do not agree: that it is taken, or what is said of it. */
