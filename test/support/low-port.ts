@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -29,12 +29,16 @@ export async function lowPort(): Promise<number> {
 function take(port: number): boolean {
   if (own.length === 0) process.once('exit', giveBack)
   const file = join(takenPorts, `${port}`)
-  mkdirSync(takenPorts, { recursive: true })
+  const write = (flag: 'w' | 'wx'): void => {
+    // The last to end takes it away.
+    mkdirSync(takenPorts, { recursive: true })
+    writeFileSync(file, `${process.pid}`, { flag })
+  }
   try {
-    writeFileSync(file, `${process.pid}`, { flag: 'wx' })
+    write('wx')
   } catch {
     if (isHeld(file)) return false
-    writeFileSync(file, `${process.pid}`)
+    write('w')
   }
   own.push(file)
   return true
@@ -52,6 +56,11 @@ function isHeld(file: string): boolean {
 
 function giveBack(): void {
   for (const file of own) rmSync(file, { force: true })
+  try {
+    rmdirSync(takenPorts)
+  } catch {
+    // Others hold theirs.
+  }
 }
 
 async function isFree(port: number): Promise<boolean> {
