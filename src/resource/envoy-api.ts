@@ -28,12 +28,17 @@ export function releaseOf({ label }: EnvoyApi): string | undefined {
   return label === builtIn ? builtInRelease : undefined
 }
 
+let loadedBuiltIn: EnvoyApi | undefined
+
 /**
- * Loads descriptors: the built-in ones, or the set in `path` (which `fairlead api import` wrote).
+ * Loads descriptors: the built-in ones, once a process, or the set in `path` (which `fairlead api import` wrote).
  * @throws ControlPlaneError `api` when the file cannot be read, is no descriptor set, or lacks an import.
  */
 export function loadEnvoyApi(path?: string): EnvoyApi {
-  if (path === undefined) return apiOf(builtIn, filesIn(defaultDescriptors))
+  if (path === undefined) {
+    loadedBuiltIn ??= apiOf(builtIn, filesIn(defaultDescriptors))
+    return loadedBuiltIn
+  }
   return buildEnvoyApi(path, withOwnFiles(readDescriptorSet(path)))
 }
 
