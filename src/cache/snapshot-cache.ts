@@ -2,7 +2,7 @@ import { formatOrigin } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Node } from '../resource/node.ts'
 import type { NodeSelector } from '../resource/node-selector.ts'
-import type { TypeUrl } from '../resource/type-url.ts'
+import { canName, type TypeUrl } from '../resource/type-url.ts'
 import type { Snapshot } from '../snapshot/snapshot.ts'
 import type { Unit, Withheld } from '../snapshot/world.ts'
 import type { Group, SnapshotCache, Watch, WithheldGroup } from './cache.ts'
@@ -10,7 +10,7 @@ import { buildGroup, GroupSnapshot } from './group-snapshot.ts'
 import { Layer, type Replacement } from './layer.ts'
 import { NodeMatcher } from './node-matcher.ts'
 import { type SelectorSet, selectorSetOf } from './selector-set.ts'
-import { isOfLeaves, type UnitChange, undo } from './undo.ts'
+import { type UnitChange, undo } from './undo.ts'
 
 /** What a watcher throws goes to `log` and stops no other; without one, `apply` throws it when all were called. */
 export function createSnapshotCache(log?: Pick<Log, 'error'>): SnapshotCache {
@@ -86,7 +86,8 @@ class GroupedCache implements SnapshotCache {
     this.#isReady = true
     const step: UnitChange[] = []
     const changedTypes = this.#applyUnits(change.upserted, change.removed, step)
-    if (!isFirst && !isOfLeaves([...changedTypes.values()].flatMap((types) => [...types]))) {
+    // A change of what names nothing is worth no place among the last few: it leads to no other configuration of who routes where.
+    if (!isFirst && [...changedTypes.values()].some((types) => [...types].some(canName))) {
       this.#steps.push(step)
       this.#forgetSteps()
       clearTimeout(this.#stepsEnd)

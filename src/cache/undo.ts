@@ -1,5 +1,5 @@
 import type { Resource } from '../resource/resource.ts'
-import { resourceTypes, type TypeUrl } from '../resource/type-url.ts'
+import type { TypeUrl } from '../resource/type-url.ts'
 import { type Snapshot, withChanges } from '../snapshot/snapshot.ts'
 import type { Unit } from '../snapshot/world.ts'
 
@@ -7,16 +7,6 @@ import type { Unit } from '../snapshot/world.ts'
 export interface UnitChange {
   readonly before: Unit | undefined
   readonly after: Unit | undefined
-}
-
-/** Resources of these types name no others. */
-const leaves: ReadonlySet<TypeUrl> = new Set(
-  (['endpoint', 'secret', 'runtime', 'localityEndpoint'] as const).map((word) => resourceTypes[word].typeUrl),
-)
-
-/** A change of these types alone is worth no place among the last few: it leads to no other configuration of who routes where. */
-export function isOfLeaves(typeUrls: Iterable<TypeUrl>): boolean {
-  return [...typeUrls].every((typeUrl) => leaves.has(typeUrl))
 }
 
 /**

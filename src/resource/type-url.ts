@@ -154,6 +154,14 @@ export function resourceTypeOf(typeUrl: TypeUrl): ResourceType | undefined {
   return byUrl.get(typeUrl)
 }
 
+const { endpoint, secret, runtime, localityEndpoint } = resourceTypes
+const leaves: ReadonlySet<TypeUrl> = new Set([endpoint, secret, runtime, localityEndpoint].map((type) => type.typeUrl))
+
+/** A resource of this type may name others: as long as a client holds it, they must be there. */
+export function canName(typeUrl: TypeUrl): boolean {
+  return !leaves.has(typeUrl)
+}
+
 /** The short word of a type, for people: `cluster`; of a kind of ours its name; else the message's name. */
 export function wordOf(typeUrl: TypeUrl): string {
   const word = byUrl.get(typeUrl)?.word

@@ -1,5 +1,5 @@
 import type { Node } from '../resource/node.ts'
-import { resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
+import { canName, resourceTypes, type TypeUrl, wordOf } from '../resource/type-url.ts'
 import type { ResourceSet } from '../snapshot/resource-set.ts'
 import { answerTo } from './answer.ts'
 import type { Conversation } from './conversation.ts'
@@ -10,7 +10,7 @@ import { isOwing, noteUnchanged } from './protocol/subscription.ts'
 import type { StreamRejections } from './rejection/stream-rejections.ts'
 import type { StreamDeps } from './stream-deps.ts'
 import { followersOfListeners } from './transition/cluster-news.ts'
-import { additionOrder, canName, setIn, type View } from './transition/view.ts'
+import { additionOrder, setIn, type View } from './transition/view.ts'
 import type { TypeBook, TypeState } from './type-book.ts'
 
 const clusterType = resourceTypes.cluster.typeUrl

@@ -1,9 +1,9 @@
-import { type ResourceWord, resourceTypes, type TypeUrl, wordOf } from '../../src/resource/type-url.ts'
+import { canName, type ResourceWord, resourceTypes, type TypeUrl, wordOf } from '../../src/resource/type-url.ts'
 import type { ResourceSet } from '../../src/snapshot/resource-set.ts'
 import { type Drains, noDrains } from '../../src/xds/transition/drain.ts'
 import { plan, type Step } from '../../src/xds/transition/planner.ts'
 import { noTypes } from '../../src/xds/transition/progress.ts'
-import { additionOrder, canName, setIn, type View } from '../../src/xds/transition/view.ts'
+import { additionOrder, setIn, type View } from '../../src/xds/transition/view.ts'
 import { showView } from './small-view.ts'
 
 /** A client that is told each view at once, and answers when the test says so. */

@@ -1,7 +1,6 @@
 import type { TypeUrl } from '../../resource/type-url.ts'
 import { type ResourceSet, setOfResources } from '../../snapshot/resource-set.ts'
 import type { NameSet } from '../protocol/names.ts'
-import type { Request } from '../protocol/request-reader.ts'
 
 /** What a client says with its first request of a type that it has, and what it asks for. */
 export interface Claim {
@@ -12,11 +11,6 @@ export interface Claim {
   readonly initialVersions?: ReadonlyMap<string, string>
   readonly isWildcard: boolean
   readonly names: NameSet
-}
-
-/** The client says that it has something: a new one says nothing. */
-export function isClaiming(request: Request): boolean {
-  return 'versionInfo' in request ? request.versionInfo !== '' : request.initialVersions.size > 0
 }
 
 /** It says that it has exactly what it would be given of `set`: then nothing in `set` can be older (rule 87). */

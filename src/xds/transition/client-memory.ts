@@ -83,6 +83,11 @@ export class ClientMemory {
   }
 }
 
+/** The client says that it has something: a new one says nothing. */
+export function isClaiming({ versionInfo = '', initialVersions }: Omit<Stated, 'typeUrl'>): boolean {
+  return initialVersions === undefined ? versionInfo !== '' : initialVersions.size > 0
+}
+
 /** What a client says fits to what it is thought to have. */
 export function isTrueTo(
   { mayHold, accepted }: Pick<Remembered, 'mayHold' | 'accepted'>,

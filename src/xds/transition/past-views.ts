@@ -1,12 +1,12 @@
 import type { Clock } from '../../clock.ts'
-import { resourceTypes, type TypeUrl } from '../../resource/type-url.ts'
+import { canName, resourceTypes, type TypeUrl } from '../../resource/type-url.ts'
 import type { ResourceSet } from '../../snapshot/resource-set.ts'
 import type { Protocol } from '../stream-event.ts'
-import { isTrueTo, type Remembered, type Stated } from './client-memory.ts'
+import { isClaiming, isTrueTo, type Remembered, type Stated } from './client-memory.ts'
 import { noDrains } from './drain.ts'
 import { plan } from './planner.ts'
 import { noTypes } from './progress.ts'
-import { canName, setIn, typesIn, type View } from './view.ts'
+import { setIn, typesIn, type View } from './view.ts'
 
 /** For how long a client may still be at what its group had, in milliseconds. */
 const maxAgeMs = 10 * 60_000
@@ -63,7 +63,7 @@ export class PastViews {
     now: View,
     older: () => readonly View[] = () => [],
   ): Remembered | undefined {
-    if (!saysAnything(stated) || isTrueTo(clientAt(now, protocol), stated)) return undefined
+    if (!isClaiming(stated) || isTrueTo(clientAt(now, protocol), stated)) return undefined
     const nowMs = this.#clock.now()
     const noted = (this.#groups.get(group) ?? []).filter(({ atMs }) => nowMs - atMs < maxAgeMs).map(({ view }) => view)
     return (
@@ -80,10 +80,6 @@ export class PastViews {
     ofNow.set(group, views)
     return views
   }
-}
-
-function saysAnything({ versionInfo, initialVersions }: Stated): boolean {
-  return initialVersions === undefined ? versionInfo !== undefined && versionInfo !== '' : initialVersions.size > 0
 }
 
 /** A client that has all of one of these views but the last, the newest that fits; or else one on the way between two of them. */

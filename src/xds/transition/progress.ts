@@ -1,6 +1,6 @@
 import type { Log } from '../../log.ts'
 import type { Resource } from '../../resource/resource.ts'
-import { resourceTypes, type TypeUrl, wordOf } from '../../resource/type-url.ts'
+import { canName, resourceTypes, type TypeUrl, wordOf } from '../../resource/type-url.ts'
 import { diffSets, emptySet, type ResourceSet } from '../../snapshot/resource-set.ts'
 import { type NameSet, noNames } from '../protocol/names.ts'
 import { maxHeld, type Sent, type Subscription, type Verdict } from '../protocol/subscription.ts'
@@ -10,7 +10,7 @@ import { isTrueTo, type Remembered } from './client-memory.ts'
 import { clustersAfterNack } from './cluster-news.ts'
 import { type Drains, drainEnd, noDrains, withDrain, withoutEnded } from './drain.ts'
 import type { ClientState } from './planner.ts'
-import { canName, isUser, type View } from './view.ts'
+import { isUser, type View } from './view.ts'
 
 export interface ProgressOptions {
   /** How long a transition waits for an ACK before it goes on without (rules 71, 77). */

@@ -18,14 +18,6 @@ export const additionOrder: readonly TypeUrl[] = Object.values(resourceTypes).ma
 const { cluster, endpoint, secret, extension, runtime, localityEndpoint } = resourceTypes
 const { listener, scopedRoute, route, virtualHost } = resourceTypes
 
-/** Types whose resources name no others. */
-const leaves: ReadonlySet<TypeUrl> = new Set([endpoint, secret, runtime, localityEndpoint].map((type) => type.typeUrl))
-
-/** A resource of this type may name others: as long as a client holds it, they must be there. */
-export function canName(typeUrl: TypeUrl): boolean {
-  return !leaves.has(typeUrl)
-}
-
 /** What is named by others, and never goes before them (rules 69, 76). */
 const providers: ReadonlySet<TypeUrl> = new Set(
   [cluster, endpoint, secret, extension, runtime, route, localityEndpoint].map((type) => type.typeUrl),
