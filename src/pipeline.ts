@@ -3,6 +3,7 @@ import type { SnapshotCache } from './cache/cache.ts'
 import { documentIdOf } from './config/document-key.ts'
 import { DocumentLedger, type Listing, type Parse, type Reading } from './document-ledger.ts'
 import { formatOrigin, isError, messageOf, type Origin, type Problem } from './errors.ts'
+import type { ReadText } from './fleet/last-good.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import { isKindUnit, isSameForm } from './snapshot/unit.ts'
@@ -56,14 +57,7 @@ export interface SharedDocuments {
   readonly idPrefix: string
   /** What was last in force of documents, by their ids; undefined while that cannot be read. */
   read(): Promise<readonly Document[] | undefined>
-  note(read: {
-    readonly id: string
-    readonly text: string | undefined
-    readonly valid: readonly Unit[]
-    readonly invalid: readonly string[]
-    readonly gone: readonly string[]
-    readonly hasError: boolean
-  }): void
+  note(read: ReadText): void
   settle(inForce: ReadonlyMap<string, Unit>): void
 }
 
@@ -630,10 +624,7 @@ class SnapshotPipeline implements Pipeline {
 }
 
 /** What the readings say, for who keeps what was right. */
-function readTextOf(
-  { id, changes, problems }: Reading,
-  text: string | undefined,
-): Parameters<SharedDocuments['note']>[0] {
+function readTextOf({ id, changes, problems }: Reading, text: string | undefined): ReadText {
   return {
     id,
     text,

@@ -14,6 +14,7 @@ import {
 import { renewLease } from '../source/etcd-lease.ts'
 import { watchChanges } from '../source/etcd-watch.ts'
 import { createHint } from '../source/hint.ts'
+import { forbiddenRetryMs } from './fleet-problem.ts'
 
 /** Which of several replicas on one etcd does what only one may do. */
 export interface Election {
@@ -49,9 +50,6 @@ export interface ElectionOptions extends EtcdOptions {
   /** How long nobody leads after a leader was killed, in whole seconds; 6 by default. */
   readonly ttlS?: number
 }
-
-/** An etcd user who may not write gets the right seldom; then it is asked again after so long. */
-const forbiddenRetryMs = 60_000
 
 const maxBackoffMs = 1_000
 

@@ -7,7 +7,7 @@ import { isSameContent } from '../snapshot/history/step.ts'
 import { createHistory, type History, type HistoryStep } from '../snapshot/store.ts'
 import type { Unit } from '../snapshot/unit.ts'
 import { type EtcdOptions, fleetPrefix } from '../source/etcd-client.ts'
-import { createEtcdSession, type EtcdSession } from '../source/etcd-session.ts'
+import { createEtcdSession, type EtcdSession, patienceMs } from '../source/etcd-session.ts'
 import { createHint } from '../source/hint.ts'
 import type { Election } from './election.ts'
 import { EtcdHistoryPlace } from './etcd-history-place.ts'
@@ -70,17 +70,13 @@ interface Term {
   problem?: Problem | undefined
 }
 
-/** How long until what could not be read or written is tried again. */
+/** How long until what could not be read is tried again. */
 const retryMs = 2_000
-
-/** How long the end of a server waits for etcd to take the last revisions. */
-const closeMs = 2_000
 
 class LedHistory implements FleetHistory {
   readonly #options: FleetHistoryOptions
   readonly #session: EtcdSession
   readonly #stopListening: () => void
-  readonly #retry: NodeJS.Timeout
   #term: Term | undefined
   /** Terms begin and end one after the other. */
   #chain: Promise<void> = Promise.resolve()
@@ -89,10 +85,6 @@ class LedHistory implements FleetHistory {
     this.#options = options
     this.#session = createEtcdSession(options.etcd)
     this.#stopListening = options.election.onChange(() => this.#follow())
-    // A directory is mended by somebody; etcd comes back by itself, and no change may come for long.
-    this.#retry = setInterval(() => {
-      if (this.problem !== undefined) void this.#term?.history?.flush()
-    }, retryMs).unref()
     this.#follow()
   }
 
@@ -115,14 +107,15 @@ class LedHistory implements FleetHistory {
 
   async close(): Promise<void> {
     this.#stopListening()
-    clearInterval(this.#retry)
+    const { history } = this.#term ?? {}
+    const flushed = history?.flush().then(() => this.#finish())
     // What an etcd that is silent does not take, the next leader writes.
-    const patience = setTimeout(() => this.#session.close(), this.#term?.history === undefined ? 0 : closeMs)
-    await this.#term?.history?.flush()
+    await this.#session.closeAfter(flushed ?? this.#finish(), history === undefined ? 0 : patienceMs)
+  }
+
+  async #finish(): Promise<void> {
     this.#end()
     await this.#chain
-    clearTimeout(patience)
-    this.#session.close()
   }
 
   #follow(): void {

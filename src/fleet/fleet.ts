@@ -5,6 +5,7 @@ import type { HistoryReader } from '../snapshot/history/reader.ts'
 import type { EtcdOptions } from '../source/etcd-client.ts'
 import { createElection, type Election, leaderKey } from './election.ts'
 import { createFleetHistory, type FleetHistory, type FleetHistoryOptions, readFleetHistory } from './fleet-history.ts'
+import { fleetProblem, writeRightFix } from './fleet-problem.ts'
 import { createReplicas, type Replica, type ReplicaFacts, type Replicas } from './replicas.ts'
 
 /** This replica among those on the same etcd. Nothing of it fails a caller, nor keeps anything from being served. */
@@ -18,7 +19,7 @@ export interface Fleet {
   /** Who is there, as far as is known here. */
   status(): FleetStatus
   /**
-   * What the leaders wrote so far, whoever they were.
+   * What the leaders wrote so far, whoever they were. All of it is read from etcd, for all who ask meanwhile at once.
    * @throws ControlPlaneError `unreachable` when etcd does not answer.
    */
   readHistory(): Promise<HistoryReader>
@@ -64,6 +65,7 @@ export function createFleet(options: FleetOptions): Fleet {
   const replicas: Replicas = createReplicas({ ...etcd, id, isReadOnly, facts, log })
   const election = isReadOnly ? undefined : createElection({ ...etcd, id, ready, log })
   const history = election && createFleetHistory({ ...options.history, etcd, election, log })
+  let reading: Promise<HistoryReader> | undefined
   return {
     election,
     history,
@@ -72,14 +74,21 @@ export function createFleet(options: FleetOptions): Fleet {
       const problems = [...replicas.problems]
       if (history?.problem !== undefined) problems.push(history.problem)
       // Whoever reads the documents there tells it when etcd cannot be reached.
-      if (replicas.isReachable && trouble !== undefined) problems.push(cannotLead(leaderKey(etcd), trouble))
+      if (replicas.isReachable && trouble !== undefined) {
+        problems.push(fleetProblem(leaderKey(etcd), `this replica cannot lead the others: ${trouble}`, writeRightFix))
+      }
       return problems
     },
     status() {
       const leader = election?.leader ?? null
       return { self: id, leader, replicas: replicas.list().map((one) => ({ ...one, isLeader: one.id === leader })) }
     },
-    readHistory: () => readFleetHistory(etcd, options.history.api),
+    readHistory() {
+      reading ??= readFleetHistory(etcd, options.history.api).finally(() => {
+        reading = undefined
+      })
+      return reading
+    },
     async resign() {
       await history?.close()
       await election?.close()
@@ -88,16 +97,5 @@ export function createFleet(options: FleetOptions): Fleet {
       await history?.close()
       await Promise.all([election?.close(), replicas.close()])
     },
-  }
-}
-
-function cannotLead(key: string, trouble: string): Problem {
-  return {
-    severity: 'warning',
-    code: 'fleet',
-    origin: { name: `etcd:${key}` },
-    path: '',
-    message: `this replica cannot lead the others: ${trouble}`,
-    fix: "give the user the right to write below etcd's prefix, or this server --etcd-read-only",
   }
 }

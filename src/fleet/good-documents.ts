@@ -3,12 +3,14 @@ import { documentIdOf } from '../config/document-key.ts'
 import { messageOf, type Problem } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Unit } from '../snapshot/unit.ts'
+import { batchesOf } from '../source/etcd-batches.ts'
 import { configPrefix, type EtcdClient, type EtcdOptions, etcdIdPrefix, fleetPrefix } from '../source/etcd-client.ts'
 import { type EtcdEntry, rangeEnd, readAll } from '../source/etcd-read.ts'
-import { createEtcdSession, type EtcdSession } from '../source/etcd-session.ts'
+import { createEtcdSession, type EtcdSession, patienceMs } from '../source/etcd-session.ts'
 import { createHint } from '../source/hint.ts'
 import type { Document } from '../source/source.ts'
 import type { Election, LeaderGuard } from './election.ts'
+import { fleetProblem } from './fleet-problem.ts'
 import { LastGood, type ReadText } from './last-good.ts'
 
 /** Shares with the other replicas what was last in force of each document in etcd. */
@@ -40,14 +42,7 @@ export interface GoodOptions extends EtcdOptions {
   readonly checkMs?: number
 }
 
-/** etcd's own limits by default, less the guard: operations in a transaction, and bytes in a request. */
-const maxOperations = 120
-const maxRequestBytes = 1_300_000
-
 const maxRetryMs = 60_000
-
-/** How long the end of a server waits for a transaction that is under way. */
-const closeMs = 2_000
 
 /** They are below this, called as those below `config/`. */
 export function goodPrefix(options: Pick<EtcdOptions, 'prefix'>): string {
@@ -119,18 +114,14 @@ class SharedGood implements GoodDocuments {
     if (this.#failure === undefined) return []
     const message = `the last good documents cannot be written, which a new replica would serve: ${this.#failure}`
     const fix = 'see that etcd has room and lets this user write there; it is tried again'
-    const origin = { name: `etcd:${goodPrefix(this.#options)}` }
-    return [{ severity: 'warning', code: 'fleet', origin, path: '', message, fix }]
+    return [fleetProblem(goodPrefix(this.#options), message, fix)]
   }
 
   async close(): Promise<void> {
     this.#stopListening()
     this.#end()
     // What an etcd that is silent does not take, the next leader writes.
-    const patience = setTimeout(() => this.#session.close(), closeMs)
-    await this.#writing
-    clearTimeout(patience)
-    this.#session.close()
+    await this.#session.closeAfter(this.#writing, patienceMs)
   }
 
   #follow({ isLeader }: Election): void {
@@ -252,21 +243,6 @@ interface Operation {
   readonly text: string | undefined
   readonly bytes: number
   readonly request: IRequestOp
-}
-
-function batchesOf(operations: readonly Operation[]): readonly Operation[][] {
-  const batches: Operation[][] = []
-  let bytes = 0
-  for (const operation of operations) {
-    const last = batches.at(-1)
-    bytes += operation.bytes
-    if (last !== undefined && last.length < maxOperations && bytes <= maxRequestBytes) last.push(operation)
-    else {
-      batches.push([operation])
-      bytes = operation.bytes
-    }
-  }
-  return batches
 }
 
 /** Undefined for what no leader wrote. */

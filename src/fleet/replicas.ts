@@ -5,8 +5,9 @@ import type { Log } from '../log.ts'
 import { type EtcdClient, type EtcdOptions, fleetPrefix, isForbidden } from '../source/etcd-client.ts'
 import { renewLease } from '../source/etcd-lease.ts'
 import { readAll } from '../source/etcd-read.ts'
-import { createEtcdSession, type EtcdSession } from '../source/etcd-session.ts'
+import { createEtcdSession, type EtcdSession, patienceMs } from '../source/etcd-session.ts'
 import { createHint } from '../source/hint.ts'
+import { fleetProblem, forbiddenRetryMs, writeRightFix } from './fleet-problem.ts'
 
 /** What a replica says of itself to the others. */
 export interface ReplicaFacts {
@@ -67,11 +68,6 @@ interface Difference {
   readonly since: number
 }
 
-const forbiddenRetryMs = 60_000
-
-/** How long the end of a server waits for etcd to take its lease back. */
-const closeMs = 2_000
-
 export function replicasPrefix(options: Pick<EtcdOptions, 'prefix'>): string {
   return `${fleetPrefix(options)}replicas/`
 }
@@ -122,10 +118,7 @@ class ListedReplicas implements Replicas {
     this.#abort.abort()
     this.#wake.give()
     // An etcd that is silent ends the lease by itself.
-    const patience = setTimeout(() => this.#session.close(), this.isReachable ? closeMs : 0)
-    await this.#done
-    clearTimeout(patience)
-    this.#session.close()
+    await this.#session.closeAfter(this.#done, this.isReachable ? patienceMs : 0)
   }
 
   async #run(): Promise<void> {
@@ -248,20 +241,18 @@ class ListedReplicas implements Replicas {
   }
 
   #ownProblems(): readonly Problem[] {
-    const name = `etcd:${this.#key.toString()}`
+    const key = this.#key.toString()
     if (this.#forbiddenAt !== undefined) {
       const user = this.#options.auth?.user ?? '(none)'
-      const message = `the etcd user ${user} may not write ${this.#key.toString()}: the other replicas do not hear of this one`
-      return [
-        problem(name, message, "give the user the right to write below etcd's prefix, or this server --etcd-read-only"),
-      ]
+      const message = `the etcd user ${user} may not write ${key}: the other replicas do not hear of this one`
+      return [fleetProblem(key, message, writeRightFix)]
     }
     const rival = this.#rival
     if (rival === undefined || performance.now() - rival.since < this.#ttlS * 2_000) return []
     const facts = factsIn(rival.value)
     const where = facts === undefined ? '' : ` on ${facts.host}, started at ${facts.startedAt},`
     const message = `another replica${where} is called ${this.#options.id}, too: this one is not listed`
-    return [problem(name, message, 'give each replica a --replica-id of its own')]
+    return [fleetProblem(key, message, 'give each replica a --replica-id of its own')]
   }
 
   #differenceProblems(): readonly Problem[] {
@@ -273,7 +264,7 @@ class ListedReplicas implements Replicas {
       const message = `${id} serves something else from the same sources: ${config.slice(0, 8)} there, ${here.slice(0, 8)} here`
       const fix =
         'restart the one that does not hear of changes (`fairlead snapshots list`), or see that both read the same files'
-      return [problem(`etcd:${replicasPrefix(this.#options)}${id}`, message, fix)]
+      return [fleetProblem(`${replicasPrefix(this.#options)}${id}`, message, fix)]
     })
   }
 
@@ -293,10 +284,6 @@ class ListedReplicas implements Replicas {
 function shouldBeAlike(one: ReplicaFacts, other: ReplicaFacts): boolean {
   const [a, b] = [one, other].map(({ version, sources, errors }) => JSON.stringify([version, sources, errors]))
   return a === b
-}
-
-function problem(name: string, message: string, fix: string): Problem {
-  return { severity: 'warning', code: 'fleet', origin: { name }, path: '', message, fix }
 }
 
 /** Undefined for what no replica wrote, or one that says less of itself. */

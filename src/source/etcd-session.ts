@@ -9,7 +9,12 @@ export interface EtcdSession {
    */
   run<T>(task: (client: EtcdClient) => Promise<T>): Promise<T>
   close(): void
+  /** Closes when the work has ended, or after so many milliseconds: what is under way then fails. */
+  closeAfter(work: Promise<void>, ms: number): Promise<void>
 }
+
+/** How long the end of a server waits for etcd, in milliseconds. */
+export const patienceMs = 2_000
 
 export function createEtcdSession(options: EtcdOptions): EtcdSession {
   const { endpoints } = options
@@ -20,6 +25,11 @@ export function createEtcdSession(options: EtcdOptions): EtcdSession {
   const drop = (failed: EtcdClient | undefined): void => {
     failed?.close()
     if (client === failed) client = undefined
+  }
+
+  const close = (): void => {
+    abort.abort()
+    drop(client)
   }
 
   return {
@@ -51,9 +61,12 @@ export function createEtcdSession(options: EtcdOptions): EtcdSession {
       const reasons = Array.from(failures, ([endpoint, reason]) => `${endpoint}: ${reason}`)
       throw new ControlPlaneError('unreachable', `etcd does not answer: ${reasons.join('; ')}`)
     },
-    close() {
-      abort.abort()
-      drop(client)
+    close,
+    async closeAfter(work, ms) {
+      const patience = setTimeout(close, ms)
+      await work
+      clearTimeout(patience)
+      close()
     },
   }
 }

@@ -1,5 +1,6 @@
 import type { ICompare, IRequestOp } from 'etcd3'
 import { ControlPlaneError } from '../errors.ts'
+import { batchesOf, maxOperations, maxRequestBytes } from './etcd-batches.ts'
 import { configPrefix, connectEtcd, type EtcdClient, type EtcdOptions, etcdFailure } from './etcd-client.ts'
 import { readAll } from './etcd-read.ts'
 import { maxValueBytes } from './etcd-source.ts'
@@ -9,10 +10,6 @@ export interface DocumentChanges {
   readonly upserts: readonly { readonly key: string; readonly text: string }[]
   readonly deletes: readonly string[]
 }
-
-/** etcd's own limits by default: operations in a transaction, and bytes in a request (1.5 MiB, less what frames it). */
-const maxOperations = 128
-const maxRequestBytes = 1_400_000
 
 interface Operation {
   readonly key: Buffer
@@ -78,7 +75,7 @@ export async function putDocuments(
   { batches, expected, onDone = () => {} }: PutOptions,
 ): Promise<readonly string[]> {
   const operations = operationsOf(changes, configPrefix(options))
-  const transactions = split(operations)
+  const transactions = batchesOf(operations)
   if (transactions.length > 1 && !batches) {
     const bytes = operations.reduce((sum, operation) => sum + operation.bytes, 0)
     const size = `${operations.length} changes of ${bytes} bytes together`
@@ -134,23 +131,6 @@ function operationsOf({ upserts, deletes }: DocumentChanges, prefix: string): re
     return { key, request: { request_delete_range: { key } }, bytes: key.length }
   })
   return [...puts, ...removals]
-}
-
-/** In their order, as few transactions as the limits allow. */
-function split(operations: readonly Operation[]): readonly Operation[][] {
-  const transactions: Operation[][] = []
-  let bytes = 0
-  for (const operation of operations) {
-    const current = transactions.at(-1)
-    bytes += operation.bytes
-    if (current !== undefined && current.length < maxOperations && bytes <= maxRequestBytes) {
-      current.push(operation)
-    } else {
-      transactions.push([operation])
-      bytes = operation.bytes
-    }
-  }
-  return transactions
 }
 
 function isAt(key: Buffer, modRevision: string): ICompare {
