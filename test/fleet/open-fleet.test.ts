@@ -48,6 +48,13 @@ async function startAsUser(writable: readonly string[]): Promise<TestControlPlan
   return { ...plane, etcd }
 }
 
+/** How often it was asked for keys so far. */
+async function rangesOf({ endpoint }: TestEtcd): Promise<number> {
+  const text = await (await fetch(`${endpoint}/metrics`)).text()
+  const [, count] = /^grpc_server_started_total\{grpc_method="Range".*\} (\d+)$/m.exec(text) ?? []
+  return Number(count)
+}
+
 describeWithEtcd('replicas on one etcd', () => {
   let etcd: TestEtcd
 
@@ -133,6 +140,19 @@ describeWithEtcd('replicas on one etcd', () => {
     }, patience)
     expect(await metric(plane, 'fairlead_leader')).toBe(1)
     expect(plane.pipeline.problems.map(({ code }) => code)).toEqual(['missing-assignment'])
+  })
+
+  test('have their history read from etcd once for all who ask at the same time', { timeout: 30_000 }, async () => {
+    const store = createEtcdStore(etcd)
+    await store.write(cluster('cart'))
+    const { adminUrl } = await startControlPlane(store.flags)
+    const list = async (): Promise<unknown> => (await fetch(`${adminUrl}/api/fleet/snapshots`)).json()
+    await eventually(async () => expect(await list()).toMatchObject({ revisions: [{ revision: 1 }] }), patience)
+    const before = await rangesOf(etcd)
+    const answers = await Promise.all(Array.from({ length: 100 }, list))
+    // One reading takes two, and a dashboard may come when it is over.
+    expect((await rangesOf(etcd)) - before).toBeLessThan(50)
+    for (const answer of answers) expect(answer).toMatchObject({ revisions: [{ revision: 1 }] })
   })
 
   test('are none of those that read files', async () => {
