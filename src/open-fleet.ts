@@ -47,11 +47,11 @@ export async function openFleet(options: ServeOptions, etcd: EtcdOptions, rooms:
   const { createServedDigest } = await import('./fleet/served-digest.ts')
   const digest = createServedDigest()
   let last: { readonly revision: number; readonly config: string } | undefined
-  const config = (): string | null => {
-    const { isReady, revision } = pipeline
-    if (!isReady) return null
-    if (last?.revision !== revision) {
-      last = { revision, config: digest.of(world.inForce.values(), world.generated.values()) }
+  const config = async (): Promise<string | null> => {
+    if (!pipeline.isReady) return null
+    if (last?.revision !== pipeline.revision) {
+      const served = await digest.of(() => [...world.inForce.values(), ...world.generated.values()])
+      last = { revision: pipeline.revision, config: served }
     }
     return last.config
   }
@@ -62,7 +62,7 @@ export async function openFleet(options: ServeOptions, etcd: EtcdOptions, rooms:
     version: fairleadVersion,
     sources,
     serving: async () => ({
-      config: config(),
+      config: await config(),
       errors: pipeline.problems.filter(isError).length,
       streams: await sumOf(metrics.streams),
     }),

@@ -12,27 +12,34 @@ const unit = (key: string, resources: readonly Resource[], cluster = 'edge'): Un
   resources,
 })
 
-const digestOf = (...units: readonly Unit[]): string => createServedDigest().of(units)
+const digestOf = (...units: readonly Unit[]): Promise<string> => createServedDigest().of(() => units)
 
 const [cart, pay] = [edsCluster('cart'), edsCluster('pay')]
-const both = digestOf(unit('a', [cart, pay]))
+const both = await digestOf(unit('a', [cart, pay]))
 
-test.each<[string, string]>([
+test.each<[string, Promise<string>]>([
   ['wherever resources stand', digestOf(unit('b', [cart]), unit('c', [pay]))],
   ['in whatever order', digestOf(unit('c', [pay]), unit('b', [cart]))],
   ['whatever documents of kinds lie beside them', digestOf(kindUnit(serviceForm('cart')), unit('a', [cart, pay]))],
-  ['from several lists', createServedDigest().of([unit('a', [cart])], [unit('b', [pay])])],
-])('a digest is the same %s', (_, digest) => {
-  expect(digest).toBe(both)
-  expect(digest).toMatch(/^[0-9a-f]{16}$/)
+])('a digest is the same %s', async (_, digest) => {
+  expect(await digest).toBe(both)
+  expect(await digest).toMatch(/^[0-9a-f]{16}$/)
 })
 
-test.each<[string, string]>([
+test.each<[string, Promise<string>]>([
   ['a resource is missing', digestOf(unit('a', [cart]))],
   ['one is there besides', digestOf(unit('a', [cart, pay, routeTo('all', 'cart')]))],
   ['one has another content', digestOf(unit('a', [edsCluster('cart', 2), pay]))],
   ['other nodes get it', digestOf(unit('a', [cart, pay], 'mesh'))],
   ['there is nothing', digestOf()],
-])('and another where %s', (_, digest) => {
-  expect(digest).not.toBe(both)
+])('and another where %s', async (_, digest) => {
+  expect(await digest).not.toBe(both)
+})
+
+test('of much that is new lets others have the event loop, and is of what there is in the end', async () => {
+  let units = Array.from({ length: 20_000 }, (_, index) => unit(`a${index}`, [cart]))
+  setImmediate(() => {
+    units = [unit('a', [cart, pay])]
+  })
+  expect(await createServedDigest().of(() => units)).toBe(both)
 })

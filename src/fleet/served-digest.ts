@@ -1,11 +1,18 @@
 import { createHash } from 'node:crypto'
+import { setImmediate as nextTick } from 'node:timers/promises'
 import { isKindUnit, selectorKeysOf, type Unit } from '../snapshot/unit.ts'
 
 /** Equal for servers that serve equal resources to equal nodes, wherever their documents stand and whatever they are called. */
 export interface ServedDigest {
-  /** 16 hexadecimal digits. */
-  of(...units: readonly Iterable<Unit>[]): string
+  /**
+   * 16 hexadecimal digits.
+   * @param units those of when it is called: they are asked for again when all that they held has been hashed
+   */
+  of(units: () => readonly Unit[]): Promise<string>
 }
+
+/** How long hashing may keep the event loop before it lets streams have it. */
+const sliceMs = 10
 
 /** Asking again costs an addition for each unit: what a unit holds is hashed once. */
 export function createServedDigest(): ServedDigest {
@@ -16,9 +23,16 @@ export function createServedDigest(): ServedDigest {
     return known
   }
   return {
-    of(...units) {
+    async of(units) {
+      let sliceStart = performance.now()
+      for (const unit of units()) {
+        hashOf(unit)
+        if (performance.now() - sliceStart < sliceMs) continue
+        await nextTick()
+        sliceStart = performance.now()
+      }
       let sum = 0n
-      for (const list of units) for (const unit of list) sum += hashOf(unit)
+      for (const unit of units()) sum += hashOf(unit)
       return BigInt.asUintN(64, sum).toString(16).padStart(16, '0')
     },
   }
