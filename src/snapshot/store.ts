@@ -20,7 +20,7 @@ import { replaySegment } from './history/replay.ts'
 import { type RestoredState, restoreHistory } from './history/restore.ts'
 import { MemorySegment, type Segment, type SegmentContent, sizeOf } from './history/segment.ts'
 import { type BlobStore, baseRecords, isRewritten, isSameContent, stepRecords } from './history/step.ts'
-import { diffRevisions, type RevisionDiff, type RevisionView, viewRevision } from './history/view.ts'
+import { type RevisionView, viewRevision } from './history/view.ts'
 import type { Unit } from './unit.ts'
 
 export interface HistoryOptions {
@@ -79,8 +79,6 @@ export interface History {
   list(): readonly RevisionSummary[]
   /** Everything in force at a revision; undefined when it is not kept. */
   show(revision: number): Promise<RevisionView | undefined>
-  /** What differs between two revisions; undefined when one of them is not kept. */
-  diff(from: number, to: number): Promise<RevisionDiff | undefined>
   /** Resolves when everything appended so far is on the disk, or cannot be (see `problem`). */
   flush(): Promise<void>
   /** Flushes and lets go of the place. */
@@ -252,12 +250,6 @@ class SnapshotHistory implements History {
     const replay = file && (await replaySegment(this.#api, file, { until: revision }))
     if (replay?.revisions.at(-1)?.revision !== revision) return undefined
     return viewRevision(this.#api, replay)
-  }
-
-  async diff(from: number, to: number): Promise<RevisionDiff | undefined> {
-    const before = await this.show(from)
-    const after = await this.show(to)
-    return before && after && diffRevisions(before, after)
   }
 
   async flush(): Promise<void> {
