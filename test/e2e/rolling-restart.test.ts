@@ -6,6 +6,7 @@ import { atTestEnd } from '../support/at-test-end.ts'
 import { createFileStore } from '../support/document-store.ts'
 import { listener, rds } from '../support/documents.ts'
 import { startEnvoy } from '../support/envoy.ts'
+import { joinSockets } from '../support/join-sockets.ts'
 import { startLoad } from '../support/load.ts'
 import { startMovingShop } from '../support/moving-shop.ts'
 import { describeWithEnvoy } from '../support/needs.ts'
@@ -22,24 +23,11 @@ const longestGapMs = 10_000
 async function startBalancer(targets: readonly string[]): Promise<string> {
   let next = 0
   const sockets = new Set<Socket>()
-  const own = (socket: Socket, other: Socket): void => {
-    sockets.add(socket)
-    socket.on('error', () => socket.destroy())
-    socket.on('close', () => {
-      sockets.delete(socket)
-      other.destroy()
-    })
-  }
   const dial = (client: Socket, tries: number): void => {
     const [host, port] = (targets[next++ % targets.length] as string).split(':') as [string, string]
     const upstream = connect(Number(port), host)
     upstream.once('error', () => (tries > 1 ? dial(client, tries - 1) : client.destroy()))
-    upstream.once('connect', () => {
-      own(client, upstream)
-      own(upstream, client)
-      client.pipe(upstream)
-      upstream.pipe(client)
-    })
+    upstream.once('connect', () => joinSockets(client, upstream, sockets))
   }
   const server = createServer({ pauseOnConnect: false }, (client) => {
     client.on('error', () => client.destroy())

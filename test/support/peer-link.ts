@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
+import { joinSockets } from './join-sockets.ts'
 
 /** The wire to one member of an etcd cluster, on which it is known who speaks. */
 export interface PeerLink {
@@ -20,14 +21,6 @@ const sender = /\r\nX-Server-From: ([0-9a-f]+)\r\n/i
 export async function startPeerLink(target: number, isCut: (from: string) => boolean): Promise<PeerLink> {
   const wires = new Set<{ readonly from: string; readonly ends: readonly Socket[] }>()
   const sockets = new Set<Socket>()
-  const own = (socket: Socket, other: Socket): void => {
-    sockets.add(socket)
-    socket.on('error', () => socket.destroy())
-    socket.on('close', () => {
-      sockets.delete(socket)
-      other.destroy()
-    })
-  }
   const hold = ({ from, ends }: { readonly from: string; readonly ends: readonly Socket[] }): void => {
     for (const end of ends) {
       if (isCut(from)) end.pause()
@@ -37,11 +30,8 @@ export async function startPeerLink(target: number, isCut: (from: string) => boo
   const server = createServer((client) => {
     client.once('data', (head) => {
       const upstream = connect(target, '127.0.0.1')
-      own(client, upstream)
-      own(upstream, client)
       upstream.write(head)
-      client.on('data', (bytes) => upstream.write(bytes))
-      upstream.on('data', (bytes) => client.write(bytes))
+      joinSockets(client, upstream, sockets)
       const from = sender.exec(head.toString('latin1'))?.[1]
       if (from === undefined) return
       const wire = { from, ends: [client, upstream] }

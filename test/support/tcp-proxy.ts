@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { joinSockets } from './join-sockets.ts'
 
 /** A wire between a client and a server of this machine, which can be cut. */
 export interface TcpProxy {
@@ -22,24 +23,13 @@ export async function startTcpProxy(target: number, host = '127.0.0.1'): Promise
   let isFrozen = false
   let server: Server | undefined
 
-  const own = (socket: Socket, other: () => Socket | undefined): void => {
-    sockets.add(socket)
-    socket.on('error', () => socket.destroy())
-    socket.on('close', () => {
-      sockets.delete(socket)
-      clients.delete(socket)
-      other()?.destroy()
-    })
-    socket.on('data', (bytes) => other()?.write(bytes))
-    if (isFrozen) socket.pause()
-  }
-
   const listen = async (port: number): Promise<Server> => {
     const listening = createServer((client) => {
-      const upstream: Socket = connect(target, '127.0.0.1')
+      const upstream = connect(target, '127.0.0.1')
       clients.add(client)
-      own(client, () => upstream)
-      own(upstream, () => client)
+      client.on('close', () => clients.delete(client))
+      joinSockets(client, upstream, sockets)
+      if (isFrozen) for (const end of [client, upstream]) end.pause()
     })
     listening.listen(port, host)
     await once(listening, 'listening')
