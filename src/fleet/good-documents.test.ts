@@ -1,8 +1,6 @@
-import pino from 'pino'
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { atTestEnd } from '../../test/support/at-test-end.ts'
-import { startEtcd, type TestEtcd } from '../../test/support/etcd.ts'
-import { describeWithEtcd } from '../../test/support/needs.ts'
+import { describeOnEtcd, type EtcdBed } from '../../test/support/etcd-bed.ts'
 import { eventually } from '../../test/support/poll.ts'
 import { startTcpProxy } from '../../test/support/tcp-proxy.ts'
 import { createElection, type Election } from './election.ts'
@@ -20,18 +18,8 @@ const text = (id: string, content: string | undefined, more: Partial<ReadText> =
   ...more,
 })
 
-describeWithEtcd('documents that are shared', () => {
-  let etcd: TestEtcd
-  let prefixes = 0
-
-  beforeAll(async () => {
-    etcd = await startEtcd()
-    return async () => await etcd.close()
-  })
-
-  interface Bed {
-    readonly prefix: string
-    readonly logged: readonly string[]
+describeOnEtcd('documents that are shared', (open) => {
+  interface Bed extends EtcdBed {
     readonly idOf: (name: string) => string
     readonly stored: () => Promise<Record<string, string>>
     readonly share: (options?: Partial<GoodOptions>) => GoodDocuments
@@ -39,13 +27,11 @@ describeWithEtcd('documents that are shared', () => {
   }
 
   function openBed(): Bed {
-    const prefix = `/test-${++prefixes}/`
-    const logged: string[] = []
-    const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) })
+    const bed = open()
+    const { etcd, prefix, log } = bed
     const etcdOptions = { endpoints: [etcd.endpoint], prefix }
     return {
-      prefix,
-      logged,
+      ...bed,
       idOf: (name) => `etcd:${prefix}config/${name}`,
       stored: async () => await etcd.client.namespace(goodPrefix({ prefix })).getAll().strings(),
       share(options) {
@@ -101,7 +87,7 @@ describeWithEtcd('documents that are shared', () => {
   })
 
   test('go when nobody can have seen their document go, and stay while it is not known, or in force', async () => {
-    const { idOf, share, stand, stored, prefix } = openBed()
+    const { etcd, idOf, share, stand, stored, prefix } = openBed()
     for (const name of ['forgotten', 'broken', 'restored'])
       await etcd.client.put(`${goodPrefix({ prefix })}${name}`).value(name)
     const good = share()
@@ -115,7 +101,7 @@ describeWithEtcd('documents that are shared', () => {
   })
 
   test('come again when somebody deletes them', async () => {
-    const { idOf, share, stand, stored, prefix } = openBed()
+    const { etcd, idOf, share, stand, stored, prefix } = openBed()
     const good = share()
     good.note(text(idOf('cart'), 'x'))
     good.settle(new Map())
@@ -126,7 +112,7 @@ describeWithEtcd('documents that are shared', () => {
   })
 
   test('are written by way of another endpoint when one is lost in the midst of it', async () => {
-    const { idOf, share, stand, stored } = openBed()
+    const { etcd, idOf, share, stand, stored } = openBed()
     const proxies = [await startTcpProxy(etcd.port), await startTcpProxy(etcd.port)]
     for (const proxy of proxies) atTestEnd(proxy.close)
     const good = share({ endpoints: proxies.map(({ port }) => `http://127.0.0.1:${port}`), checkMs: 60_000 })
@@ -142,7 +128,7 @@ describeWithEtcd('documents that are shared', () => {
   })
 
   test('wait while etcd cannot be reached, which is told once', async () => {
-    const { idOf, logged, share, stand, stored } = openBed()
+    const { etcd, idOf, logged, share, stand, stored } = openBed()
     const proxy = await startTcpProxy(etcd.port)
     atTestEnd(proxy.close)
     const good = share({ endpoints: [`http://127.0.0.1:${proxy.port}`] })

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import pino from 'pino'
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import {
   createReplicas,
   type ReplicaFacts,
@@ -9,8 +8,7 @@ import {
   replicasPrefix,
 } from '../../src/fleet/replicas.ts'
 import { atTestEnd } from '../support/at-test-end.ts'
-import { startEtcd, type TestEtcd } from '../support/etcd.ts'
-import { describeWithEtcd } from '../support/needs.ts'
+import { describeOnEtcd, type EtcdBed } from '../support/etcd-bed.ts'
 import { eventually } from '../support/poll.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 
@@ -27,28 +25,16 @@ const facts: Omit<ReplicaFacts, 'id'> = {
   streams: 0,
 }
 
-describeWithEtcd('replicas', () => {
-  let etcd: TestEtcd
-  let prefixes = 0
-
-  beforeAll(async () => {
-    etcd = await startEtcd()
-    return async () => await etcd.close()
-  })
-
-  interface Bed {
-    readonly prefix: string
-    readonly logged: readonly string[]
+describeOnEtcd('replicas', (open) => {
+  interface Bed extends EtcdBed {
     readonly join: (id: string, options?: Partial<ReplicasOptions>) => Replicas
   }
 
   function openBed(): Bed {
-    const prefix = `/test-${++prefixes}/`
-    const logged: string[] = []
-    const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) })
+    const bed = open()
+    const { etcd, prefix, log } = bed
     return {
-      prefix,
-      logged,
+      ...bed,
       join(id, options) {
         const replicas = createReplicas({
           endpoints: [etcd.endpoint],
@@ -86,7 +72,7 @@ describeWithEtcd('replicas', () => {
   })
 
   test('forget at once who leaves, and after its lease who is gone', async () => {
-    const { prefix, join } = openBed()
+    const { etcd, prefix, join } = openBed()
     const a = join('a')
     const b = join('b')
     const proxy = await startTcpProxy(etcd.port)
@@ -103,7 +89,7 @@ describeWithEtcd('replicas', () => {
   })
 
   test('list nobody who may not be written, and tell of nothing else to who only reads', async () => {
-    const { prefix, join } = openBed()
+    const { etcd, prefix, join } = openBed()
     const a = join('a')
     const reader = join('reader', { isReadOnly: true })
     await eventually(() => expect(idsOf(reader)).toEqual(['a', 'reader']))
@@ -113,7 +99,7 @@ describeWithEtcd('replicas', () => {
   })
 
   test('tell of an id that another has, who keeps it, and not of one that was killed and started again', async () => {
-    const { prefix, logged, join } = openBed()
+    const { etcd, prefix, logged, join } = openBed()
     const key = `${replicasPrefix({ prefix })}same`
     const { ID: lease } = await etcd.client.leaseClient.leaseGrant({ TTL: ttlS })
     await etcd.client.kv.put({ key: Buffer.from(key), value: Buffer.from('{}'), lease })
@@ -167,7 +153,7 @@ describeWithEtcd('replicas', () => {
   })
 
   test('do without etcd while it is away, which nobody is told here', async () => {
-    const { logged, join } = openBed()
+    const { etcd, logged, join } = openBed()
     const proxy = await startTcpProxy(etcd.port)
     atTestEnd(proxy.close)
     const a = join('a', { endpoints: [`http://127.0.0.1:${proxy.port}`] })
@@ -181,7 +167,7 @@ describeWithEtcd('replicas', () => {
   })
 
   test('ignore what no replica wrote', async () => {
-    const { prefix, join } = openBed()
+    const { etcd, prefix, join } = openBed()
     for (const [name, value] of Object.entries({ text: 'x', list: '[]', nothing: 'null', some: '{"id":"some"}' })) {
       await etcd.client.put(`${replicasPrefix({ prefix })}${name}`).value(value)
     }

@@ -1,9 +1,8 @@
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { createAuthority } from '../support/certificates.ts'
 import { runCommand } from '../support/command.ts'
 import { startControlPlane, type TestControlPlane } from '../support/control-plane.ts'
-import { startEtcd, type TestEtcd } from '../support/etcd.ts'
-import { describeWithEtcd } from '../support/needs.ts'
+import { describeOnEtcd, type EtcdBed } from '../support/etcd-bed.ts'
 import { eventually } from '../support/poll.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { tempDir } from '../support/temp.ts'
@@ -24,10 +23,7 @@ virtual_hosts: [{name: all, domains: ['*'], routes: [{match: {prefix: /}, route:
 
 const broken = (name: string): string => cluster(name, 'soon')
 
-let prefixes = 0
-
-interface Bed {
-  readonly prefix: string
+interface Bed extends EtcdBed {
   /** Writes texts below `config/`, in one transaction; undefined deletes. */
   readonly write: (texts: Readonly<Record<string, string | undefined>>) => Promise<void>
   /** What is below `good/`. */
@@ -35,10 +31,10 @@ interface Bed {
   readonly start: (id: string, flags?: Readonly<Record<string, unknown>>) => Promise<TestControlPlane>
 }
 
-function openBed(etcd: TestEtcd): Bed {
-  const prefix = `/good-${++prefixes}/`
+function bedOn(bed: EtcdBed): Bed {
+  const { etcd, prefix } = bed
   return {
-    prefix,
+    ...bed,
     async write(texts) {
       const success = Object.entries(texts).map(([name, text]) => {
         const key = Buffer.from(`${prefix}config/${name}`)
@@ -95,16 +91,11 @@ const errorsOf = ({ pipeline }: TestControlPlane): readonly string[] =>
 const hasError = async (plane: TestControlPlane): Promise<void> =>
   void (await eventually(() => errorsOf(plane).length > 0))
 
-describeWithEtcd('the last good documents of replicas', () => {
-  let etcd: TestEtcd
-
-  beforeAll(async () => {
-    etcd = await startEtcd()
-    return async () => await etcd.close()
-  })
+describeOnEtcd('the last good documents of replicas', (open) => {
+  const openBed = (): Bed => bedOn(open())
 
   test('are served by one that starts without a history while a document is broken', async () => {
-    const { write, good, start } = openBed(etcd)
+    const { write, good, start } = openBed()
     const cart = `# Why it is so.\n${cluster('cart')}`
     await write({ cart, 'shop/pay': cluster('pay') })
     const a = await start('a')
@@ -129,7 +120,7 @@ describeWithEtcd('the last good documents of replicas', () => {
   })
 
   test('serve with what they need of the documents that are right', async () => {
-    const { write, good, start } = openBed(etcd)
+    const { write, good, start } = openBed()
     const before = { cluster: cluster('cart'), route: route('all', 'cart') }
     await write(before)
     const a = await start('a')
@@ -151,7 +142,7 @@ describeWithEtcd('the last good documents of replicas', () => {
   })
 
   test('say what is in force where one of several in a text is broken, and another was changed since', async () => {
-    const { write, good, start } = openBed(etcd)
+    const { write, good, start } = openBed()
     await write({ both: `${cluster('one')}---\n${cluster('two')}` })
     const a = await start('a')
     await eventually(async () => expect(Object.keys(await good())).toEqual(['both']), patience)
@@ -167,7 +158,7 @@ describeWithEtcd('the last good documents of replicas', () => {
   })
 
   test('lose what is deleted, sensitive or not', async () => {
-    const { write, good, start } = openBed(etcd)
+    const { write, good, start } = openBed()
     const { certificate, key } = await (await createAuthority()).issue({ name: 'edge' })
     const secret = JSON.stringify({
       '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret',
@@ -190,7 +181,7 @@ describeWithEtcd('the last good documents of replicas', () => {
   })
 
   test('are none where a document was broken from the beginning: what it concerns is withheld', async () => {
-    const { write, good, start } = openBed(etcd)
+    const { write, good, start } = openBed()
     await write({ cart: broken('cart'), pay: cluster('pay') })
     await start('a')
     await eventually(async () => expect(await good()).toEqual({ pay: cluster('pay') }), patience)
@@ -200,7 +191,7 @@ describeWithEtcd('the last good documents of replicas', () => {
   })
 
   test('keep a config/ that was emptied by mistake from taking everything away, also at a new replica', async () => {
-    const { write, good, start } = openBed(etcd)
+    const { write, good, start } = openBed()
     await write({ cart: cluster('cart') })
     const a = await start('a')
     await eventually(async () => expect(Object.keys(await good())).toEqual(['cart']), patience)
@@ -216,7 +207,7 @@ describeWithEtcd('the last good documents of replicas', () => {
   })
 
   test('are passed over where they are older than what the server itself served last, or cannot be read', async () => {
-    const { prefix, write, good, start } = openBed(etcd)
+    const { etcd, prefix, write, good, start } = openBed()
     const snapshots = tempDir()
     await write({ cart: cluster('cart'), pay: cluster('pay') })
     const a = await start('a', { snapshots })
@@ -235,7 +226,7 @@ describeWithEtcd('the last good documents of replicas', () => {
   })
 
   test('are written by who leads next, and are nothing to `put` and `rollback`', { timeout: 30_000 }, async () => {
-    const { prefix, write, good, start } = openBed(etcd)
+    const { etcd, prefix, write, good, start } = openBed()
     await write({ cart: cluster('cart') })
     const a = await start('a')
     await eventually(async () => expect(await good()).toEqual({ cart: cluster('cart') }), patience)
@@ -251,7 +242,7 @@ describeWithEtcd('the last good documents of replicas', () => {
   })
 
   test('are taken when etcd can be read, though its own history served until then', async () => {
-    const { write, good, start, prefix } = openBed(etcd)
+    const { etcd, write, good, start, prefix } = openBed()
     await write({ pay: cluster('pay') })
     const snapshots = tempDir()
     const before = await start('b', { snapshots })
