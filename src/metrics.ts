@@ -110,6 +110,8 @@ function createReading<Label extends string>(config: {
     ...config,
     collect() {
       gauge.reset()
+      // A gauge without labels is 0 then, which would be said of what is not there.
+      if (config.labelNames.length === 0) gauge.remove()
       for (const [labels, value] of read()) gauge.set(labels, value)
     },
   })
@@ -204,9 +206,12 @@ export function createMetrics(): Metrics {
   collectDefaultMetrics({ register: registry })
   const registers = [registry]
   tellBuild(registers)
+  const streams = new Gauge({ name: 'fairlead_streams', help: 'Open xDS streams', labelNames: ['protocol'], registers })
+  // That nobody has come since a restart is to be seen, too.
+  for (const protocol of ['sotw', 'delta']) streams.set({ protocol }, 0)
   return {
     registry,
-    streams: new Gauge({ name: 'fairlead_streams', help: 'Open xDS streams', labelNames: ['protocol'], registers }),
+    streams,
     waitingStreams: new Gauge({
       name: 'fairlead_waiting_streams',
       help: 'xDS streams that wait for their first answers',
