@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import * as nodeFs from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { documentText } from '../config/document-text.ts'
 import { ControlPlaneError } from '../errors.ts'
@@ -73,8 +73,7 @@ async function start({ directory: path = directory, fs, ...options }: StartOptio
 function copyOf(path: string, name = 'copy'): string {
   const copy = join(root, name)
   rmSync(copy, { recursive: true, force: true })
-  cpSync(path, copy, { recursive: true })
-  rmSync(join(copy, 'lock'), { force: true })
+  cpSync(path, copy, { recursive: true, filter: (file) => !basename(file).startsWith('lock') })
   return copy
 }
 

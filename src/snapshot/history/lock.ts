@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import type { HistoryFs } from './fs.ts'
+import { giveSignOfLife, isAlive, removeSignOfLife } from './sign-of-life.ts'
 
 export interface Lock {
   release(): Promise<void>
@@ -14,15 +16,43 @@ interface LockContent {
   readonly pid: number
   /** Tells a process from a later one with the same pid; '' where the system does not say. */
   readonly started: string
+  /** By its sign of life, which counts for more. */
+  readonly sign?: string
 }
 
 /**
  * Takes the lock file at `path`, or tells who holds it. A lock whose process is gone is taken over. Processes of
- * other machines (or containers with other pids) that share the directory cannot be told from dead ones.
+ * other machines that share the directory cannot be told from dead ones; nor, where there are no sockets, those of other containers.
  * @throws Error of the file system.
  */
 export async function takeLock(fs: HistoryFs, path: string): Promise<Lock | Holder> {
-  const mine = JSON.stringify({ pid: process.pid, started: startOf(process.pid) } satisfies LockContent)
+  const sign = await giveSignOfLife(dirname(path))
+  const me = { pid: process.pid, started: startOf(process.pid), ...(sign && { sign: sign.name }) }
+  let taken: Lock | Holder
+  try {
+    taken = await takeAs(fs, path, me)
+  } catch (error) {
+    await sign?.close()
+    throw error
+  }
+  if (!('release' in taken)) {
+    await sign?.close()
+    return taken
+  }
+  const lock = taken
+  return {
+    async release() {
+      try {
+        await lock.release()
+      } finally {
+        await sign?.close()
+      }
+    },
+  }
+}
+
+async function takeAs(fs: HistoryFs, path: string, me: LockContent): Promise<Lock | Holder> {
+  const mine = JSON.stringify(me)
   for (;;) {
     try {
       await fs.writeFile(path, mine, { flag: 'wx', mode: 0o600 })
@@ -32,14 +62,14 @@ export async function takeLock(fs: HistoryFs, path: string): Promise<Lock | Hold
     }
     const found = await readIfThere(fs, path)
     if (found === undefined) continue
-    const holder = holderOf(found)
+    const holder = await holderOf(path, found)
     if (holder !== undefined) return holder
     const usurper = await removeStale(fs, path, found)
     if (usurper !== undefined) return usurper
   }
   // Somebody who judged the former lock stale may have removed this one an instant ago.
   const now = await readIfThere(fs, path)
-  if (now !== mine) return holderOf(now ?? '') ?? { pid: 0 }
+  if (now !== mine) return (await holderOf(path, now ?? '')) ?? { pid: 0 }
   return {
     release: async (): Promise<void> => {
       if ((await readIfThere(fs, path)) === mine) await fs.unlink(path)
@@ -57,28 +87,39 @@ async function removeStale(fs: HistoryFs, path: string, stale: string): Promise<
     throw error
   }
   const moved = await readIfThere(fs, aside)
-  const holder = moved === undefined || moved === stale ? undefined : holderOf(moved)
-  if (holder === undefined) await fs.unlink(aside)
-  else await fs.rename(aside, path)
+  const holder = moved === undefined || moved === stale ? undefined : await holderOf(path, moved)
+  if (holder === undefined) {
+    await fs.unlink(aside)
+    await removeSignOfLife(dirname(path), contentOf(moved ?? '').sign)
+  } else await fs.rename(aside, path)
   return holder
 }
 
-function holderOf(text: string): Holder | undefined {
-  let content: LockContent
-  try {
-    content = JSON.parse(text) as LockContent
-  } catch {
-    return undefined
-  }
-  const { pid, started } = content ?? {}
-  if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return undefined
-  const running = startOf(pid)
-  // Without a start time, a lock with this very pid is a former life's: in a container the pid is the same each time.
-  const isSame = running === '' || started === '' ? pid !== process.pid : running === started
-  return isSame ? { pid } : undefined
+/** Who took the lock at `path` with that content, and lives. */
+async function holderOf(path: string, text: string): Promise<Holder | undefined> {
+  const { pid = 0, started = '', sign } = contentOf(text)
+  if (!Number.isInteger(pid) || pid <= 0) return undefined
+  const isThere = (await isAlive(dirname(path), sign)) ?? isRunning(pid, started)
+  return isThere ? { pid } : undefined
 }
 
-function isAlive(pid: number): boolean {
+function contentOf(text: string): Partial<LockContent> {
+  try {
+    return (JSON.parse(text) as LockContent | null) ?? {}
+  } catch {
+    return {}
+  }
+}
+
+/** Among the processes that are seen from here. */
+function isRunning(pid: number, started: string): boolean {
+  if (!isThere(pid)) return false
+  const running = startOf(pid)
+  // Without a start time, a lock with this very pid is a former life's: in a container the pid is the same each time.
+  return running === '' || started === '' ? pid !== process.pid : running === started
+}
+
+function isThere(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

@@ -1,0 +1,103 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import * as nodeFs from 'node:fs/promises'
+import { join } from 'node:path'
+import { beforeEach, expect, test } from 'vitest'
+import { atTestEnd } from '../../../test/support/at-test-end.ts'
+import { tempDir } from '../../../test/support/temp.ts'
+import { type Holder, type Lock, takeLock } from './lock.ts'
+
+let directory: string
+let path: string
+
+beforeEach(() => {
+  directory = tempDir()
+  path = join(directory, 'lock')
+})
+
+interface Content {
+  readonly pid: number
+  readonly started: string
+  readonly sign?: string
+}
+
+const content = (): Content => JSON.parse(readFileSync(path, 'utf8')) as Content
+const write = (lock: Content): void => writeFileSync(path, JSON.stringify(lock))
+const isHeld = (lock: Lock | Holder): boolean => !('release' in lock)
+
+async function take(at = path): Promise<Lock | Holder> {
+  const lock = await takeLock(nodeFs, at)
+  if ('release' in lock) atTestEnd(() => lock.release())
+  return lock
+}
+
+async function startOther(): Promise<ChildProcess> {
+  const child = spawn('sleep', ['60'])
+  atTestEnd(() => void child.kill('SIGKILL'))
+  await once(child, 'spawn')
+  return child
+}
+
+/** The name of a socket at which somebody listened who was killed. */
+async function leaveSign(): Promise<string> {
+  const name = 'lock.0123456789ab'
+  const script = `require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))`
+  const child = spawn(process.execPath, ['-e', script, join(directory, name)])
+  await once(child, 'exit')
+  expect(readdirSync(directory)).toContain(name)
+  return name
+}
+
+// Of another container: its pids say nothing here.
+const goneHere = { pid: 4_194_305, started: 'this boot/1' }
+
+test('a lock is held as long as its process listens, whatever stands for its pid here', async () => {
+  const first = (await take()) as Lock
+  for (const seen of [goneHere, { pid: process.pid, started: 'this boot/1' }, { pid: process.pid, started: '' }]) {
+    write({ ...content(), ...seen })
+    expect(await take()).toEqual({ pid: seen.pid })
+  }
+  expect(readdirSync(directory).sort()).toEqual(['lock', content().sign])
+  rmSync(path)
+  await first.release()
+  expect(readdirSync(directory)).toEqual([])
+})
+
+test('a lock is taken over whose process listens no more, whoever has its pid now, and nothing of it is left', async () => {
+  const other = await startOther()
+  write({ pid: other.pid as number, started: '', sign: await leaveSign() })
+  const lock = (await take()) as Lock
+  expect(isHeld(lock)).toBe(false)
+  expect(readdirSync(directory).sort()).toEqual(['lock', content().sign])
+  await lock.release()
+  expect(readdirSync(directory)).toEqual([])
+})
+
+test('a lock whose socket is gone goes by the pid, as one of an earlier version does', async () => {
+  const other = await startOther()
+  write({ pid: other.pid as number, started: '', sign: 'lock.0123456789ab' })
+  expect(isHeld(await take())).toBe(true)
+  write({ ...goneHere, sign: 'lock.0123456789ab' })
+  expect(isHeld(await take())).toBe(false)
+})
+
+test('nothing is removed that is no socket of a lock', async () => {
+  mkdirSync(join(directory, 'history'))
+  writeFileSync(join(directory, 'kept'), '')
+  write({ ...goneHere, sign: '../kept' })
+  renameSync(path, join(directory, 'history', 'lock'))
+  expect(isHeld(await take(join(directory, 'history', 'lock')))).toBe(false)
+  expect(existsSync(join(directory, 'kept'))).toBe(true)
+})
+
+test('where a path is too long for a socket, a lock goes by the pid', async () => {
+  const long = join(directory, 'x'.repeat(120))
+  mkdirSync(long)
+  const lock = (await take(join(long, 'lock'))) as Lock
+  expect(readdirSync(long)).toEqual(['lock'])
+  const other = await startOther()
+  await lock.release()
+  writeFileSync(join(long, 'lock'), JSON.stringify({ pid: other.pid, started: '' }))
+  expect(await take(join(long, 'lock'))).toEqual({ pid: other.pid })
+})
