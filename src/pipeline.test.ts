@@ -643,6 +643,54 @@ describe('pipeline', () => {
     expect(target.names()).toEqual(['a', 'b', 'c'])
   })
 
+  test('is not caught up while there never was a document, but where that is allowed', async () => {
+    const [source, registrations] = [createMemorySource('memory'), createMemorySource('registrations')]
+    const lagging = (memory: Source): Source => ({
+      name: memory.name,
+      watch: (signal) => memory.watch(signal),
+      caughtUp: async () => {},
+    })
+    const sources = [
+      { source: lagging(source), idPrefix: 'etcd:' },
+      { source: registrations, idPrefix: 'instances:', mayBeEmpty: true },
+    ]
+    const target = bed({ sources })
+    await built(target, () => {})
+    expect(target.names()).toEqual([])
+    expect(target.pipeline.problems.map(({ severity, code }) => [severity, code])).toEqual([
+      ['warning', 'source-empty'],
+    ])
+
+    const ending = new AbortController()
+    const asked = target.pipeline.caughtUp?.(ending.signal)
+    ending.abort(new Error('over'))
+    await expect(asked).rejects.toThrow('over')
+
+    const caughtUp = target.pipeline.caughtUp?.(new AbortController().signal).then(() => target.names())
+    source.put('etcd:a', clusterText('a'))
+    expect(await caughtUp).toEqual(['a'])
+    expect(target.codes()).toEqual([])
+
+    const meant = bed({
+      sources: [{ source: lagging(createMemorySource('memory')), idPrefix: 'etcd:' }],
+      allowEmpty: true,
+    })
+    await built(meant, () => {})
+    await meant.pipeline.caughtUp?.(new AbortController().signal)
+    expect(meant.codes()).toEqual([])
+  })
+
+  test('warns of a beginning without a document, until there is one', async () => {
+    const target = bed()
+    await built(target, () => {})
+    expect(target.names()).toEqual([])
+    expect(target.pipeline.problems).toMatchObject([
+      { severity: 'warning', code: 'source-empty', origin: { name: 'memory' } },
+    ])
+    await built(target, () => target.source.put('a', clusterText('a')))
+    expect(target.codes()).toEqual([])
+  })
+
   test('has nothing to catch up with where no source can be behind', () => {
     expect(bed().pipeline.caughtUp).toBeUndefined()
   })

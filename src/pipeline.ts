@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import { setImmediate as nextTick } from 'node:timers/promises'
 import type { SnapshotCache } from './cache/cache.ts'
 import { documentIdOf } from './config/document-key.ts'
@@ -113,7 +114,8 @@ export interface Pipeline {
   settled(): Promise<void>
   /**
    * Resolves once what is in force is of all that had been written to the sources when it was called (rule 87); a source that
-   * cannot be read is waited for. Undefined where no source can be behind another server's.
+   * cannot be read is waited for, and where there never was a document, the first one. Undefined where no source can be behind
+   * another server's.
    * @throws the reason of `signal` when that aborts
    */
   readonly caughtUp: ((signal: AbortSignal) => Promise<void>) | undefined
@@ -172,6 +174,7 @@ class SnapshotPipeline implements Pipeline {
   #timer: NodeJS.Timeout | undefined
   #firstChangeAt: number | undefined
   #building: Promise<void> = Promise.resolve()
+  readonly #notes = new EventEmitter<{ note: [] }>()
   #hasTakenLastGood = false
   #lastGoodRetry: NodeJS.Timeout | undefined
   isReady = false
@@ -265,6 +268,8 @@ class SnapshotPipeline implements Pipeline {
 
   async #caughtUp(signal: AbortSignal): Promise<void> {
     await Promise.all(this.#states.map(async ({ source }) => await source.caughtUp?.(signal)))
+    // With a prefix that is misspelt, or an etcd that was set up anew, whoever has something has what is newer.
+    while (this.#hasNothing) await once(this.#notes, 'note', { signal }).catch(() => signal.throwIfAborted())
     // What they told is noted. One build takes all of it, and who waits for more would wait as long as there are changes.
     await (this.#timer === undefined ? this.#building : this.#build())
   }
@@ -339,6 +344,7 @@ class SnapshotPipeline implements Pipeline {
       }
     }
     this.#schedule()
+    this.#notes.emit('note')
   }
 
   #schedule(): void {
@@ -577,6 +583,12 @@ class SnapshotPipeline implements Pipeline {
     return state.isEmpty && !this.#options.allowEmpty && (this.#orphans.size > 0 || this.#hasHeld(state))
   }
 
+  /** Nothing is in force, nor ever was, so far as is known: that is as likely a mistake as a beginning. */
+  get #hasNothing(): boolean {
+    const isNothing = (state: SourceState): boolean => state.isEmpty && !this.#isRefusedAsEmpty(state)
+    return !this.#options.allowEmpty && this.#states.every((state) => state.mayBeEmpty || isNothing(state))
+  }
+
   #sourceProblems(): Problem[] {
     return this.#states.flatMap((state) => {
       const other = this.#states.find(({ idPrefix }) => idPrefix === state.besides)
@@ -595,6 +607,16 @@ class SnapshotPipeline implements Pipeline {
             ? 'the source has no document left; what it held stays in force'
             : 'the source has no document; what was in force of others, which are no longer given, stays',
           fix: 'put a document back, or start the server with --allow-empty if every resource should go',
+        })
+      } else if (this.#hasNothing && !state.mayBeEmpty) {
+        const others = state.source.caughtUp === undefined ? '' : ', and one that has other configuration keeps that'
+        problems.push({
+          severity: 'warning',
+          code: 'source-empty',
+          origin: { name: state.source.name },
+          path: '',
+          message: `the source has no document: an Envoy that connects gets an empty configuration${others}`,
+          fix: 'put a document there, or give the right place (--config, --etcd-prefix); --allow-empty if it is meant so',
         })
       }
       return problems
