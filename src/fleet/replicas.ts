@@ -270,11 +270,12 @@ class ListedReplicas implements Replicas {
 
   #sayProblems(): void {
     const said = new Set<string>()
-    for (const { message, fix, origin } of this.problems) {
+    for (const { code, origin, path, message, fix } of this.problems) {
       // Digests go on changing; who differs is said once.
       const text = message.replace(/: [0-9a-f]{8} there.*/, '')
       said.add(text)
-      if (!this.#said.has(text)) this.#options.log.warn({ place: origin.name, fix }, message)
+      if (this.#said.has(text)) continue
+      this.#options.log.warn({ code, place: origin.name, path, problem: message, fix }, 'problem of the replicas')
     }
     this.#said = said
   }

@@ -420,7 +420,7 @@ class SnapshotHistory implements History {
     if (this.#disk === 'foreign') return
     if (this.#disk === 'up') {
       this.#log.warn(
-        { directory: this.#place.name, err: error },
+        { directory: this.#place.name, error: messageOf(error) },
         'cannot write the history: it goes on in memory, and a restart would not have it',
       )
       this.#triedAt = Number.NEGATIVE_INFINITY

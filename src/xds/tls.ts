@@ -76,7 +76,7 @@ export function createTlsCredentials(
       next = read(files)
     } catch (error) {
       if (messageOf(error) !== lastFailure)
-        deps.log.error({ err: error }, 'certificate not reloaded; the last good one serves')
+        deps.log.error({ error: messageOf(error) }, 'certificate not reloaded; the last good one serves')
       lastFailure = messageOf(error)
       return
     }
