@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { SnapshotCache } from './cache/cache.ts'
 import { createSnapshotCache } from './cache/snapshot-cache.ts'
 import { parseDocument } from './config/parse-document.ts'
@@ -91,6 +91,8 @@ interface Bed {
   codes(): string[]
   inForce(): Unit[]
   failNextApply(): void
+  /** Until it is told otherwise. */
+  failEveryApply(fails: boolean): void
   /** From now on the history has this problem. */
   failHistory(problem: Problem | undefined): void
   /** The values of a metric, by their labels. */
@@ -123,6 +125,7 @@ function bed(
   const cache = createSnapshotCache()
   const world = createWorld({ staticNames: {}, allowPartial, ...(restored && { restored }) })
   let isFailing = false
+  let isEveryFailing = false
   let historyProblem: Problem | undefined
   const metrics = createMetrics()
   const revisions: Bed['revisions'] = []
@@ -136,7 +139,7 @@ function bed(
         generated: world.generated,
         addStaticNames: (names) => world.addStaticNames(names),
         apply(changes, step) {
-          if (!isFailing) return world.apply(changes, step)
+          if (!isFailing && !isEveryFailing) return world.apply(changes, step)
           isFailing = false
           throw new Error('failed')
         },
@@ -168,6 +171,9 @@ function bed(
     inForce: () => [...world.inForce.values()],
     failNextApply: () => {
       isFailing = true
+    },
+    failEveryApply: (fails) => {
+      isEveryFailing = fails
     },
     failHistory: (problem) => {
       historyProblem = problem
@@ -678,6 +684,48 @@ describe('pipeline', () => {
     await built(meant, () => {})
     await meant.pipeline.caughtUp?.(new AbortController().signal)
     expect(meant.codes()).toEqual([])
+  })
+
+  describe('whose builds fail', () => {
+    async function failing() {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+      const source = createMemorySource('memory')
+      const lagging: Source = { name: source.name, watch: (signal) => source.watch(signal), caughtUp: async () => {} }
+      const target = bed({ sources: [{ source: lagging, idPrefix: '' }] })
+      await built(target, () => source.put('a', clusterText('a')))
+      target.failEveryApply(true)
+      await built(target, () => source.put('b', clusterText('b')))
+      expect(target.names()).toEqual(['a'])
+      expect(target.codes()).toEqual(['unreadable'])
+      let proven: readonly string[] | undefined
+      const caughtUp = target.pipeline.caughtUp?.(new AbortController().signal).then(() => {
+        proven = target.names()
+      })
+      return { target, caughtUp, proven: () => proven }
+    }
+    afterEach(() => void vi.useRealTimers())
+
+    test('is not caught up before one did not, which is tried by itself', async () => {
+      const { target, caughtUp, proven } = await failing()
+      await vi.advanceTimersByTimeAsync(20_000)
+      expect(proven()).toBeUndefined()
+      target.failEveryApply(false)
+      await vi.advanceTimersByTimeAsync(5_000)
+      await caughtUp
+      expect(proven()).toEqual(['a', 'b'])
+      expect(target.codes()).toEqual([])
+    })
+
+    test('counts as caught up after a minute: nobody is held back for ever', async () => {
+      const { target, caughtUp, proven } = await failing()
+      await vi.advanceTimersByTimeAsync(55_000)
+      expect(proven()).toBeUndefined()
+      await vi.advanceTimersByTimeAsync(10_000)
+      await caughtUp
+      expect(proven()).toEqual(['a'])
+      await target.pipeline.caughtUp?.(new AbortController().signal)
+      expect(target.codes()).toEqual(['unreadable'])
+    })
   })
 
   test('warns of a beginning without a document, until there is one', async () => {

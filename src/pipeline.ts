@@ -114,7 +114,7 @@ export interface Pipeline {
   settled(): Promise<void>
   /**
    * Resolves once what is in force is of all that had been written to the sources when it was called (rule 87); a source that
-   * cannot be read is waited for, and where there never was a document, the first one. Undefined where no source can be behind
+   * cannot be read is waited for, and where there never was a document, the first one; what cannot be built, for a minute. Undefined where no source can be behind
    * another server's.
    * @throws the reason of `signal` when that aborts
    */
@@ -146,6 +146,12 @@ const namedAtMost = 20
 /** After so long what other replicas served last is asked for again, where it could not be read. */
 const lastGoodRetryMs = 2_000
 
+/** After so long a build that failed is tried again, where no change comes. */
+const buildRetryMs = 5_000
+
+/** For so long what cannot be built keeps those waiting who may have something newer (rule 87). */
+const failedBuildMs = 60_000
+
 /** How long parsing may keep the event loop before it lets streams have it. */
 const sliceMs = 10
 
@@ -174,7 +180,10 @@ class SnapshotPipeline implements Pipeline {
   #timer: NodeJS.Timeout | undefined
   #firstChangeAt: number | undefined
   #building: Promise<void> = Promise.resolve()
-  readonly #notes = new EventEmitter<{ note: [] }>()
+  readonly #notes = new EventEmitter<{ note: []; build: [] }>()
+  /** Since when builds end in an error of the server. */
+  #failingSince: number | undefined
+  #buildRetry: NodeJS.Timeout | undefined
   #hasTakenLastGood = false
   #lastGoodRetry: NodeJS.Timeout | undefined
   isReady = false
@@ -269,15 +278,25 @@ class SnapshotPipeline implements Pipeline {
   async #caughtUp(signal: AbortSignal): Promise<void> {
     await Promise.all(this.#states.map(async ({ source }) => await source.caughtUp?.(signal)))
     // With a prefix that is misspelt, or an etcd that was set up anew, whoever has something has what is newer.
-    while (this.#hasNothing) await once(this.#notes, 'note', { signal }).catch(() => signal.throwIfAborted())
+    while (this.#hasNothing) await this.#next('note', signal)
     // What they told is noted. One build takes all of it, and who waits for more would wait as long as there are changes.
     await (this.#timer === undefined ? this.#building : this.#build())
+    // What was not built is not in force. But it may never be, and who has something else is to hear of this server at last.
+    while (this.#failingSince !== undefined && performance.now() - this.#failingSince < failedBuildMs) {
+      await this.#next('build', signal)
+    }
+  }
+
+  /** @throws the reason of `signal` when that aborts */
+  async #next(event: 'note' | 'build', signal: AbortSignal): Promise<void> {
+    await once(this.#notes, event, { signal }).catch(() => signal.throwIfAborted())
   }
 
   async close(): Promise<void> {
     this.#abort.abort()
     clearTimeout(this.#timer)
     clearTimeout(this.#lastGoodRetry)
+    clearTimeout(this.#buildRetry)
     await this.#watching
     await this.#building
   }
@@ -362,7 +381,24 @@ class SnapshotPipeline implements Pipeline {
     this.#timer = undefined
     const since = this.#firstChangeAt ?? performance.now()
     this.#firstChangeAt = undefined
-    return this.#enqueue(() => this.#buildNow(since))
+    return this.#enqueue(() => this.#tryToBuild(since))
+  }
+
+  async #tryToBuild(since: number): Promise<void> {
+    clearTimeout(this.#buildRetry)
+    try {
+      await this.#buildNow(since)
+      if (this.#failingSince === undefined) return
+      this.#failingSince = undefined
+      this.#tellProblems()
+    } catch (error) {
+      this.#failingSince ??= performance.now()
+      this.#tellProblems()
+      if (!this.#abort.signal.aborted) this.#buildRetry = setTimeout(() => this.#schedule(), buildRetryMs).unref()
+      throw error
+    } finally {
+      this.#notes.emit('build')
+    }
   }
 
   /** One after the other; never rejects. */
@@ -630,6 +666,7 @@ class SnapshotPipeline implements Pipeline {
       ...this.#ledger.problems,
       ...this.#worldProblems,
       ...this.#withheldProblems,
+      ...(this.#failingSince === undefined ? [] : [failedBuild(this.#states.map(({ source }) => source.name))]),
     ].sort(byPlace)
     const said = new Set<string>()
     for (const problem of this.#ownProblems) {
@@ -642,6 +679,17 @@ class SnapshotPipeline implements Pipeline {
       else log.warn(fields, 'configuration problem')
     }
     this.#said = said
+  }
+}
+
+function failedBuild(sources: readonly string[]): Problem {
+  return {
+    severity: 'error',
+    code: 'unreadable',
+    origin: { name: sources.join(', ') },
+    path: '',
+    message: 'the server failed on what it read, which is an error of the server: nothing new takes effect',
+    fix: 'report it with the stack in the log; it is tried again every 5 s, and taking back what changed last may help',
   }
 }
 
