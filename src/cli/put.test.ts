@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type CommandResult, runCommand } from '../../test/support/command.ts'
 import { startEtcd, type TestEtcd } from '../../test/support/etcd.ts'
 import { freePorts } from '../../test/support/free-ports.ts'
@@ -28,7 +28,6 @@ describeWithEtcd('fairlead put', () => {
   beforeAll(async () => {
     etcd = await startEtcd()
   })
-  afterAll(async () => await etcd.close())
   beforeEach(async () => {
     await etcd.client.delete().all()
   })

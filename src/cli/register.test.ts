@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { constants } from 'node:os'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { atTestEnd } from '../../test/support/at-test-end.ts'
 import { runCommand, startCommand } from '../../test/support/command.ts'
 import { startEtcd, type TestEtcd } from '../../test/support/etcd.ts'
@@ -62,7 +62,6 @@ describeWithEtcd('what holds a key', () => {
   beforeAll(async () => {
     etcd = await startEtcd()
   })
-  afterAll(async () => await etcd.close())
 
   const healthOf = async (instance: string): Promise<unknown> => {
     const text = await etcd.client.get(`/fairlead/endpoints/cart/${instance}`).string()

@@ -3,7 +3,6 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { readiness } from '../../test/support/admin-client.ts'
-import { atTestEnd } from '../../test/support/at-test-end.ts'
 import { createAuthority, writeCertificate } from '../../test/support/certificates.ts'
 import { type CommandResult, runCommand } from '../../test/support/command.ts'
 import { startControlPlane, type TestControlPlane } from '../../test/support/control-plane.ts'
@@ -347,7 +346,6 @@ describeWithEtcd('fairlead rollback, from etcd,', () => {
 
   beforeEach(async () => {
     etcd = await startEtcd()
-    atTestEnd(() => etcd.close())
     await put({ a: `# mine\n${a}`, 'more/b': b })
     server = await startControlPlane({ etcd: etcd.endpoint })
     await reached(server, 1)

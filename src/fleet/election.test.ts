@@ -4,7 +4,7 @@ import { atTestEnd } from '../../test/support/at-test-end.ts'
 import { startEtcd, type TestEtcd, type TestEtcdOptions } from '../../test/support/etcd.ts'
 import { describeWithEtcd } from '../../test/support/needs.ts'
 import { eventually } from '../../test/support/poll.ts'
-import { startTcpProxy, type TcpProxy } from '../../test/support/tcp-proxy.ts'
+import { startTcpProxy } from '../../test/support/tcp-proxy.ts'
 import { connectEtcd, type EtcdOptions } from '../source/etcd-client.ts'
 import { createElection, type Election, type LeaderGuard, leaderKey } from './election.ts'
 
@@ -25,10 +25,7 @@ async function startBed(options?: TestEtcdOptions): Promise<Bed> {
   const clashes: string[] = []
   const logged: string[] = []
   const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) })
-  atTestEnd(async () => {
-    await Promise.all(elections.map((election) => election.close()))
-    await etcd.close()
-  })
+  atTestEnd(async () => void (await Promise.all(elections.map((election) => election.close()))))
   return {
     etcd,
     logged,
@@ -43,12 +40,6 @@ async function startBed(options?: TestEtcdOptions): Promise<Bed> {
       return election
     },
   }
-}
-
-async function proxyOf({ etcd }: Bed): Promise<TcpProxy & { readonly endpoint: string }> {
-  const proxy = await startTcpProxy(etcd.port)
-  atTestEnd(proxy.close)
-  return { ...proxy, endpoint: `http://127.0.0.1:${proxy.port}` }
 }
 
 async function untilTrue(election: Election, condition: () => boolean): Promise<void> {
@@ -110,7 +101,7 @@ describeWithEtcd('an election', () => {
 
   test('goes over within the term when the leader falls silent, which has stopped leading by then', async () => {
     const bed = await startBed()
-    const proxy = await proxyOf(bed)
+    const proxy = await startTcpProxy(bed.etcd.port)
     const silent = bed.stand('silent', { endpoints: [proxy.endpoint] })
     await leads(silent)
     const { guard } = silent
@@ -170,7 +161,7 @@ describeWithEtcd('an election', () => {
 
   test('tells once that etcd cannot be reached, and that it can', async () => {
     const bed = await startBed()
-    const proxy = await proxyOf(bed)
+    const proxy = await startTcpProxy(bed.etcd.port)
     const one = bed.stand('one', { endpoints: [proxy.endpoint] })
     await leads(one)
     await proxy.cut()

@@ -39,7 +39,6 @@ interface Bed {
 
 async function startBed(): Promise<Bed> {
   const etcd = await startEtcd()
-  atTestEnd(() => etcd.close())
   const options = { endpoints: [etcd.endpoint], timing: { callMs: 500, keepaliveMs: 200, keepaliveTimeoutMs: 200 } }
   const logged: string[] = []
   const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) })

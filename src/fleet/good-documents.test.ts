@@ -114,8 +114,7 @@ describeOnEtcd('documents that are shared', (open) => {
   test('are written by way of another endpoint when one is lost in the midst of it', async () => {
     const { etcd, idOf, share, stand, stored } = openBed()
     const proxies = [await startTcpProxy(etcd.port), await startTcpProxy(etcd.port)]
-    for (const proxy of proxies) atTestEnd(proxy.close)
-    const good = share({ endpoints: proxies.map(({ port }) => `http://127.0.0.1:${port}`), checkMs: 60_000 })
+    const good = share({ endpoints: proxies.map(({ endpoint }) => endpoint), checkMs: 60_000 })
     good.note(text(idOf('cart'), 'x'))
     good.settle(new Map())
     good.lead(stand('a'))
@@ -130,8 +129,7 @@ describeOnEtcd('documents that are shared', (open) => {
   test('wait while etcd cannot be reached, which is told once', async () => {
     const { etcd, idOf, logged, share, stand, stored } = openBed()
     const proxy = await startTcpProxy(etcd.port)
-    atTestEnd(proxy.close)
-    const good = share({ endpoints: [`http://127.0.0.1:${proxy.port}`] })
+    const good = share({ endpoints: [proxy.endpoint] })
     const election = stand('a')
     await eventually(() => election.isLeader)
     await proxy.cut()

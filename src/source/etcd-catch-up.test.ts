@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { IRangeResponse } from 'etcd3'
 import pino from 'pino'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { atTestEnd } from '../../test/support/at-test-end.ts'
 import { startEtcd, type TestEtcd } from '../../test/support/etcd.ts'
 import { describeWithEtcd } from '../../test/support/needs.ts'
@@ -17,6 +17,7 @@ import { CatchUp } from './etcd-catch-up.ts'
 import { connectEtcd, type EtcdClient } from './etcd-client.ts'
 import { hasReached, readMark } from './etcd-read.ts'
 import { createEtcdSource } from './etcd-source.ts'
+import type { SourceUpdate } from './source.ts'
 
 const never = new AbortController().signal
 
@@ -164,7 +165,6 @@ describeWithEtcd('etcd', () => {
   beforeAll(async () => {
     etcd = await startEtcd()
   })
-  afterAll(async () => await etcd.close())
 
   const timing = { callMs: 500, keepaliveMs: 200, keepaliveTimeoutMs: 200 }
   const newPrefix = (): string => {
@@ -195,8 +195,7 @@ describeWithEtcd('etcd', () => {
   /** A consumer that takes every update at once, of a source whose wire to etcd can be cut. */
   async function followed() {
     const wire = await startTcpProxy(etcd.port)
-    atTestEnd(() => wire.close())
-    const endpoints = [`http://127.0.0.1:${wire.port}`]
+    const endpoints = [wire.endpoint]
     const source = createEtcdSource({ endpoints, prefix: newPrefix(), log: silentLog, timing })
     const reader = readSource(source)
     atTestEnd(() => reader.close())
@@ -254,6 +253,40 @@ describeWithEtcd('etcd', () => {
     expect(texts()).toEqual({ a: '2' })
   })
 
+  test('is caught up with when an etcd that was restored from a backup is believed, and from then on', async () => {
+    const own = await startEtcd()
+    const write = async (text: string): Promise<unknown> => await own.client.put(`${prefix}config/a`).value(text)
+    const fenceMs = 1_500
+    const source = createEtcdSource({ endpoints: [own.endpoint], prefix: newPrefix(), log: silentLog, timing, fenceMs })
+    const reader = readSource(source)
+    atTestEnd(() => reader.close())
+    const heard: SourceUpdate[] = []
+    const follow = async (): Promise<void> => {
+      for (;;) heard.push(await reader.next())
+    }
+    follow().catch(() => {})
+    const caughtUp = async (): Promise<void> => await source.caughtUp?.(AbortSignal.timeout(10_000))
+    const text = (): string | undefined => reader.texts.get(`etcd:${prefix}config/a`)
+    await write('of the backup')
+    const backup = join(tempDir(), 'etcd.snapshot')
+    own.save(backup)
+    for (let count = 0; count < 20; count++) await write('lost')
+    await caughtUp()
+    expect(text()).toBe('lost')
+
+    await own.restore(backup)
+    await eventually(() => heard.at(-1)?.kind === 'unreachable')
+    const caught = caughtUp()
+    await delay(fenceMs / 3)
+    expect(await isDone(caught)).toBe(false)
+    await caught
+    expect(text()).toBe('of the backup')
+    // At a lower revision than what it had seen before.
+    await write('since')
+    await caughtUp()
+    expect(text()).toBe('since')
+  })
+
   test('is waited for until the one who waits goes', async () => {
     const { wire, start, caughtUp, source } = await followed()
     start()
@@ -271,7 +304,6 @@ describeWithEtcd('etcd', () => {
     const auth = { user: 'root', password: 'secret' }
     const token = `jwt,pub-key=${pub},priv-key=${key},sign-method=RS256,ttl=1s`
     const locked = await startEtcd({ auth, args: ['--auth-token', token] })
-    atTestEnd(() => locked.close())
     const logged: string[] = []
     const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) })
     const source = createEtcdSource({ endpoints: [locked.endpoint], prefix: newPrefix(), log, timing, auth })

@@ -32,6 +32,5 @@ describeWithEtcd('a client of etcd', () => {
       expect(calls.filter((call) => call.deref() !== undefined).length).toBeLessThan(4)
     })
     client.close()
-    await etcd.close()
   })
 })

@@ -22,7 +22,6 @@ async function startForgetful(): Promise<TestEtcd> {
   writeFileSync(key, privateKey.export({ type: 'pkcs1', format: 'pem' }))
   const token = `jwt,pub-key=${pub},priv-key=${key},sign-method=RS256,ttl=1s`
   const etcd = await startEtcd({ auth, args: ['--auth-token', token] })
-  atTestEnd(() => etcd.close())
   return etcd
 }
 
@@ -41,10 +40,8 @@ describeWithEtcd('a session with etcd', () => {
 
   test('tells what failed, once for an endpoint, when etcd does not answer by a new connection either', async () => {
     const etcd = await startEtcd()
-    atTestEnd(() => etcd.close())
     const wire = await startTcpProxy(etcd.port)
-    atTestEnd(() => wire.close())
-    const endpoint = `http://127.0.0.1:${wire.port}`
+    const endpoint = wire.endpoint
     const session = createEtcdSession({ endpoints: [endpoint], timing })
     atTestEnd(() => session.close())
     const revision = await ask(session)

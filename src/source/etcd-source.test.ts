@@ -1,12 +1,13 @@
 import { join } from 'node:path'
 import pino from 'pino'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
+import { atTestEnd } from '../../test/support/at-test-end.ts'
 import { createAuthority, writeAuthorities, writeCertificate } from '../../test/support/certificates.ts'
-import { startEtcd, type TestEtcd, type TestEtcdOptions } from '../../test/support/etcd.ts'
+import { startEtcd, type TestEtcd } from '../../test/support/etcd.ts'
 import { describeWithEtcd } from '../../test/support/needs.ts'
 import { readSource, type SourceReader, summaryOf } from '../../test/support/source-reader.ts'
 import { describeSource } from '../../test/support/source-suite.ts'
-import { startTcpProxy, type TcpProxy } from '../../test/support/tcp-proxy.ts'
+import { startTcpProxy } from '../../test/support/tcp-proxy.ts'
 import { tempDir } from '../../test/support/temp.ts'
 import { connectEtcd, type EtcdTlsOptions } from './etcd-client.ts'
 import { createEtcdSource, type EtcdSourceOptions, maxValueBytes } from './etcd-source.ts'
@@ -35,34 +36,15 @@ describeWithEtcd('etcd', () => {
   let etcd: TestEtcd
   let logged: string[]
   const log = pino({ level: 'debug' }, { write: (line: string) => void logged.push(line) })
-  const closing: (() => Promise<void>)[] = []
 
   beforeAll(async () => {
     logged = []
     etcd = await startEtcd()
   })
 
-  afterEach(async () => {
-    for (const close of closing.splice(0).reverse()) await close()
-  })
-
-  afterAll(async () => await etcd.close())
-
-  const proxyTo = async (port: number): Promise<TcpProxy> => {
-    const proxy = await startTcpProxy(port)
-    closing.push(proxy.close)
-    return proxy
-  }
-
-  const ownEtcd = async (options?: TestEtcdOptions): Promise<TestEtcd> => {
-    const own = await startEtcd(options)
-    closing.push(own.close)
-    return own
-  }
-
   const read = (options: Partial<EtcdSourceOptions>): SourceReader => {
     const reader = readSource(createEtcdSource({ endpoints: [etcd.endpoint], log, timing, ...options }))
-    closing.push(reader.close)
+    atTestEnd(reader.close)
     return reader
   }
 
@@ -71,7 +53,7 @@ describeWithEtcd('etcd', () => {
     const proxy = await startTcpProxy(etcd.port)
     const keyOf = (name: string): string => `${prefix}config/${name}`
     return {
-      source: createEtcdSource({ endpoints: [`http://127.0.0.1:${proxy.port}`], prefix, log, timing }),
+      source: createEtcdSource({ endpoints: [proxy.endpoint], prefix, log, timing }),
       idOf: (name) => `etcd:${keyOf(name)}`,
       put: async (name, text) => void (await etcd.client.put(keyOf(name)).value(text)),
       remove: async (name) => void (await etcd.client.delete().key(keyOf(name))),
@@ -83,7 +65,6 @@ describeWithEtcd('etcd', () => {
       recover: proxy.mend,
       async close() {
         await expect.poll(() => proxy.openConnections).toBe(0)
-        await proxy.close()
       },
     }
   })
@@ -107,7 +88,7 @@ describeWithEtcd('etcd', () => {
       from ??= header.revision
     }
     const client = await connectEtcd({ endpoints: [] }, etcd.endpoint)
-    closing.push(async () => client.close())
+    atTestEnd(() => client.close())
     const abort = new AbortController()
     const told = await new Promise<EtcdChange>((resolve, reject) => {
       const options = { prefix, from: BigInt(from ?? 0), timeoutMs: 5_000, onChange: resolve }
@@ -159,11 +140,11 @@ describeWithEtcd('etcd', () => {
 
   test('a compaction while the server was away loses nothing', async () => {
     const prefix = newPrefix()
-    const own = await ownEtcd()
-    const proxy = await proxyTo(own.port)
+    const own = await startEtcd()
+    const proxy = await startTcpProxy(own.port)
     await own.client.put(`${prefix}config/a`).value('1')
     await own.client.put(`${prefix}config/b`).value('1')
-    const reader = read({ endpoints: [`http://127.0.0.1:${proxy.port}`], prefix })
+    const reader = read({ endpoints: [proxy.endpoint], prefix })
     await reader.nextRead()
     await proxy.cut()
     await reader.nextUnreachable()
@@ -179,7 +160,7 @@ describeWithEtcd('etcd', () => {
 
   test.each(['stop', 'kill'] as const)('an etcd that ends (%s) and starts again is read on', async (how) => {
     const prefix = newPrefix()
-    const own = await ownEtcd()
+    const own = await startEtcd()
     await own.client.put(`${prefix}config/a`).value('1')
     const reader = read({ endpoints: [own.endpoint], prefix })
     await reader.nextRead()
@@ -209,14 +190,14 @@ describeWithEtcd('etcd', () => {
     [
       'a partition that drops everything',
       async () => {
-        const proxy = await proxyTo(etcd.port)
-        return { endpoint: `http://127.0.0.1:${proxy.port}`, freeze: proxy.freeze, thaw: proxy.mend }
+        const proxy = await startTcpProxy(etcd.port)
+        return { endpoint: proxy.endpoint, freeze: proxy.freeze, thaw: proxy.mend }
       },
     ],
     [
       'an etcd that hangs',
       async () => {
-        const own = await ownEtcd()
+        const own = await startEtcd()
         return { endpoint: own.endpoint, freeze: own.freeze, thaw: async () => own.thaw() }
       },
     ],
@@ -235,11 +216,9 @@ describeWithEtcd('etcd', () => {
     'a silent partition shows within 20 s as it is set up',
     { timeout: 60_000 },
     async () => {
-      const proxy = await proxyTo(etcd.port)
-      const reader = readSource(
-        createEtcdSource({ endpoints: [`http://127.0.0.1:${proxy.port}`], prefix: newPrefix(), log }),
-      )
-      closing.push(reader.close)
+      const proxy = await startTcpProxy(etcd.port)
+      const reader = readSource(createEtcdSource({ endpoints: [proxy.endpoint], prefix: newPrefix(), log }))
+      atTestEnd(reader.close)
       await reader.nextRead()
       const startedAt = performance.now()
       proxy.freeze()
@@ -249,9 +228,9 @@ describeWithEtcd('etcd', () => {
   )
 
   test('aborting ends it at once, even while it waits for an etcd that hangs', async () => {
-    const proxy = await proxyTo(etcd.port)
+    const proxy = await startTcpProxy(etcd.port)
     proxy.freeze()
-    const reader = read({ endpoints: [`http://127.0.0.1:${proxy.port}`], timing: { callMs: 60_000 } })
+    const reader = read({ endpoints: [proxy.endpoint], timing: { callMs: 60_000 } })
     const next = reader.next()
     await expect.poll(() => proxy.openConnections).toBeGreaterThan(0)
     await reader.close()
@@ -260,8 +239,8 @@ describeWithEtcd('etcd', () => {
 
   test('a quiet watch outlives many keepalives', async () => {
     const prefix = newPrefix()
-    const proxy = await proxyTo(etcd.port)
-    const reader = read({ endpoints: [`http://127.0.0.1:${proxy.port}`], prefix })
+    const proxy = await startTcpProxy(etcd.port)
+    const reader = read({ endpoints: [proxy.endpoint], prefix })
     await reader.nextRead()
     const before = logged.length
     const next = reader.next()
@@ -274,8 +253,8 @@ describeWithEtcd('etcd', () => {
 
   test('with several endpoints the loss of one is not told', async () => {
     const prefix = newPrefix()
-    const [first, second] = [await proxyTo(etcd.port), await proxyTo(etcd.port)]
-    const reader = read({ endpoints: [first, second].map(({ port }) => `http://127.0.0.1:${port}`), prefix })
+    const [first, second] = [await startTcpProxy(etcd.port), await startTcpProxy(etcd.port)]
+    const reader = read({ endpoints: [first, second].map(({ endpoint }) => endpoint), prefix })
     await reader.nextRead()
     await first.cut()
     await etcd.client.put(`${prefix}config/a`).value('1')
@@ -288,7 +267,7 @@ describeWithEtcd('etcd', () => {
 
   test('an etcd that went back is not believed at once, then with a warning (rule 87)', async () => {
     const prefix = newPrefix()
-    const own = await ownEtcd()
+    const own = await startEtcd()
     await own.client.put(`${prefix}config/a`).value('1')
     await own.client.put(`${prefix}config/b`).value('1')
     const reader = read({ endpoints: [own.endpoint], prefix, fenceMs: 1_500 })
@@ -306,7 +285,7 @@ describeWithEtcd('etcd', () => {
 
   test('an etcd that went back is not believed because others write to it (rule 87)', async () => {
     const prefix = newPrefix()
-    const own = await ownEtcd()
+    const own = await startEtcd()
     await own.client.put(`${prefix}config/a`).value('1')
     await own.client.put(`${prefix}config/b`).value('1')
     const backup = join(tempDir(), 'etcd.snapshot')
@@ -335,7 +314,7 @@ describeWithEtcd('etcd', () => {
 
   test('an etcd that went back is believed at once when it holds again what was read (rule 87)', async () => {
     const prefix = newPrefix()
-    const own = await ownEtcd()
+    const own = await startEtcd()
     await own.client.put(`${prefix}config/a`).value('1')
     const backup = join(tempDir(), 'etcd.snapshot')
     own.save(backup)
@@ -353,7 +332,7 @@ describeWithEtcd('etcd', () => {
   test('TLS with client certificates is spoken, and a wrong authority is told', async () => {
     const prefix = newPrefix()
     const [ours, theirs] = [await writeTls(), await writeTls()]
-    const own = await ownEtcd({ tls: ours })
+    const own = await startEtcd({ tls: ours })
     await own.client.put(`${prefix}config/a`).value('1')
     const reader = read({ endpoints: [own.endpoint], prefix, tls: ours })
     expect((await reader.nextRead()).upserted).toHaveLength(1)
@@ -366,7 +345,7 @@ describeWithEtcd('etcd', () => {
   test('a user with a password is let in, another is told so, and no log line holds the password', async () => {
     const prefix = newPrefix()
     const auth = { user: 'fairlead', password: 'correct-horse' }
-    const own = await ownEtcd({ auth })
+    const own = await startEtcd({ auth })
     await own.client.put(`${prefix}config/a`).value('1')
     const reader = read({ endpoints: [own.endpoint], prefix, auth })
     expect((await reader.nextRead()).upserted).toHaveLength(1)

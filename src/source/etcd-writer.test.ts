@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { startEtcd, type TestEtcd } from '../../test/support/etcd.ts'
 import { freePorts } from '../../test/support/free-ports.ts'
 import { describeWithEtcd } from '../../test/support/needs.ts'
@@ -16,8 +16,6 @@ describeWithEtcd('writing documents to etcd', () => {
   beforeAll(async () => {
     etcd = await startEtcd()
   })
-
-  afterAll(async () => await etcd.close())
 
   const put = async (changes: Partial<DocumentChanges>, batches = false): Promise<readonly string[]> =>
     await putDocuments({ endpoints: [etcd.endpoint] }, { upserts: [], deletes: [], ...changes }, { batches })

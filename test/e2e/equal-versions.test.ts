@@ -7,7 +7,6 @@ import { parse, parseAllDocuments, stringify } from 'yaml'
 import { type ResourceType, resourceTypes } from '../../src/resource/type-url.ts'
 import { createMemorySource } from '../../src/source/memory-source.ts'
 import { fetchRest } from '../support/admin-client.ts'
-import { atTestEnd } from '../support/at-test-end.ts'
 import { problemsOf, startControlPlane, type TestControlPlane } from '../support/control-plane.ts'
 import { createEtcdStore } from '../support/document-store.ts'
 import { type Changes, cluster, document, endpoints, type Json, secret } from '../support/documents.ts'
@@ -136,7 +135,6 @@ function seenIn({ version, resources }: WireResponse, of: (bytes: Uint8Array | u
 describeWithEtcd('the same configuration', () => {
   test('has equal versions and bytes from files and from etcd, in any order, on two servers, before and after a restart', async () => {
     const etcd = await startEtcd()
-    atTestEnd(() => etcd.close())
     const store = createEtcdStore(etcd)
     const random = randomFrom(7)
     await store.write(asLists(shuffled(inAnyOrder(world, random), random)))
@@ -187,7 +185,6 @@ describeWithEtcd('a mesh', () => {
       parseAllDocuments(readFileSync(join(directory, file), 'utf8')).map((one) => one.toJS() as Json),
     )
     const etcd = await startEtcd()
-    atTestEnd(() => etcd.close())
     const store = createEtcdStore(etcd)
     const random = randomFrom(11)
     const keyed = inAnyOrder(documents, random).map((one, index) => [`document-${index}`, one] as const)

@@ -1,7 +1,6 @@
 import type { Etcd3 } from 'etcd3'
 import { expect } from 'vitest'
 import { readiness, settledNode, waitForProblems } from '../support/admin-client.ts'
-import { atTestEnd } from '../support/at-test-end.ts'
 import { startBackend } from '../support/backend.ts'
 import { createAuthority } from '../support/certificates.ts'
 import { startControlPlane } from '../support/control-plane.ts'
@@ -17,15 +16,13 @@ import type { Protocol } from '../support/wire-client.ts'
 /** An Envoy under load whose control plane reaches etcd over a wire that can be cut. */
 async function startAll(protocol: Protocol) {
   const etcd = await startEtcd()
-  atTestEnd(() => etcd.close())
   const wire = await startTcpProxy(etcd.port)
-  atTestEnd(() => wire.close())
   const store = createEtcdStore(etcd)
   const [one, two] = [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })]
   const authority = await createAuthority()
   const documents = shop(one, await authority.issue({ name: 'shop' }))
   await store.write({ ...documents, ...cluster('leaving'), ...endpoints('leaving', one) })
-  const controlPlane = await startControlPlane({ ...store.flags, etcd: `http://127.0.0.1:${wire.port}` })
+  const controlPlane = await startControlPlane({ ...store.flags, etcd: wire.endpoint })
   const loaded = await startLoadedEnvoy(controlPlane.server, protocol, authority)
   await settledNode(controlPlane.adminUrl, shopTypes)
   return {

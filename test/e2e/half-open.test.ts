@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
-import { atTestEnd } from '../support/at-test-end.ts'
 import { startBackend } from '../support/backend.ts'
 import { metric, startControlPlane } from '../support/control-plane.ts'
 import { createFileStore } from '../support/document-store.ts'
@@ -33,7 +32,6 @@ describeWithEnvoy('a stock Envoy behind a network that dies without a word (rule
     })
     const controlPlane = await startControlPlane({ ...store.flags, keepaliveTime: '1s', keepaliveTimeout: '500ms' })
     const proxy = await startTcpProxy(controlPlane.xdsPort)
-    atTestEnd(() => proxy.close())
     const bootstrap = bootstrapOf(`127.0.0.1:${proxy.port}`, '1s', '0.5s') as object
     const envoy = await startEnvoy({ bootstrap })
     await envoy.waitLive()

@@ -1,5 +1,4 @@
 import { describe, expect } from 'vitest'
-import { atTestEnd } from '../support/at-test-end.ts'
 import { createEtcdStore, createFileStore, type DocumentStore } from '../support/document-store.ts'
 import { startEtcd } from '../support/etcd.ts'
 import { runMainJob } from '../support/main-job.ts'
@@ -37,7 +36,6 @@ describeEachPlane('with nothing but the printed bootstrap', (start) => {
   describeWithEtcd('from etcd', () => {
     suite(async () => {
       const etcd = await startEtcd()
-      atTestEnd(() => etcd.close())
       return createEtcdStore(etcd)
     })
   })

@@ -1,6 +1,5 @@
 import { beforeAll, describe, expect } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
-import { atTestEnd } from '../support/at-test-end.ts'
 import { problemsOf, rejections, startControlPlane } from '../support/control-plane.ts'
 import { createEtcdStore, createFileStore, type DocumentStore } from '../support/document-store.ts'
 import { type Changes, listener, rds, routeConfiguration, routesTo } from '../support/documents.ts'
@@ -123,7 +122,6 @@ describeWithEnvoy('what names a cluster moves to a new one, while the old one is
     let etcd: TestEtcd
     beforeAll(async () => {
       etcd = await startEtcd()
-      atTestEnd(() => etcd.close())
     })
     testAll(() => createEtcdStore(etcd), isLong ? cases : cases.slice(1, 2))
   })

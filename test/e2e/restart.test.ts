@@ -1,6 +1,5 @@
 import { expect } from 'vitest'
 import { readiness, settledNode, waitForProblems } from '../support/admin-client.ts'
-import { atTestEnd } from '../support/at-test-end.ts'
 import { startBackend } from '../support/backend.ts'
 import { createAuthority } from '../support/certificates.ts'
 import { createEtcdStore, createFileStore, type DocumentStore } from '../support/document-store.ts'
@@ -66,7 +65,6 @@ describeWithEnvoy('a server that is killed under load and started again', () => 
   describeWithEtcd('whose etcd is down then', () => {
     testBothProtocols('serves the last good over %s, says so, and follows etcd again', async (protocol) => {
       const etcd = await startEtcd()
-      atTestEnd(() => etcd.close())
       const store = createEtcdStore(etcd)
       const { envoy, http, https, two, server, before, failures } = await startAll(store, protocol)
       expect(await readiness(server.adminUrl)).toMatchObject({ status: 200, serving: 'current', revision: 1 })

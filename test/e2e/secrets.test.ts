@@ -5,7 +5,6 @@ import { credentials } from '@grpc/grpc-js'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { fetchRest, nodes, problems, readiness, waitForProblems } from '../support/admin-client.ts'
-import { atTestEnd } from '../support/at-test-end.ts'
 import { type Certificate, createAuthority, writeCertificate } from '../support/certificates.ts'
 import { runCommand } from '../support/command.ts'
 import { startControlPlane, type TestControlPlane } from '../support/control-plane.ts'
@@ -300,7 +299,6 @@ describeWithEnvoy('a certificate whose key does not fit', (binary) => {
 describeWithEtcd('a server whose etcd cannot be read after a restart', () => {
   test('neither answers nor removes a secret, nor answers nodes whose configuration has a key in it', async () => {
     const etcd = await startEtcd()
-    atTestEnd(() => etcd.close())
     const store = createEtcdStore(etcd)
     await store.write({ ...plain(), ...secrets(), ...inlineSecrets() })
     const flags = { ...store.flags, snapshots: tempDir() }

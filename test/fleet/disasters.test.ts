@@ -1,9 +1,8 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
+import { type BootstrapOptions, buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { problems, readiness, waitForProblems } from '../support/admin-client.ts'
-import { atTestEnd } from '../support/at-test-end.ts'
 import { type Backend, startBackend } from '../support/backend.ts'
 import { createAuthority, writeAuthorities, writeCertificate } from '../support/certificates.ts'
 import { runCommand } from '../support/command.ts'
@@ -46,20 +45,29 @@ interface Bed {
 /** A server on etcd, and an Envoy under load, whose requests end at `one`. */
 async function startBed(etcdArgs: readonly string[] = []): Promise<Bed> {
   const etcd = await startEtcd({ args: etcdArgs })
-  atTestEnd(() => etcd.close())
   const store = createEtcdStore(etcd)
-  const [one, two] = [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })]
+  const [one, two] = await startBackends()
   await store.write(shopFrom(one))
   const controlPlane = await startControlPlane(store.flags)
-  const envoy = await startEnvoy({
-    bootstrap: buildBootstrap({ id: 'edge-1', cluster: 'edge', server: controlPlane.server, delta: true }),
-  })
-  await envoy.waitLive()
-  const load = startLoad({ port: await envoy.listenerPort('http'), rate: 100 })
-  await load.next(20, { from: 'one' })
+  const { load } = await startUnderLoad({ server: controlPlane.server })
   const place = ['--etcd', etcd.endpoint, '--etcd-prefix', store.prefix]
   return { etcd, store, controlPlane, load, one, two, place }
 }
+
+type Asked = Pick<BootstrapOptions, 'server' | 'tlsCa'>
+
+const bootstrapOf = (id: string, asked: Asked) => buildBootstrap({ id, cluster: 'edge', delta: true, ...asked })
+
+/** An Envoy under load, when its requests end at `one`. */
+async function startUnderLoad(asked: Asked) {
+  const envoy = await startEnvoy({ bootstrap: bootstrapOf('edge-1', asked) })
+  await envoy.waitLive()
+  const load = startLoad({ port: await envoy.listenerPort('http'), rate: 100 })
+  await load.next(20, { from: 'one' })
+  return { envoy, load }
+}
+
+const startBackends = async () => [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })] as const
 
 const messagesOf = async (adminUrl: string): Promise<string> =>
   (await problems(adminUrl)).map(({ message }) => message).join('\n')
@@ -152,16 +160,12 @@ describeWithEnvoy('a clock', () => {
     const authority = await createAuthority()
     const dir = tempDir()
     const { certificate: chain, key } = writeCertificate(dir, 'shop', await authority.issue({ name: 'shop' }))
-    const [one, two] = [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })]
+    const [one, two] = await startBackends()
     const store = createFileStore()
     const secret = { kind: 'Secret', name: 'shop', certificate: { chain: { file: chain }, key: { file: key } } }
     await store.write({ ...shopFrom(one), 'secret/shop': secret })
     const server = await startServer({ ...store.flags, allowFile: [dir] }, { isHooked: true })
-    const bootstrap = buildBootstrap({ id: 'edge-1', cluster: 'edge', server: server.server, delta: true })
-    const envoy = await startEnvoy({ bootstrap })
-    await envoy.waitLive()
-    const load = startLoad({ port: await envoy.listenerPort('http'), rate: 100 })
-    await load.next(20, { from: 'one' })
+    const { load } = await startUnderLoad({ server: server.server })
     // It is good for a day, of which people are warned.
     await eventually(async () => expect(await messagesOf(server.adminUrl)).toContain('The certificate ends at'))
 
@@ -191,21 +195,17 @@ describeWithEnvoy('the certificate of the xDS server', () => {
     const write = async (forMs?: number) =>
       writeCertificate(dir, 'server', await authority.issue({ name: 'server', ...(forMs && { validForMs: forMs }) }))
     const { certificate: tlsCert, key: tlsKey } = await write(validForMs)
-    const [one, two] = [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })]
+    const [one, two] = await startBackends()
     const store = createFileStore()
     await store.write(shopFrom(one))
     const controlPlane = await startControlPlane({ ...store.flags, tlsCert, tlsKey })
     const tlsCa = writeAuthorities(dir, 'ca', [authority])
-    const bootstrapOf = (id: string) =>
-      buildBootstrap({ id, cluster: 'edge', server: controlPlane.server, delta: true, tlsCa })
-    const connected = await startEnvoy({ bootstrap: bootstrapOf('edge-1') })
-    await connected.waitLive()
-    const load = startLoad({ port: await connected.listenerPort('http'), rate: 100 })
-    await load.next(20, { from: 'one' })
+    const asked = { server: controlPlane.server, tlsCa }
+    const { envoy: connected, load } = await startUnderLoad(asked)
     expect(await metric(controlPlane, 'fairlead_certificate_expiry_timestamp_seconds')).toBe(Math.floor(endsAt / 1000))
 
     await eventually(() => Date.now() > endsAt + 1_000, { timeoutMs: validForMs + 5_000 })
-    const anew = await startEnvoy({ bootstrap: bootstrapOf('edge-2') })
+    const anew = await startEnvoy({ bootstrap: bootstrapOf('edge-2', asked) })
     await anew.waitForStat('cluster.fairlead.ssl.fail_verify_error', (count) => count > 0, 20_000)
     expect(await anew.stat('control_plane.connected_state')).toBe(0)
     expect(await connected.stat('control_plane.connected_state')).toBe(1)

@@ -28,7 +28,6 @@ describeWithEtcd('several who would lead', () => {
   test.each(seeds)('and whose connections freeze, break and heal never lead at once: seed %i', async (seed) => {
     const random = createRandom(seed)
     const etcd = await startEtcd()
-    atTestEnd(() => etcd.close())
     const clashes: string[] = []
     const standers: Stander[] = []
     const leading = (): readonly Stander[] => standers.filter(({ election }) => election.isLeader)
@@ -42,8 +41,7 @@ describeWithEtcd('several who would lead', () => {
     }
     for (const id of ['a', 'b', 'c']) {
       const proxy = await startTcpProxy(etcd.port)
-      atTestEnd(proxy.close)
-      const election = createElection({ endpoints: [`http://127.0.0.1:${proxy.port}`], id, ttlS, log: silentLog })
+      const election = createElection({ endpoints: [proxy.endpoint], id, ttlS, log: silentLog })
       atTestEnd(() => election.close())
       election.onChange(check)
       standers.push({ election, proxy })

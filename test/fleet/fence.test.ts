@@ -2,7 +2,6 @@
 import { describe, expect, test } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { nodes } from '../support/admin-client.ts'
-import { atTestEnd } from '../support/at-test-end.ts'
 import { metric, startControlPlane, type TestControlPlane } from '../support/control-plane.ts'
 import { createEtcdStore } from '../support/document-store.ts'
 import { type Changes, cluster, listener, rds, routeConfiguration, routesTo } from '../support/documents.ts'
@@ -107,19 +106,22 @@ class Client {
 
 const namesOf = (typeUrl: string): readonly string[] => (typeUrl === typeUrlOf('route') ? ['routes'] : [])
 
-async function ownEtcd(): Promise<TestEtcd> {
-  const etcd = await startEtcd()
-  atTestEnd(() => etcd.close())
-  return etcd
-}
-
 /** A replica, and the wire by which it reaches etcd. */
 async function startReplica(etcd: TestEtcd, flags: Readonly<Record<string, unknown>>) {
   const wire = await startTcpProxy(etcd.port)
-  atTestEnd(() => wire.close())
-  const replica = await startControlPlane({ drainTime: '0s', ...flags, etcd: `http://127.0.0.1:${wire.port}` })
+  const replica = await startControlPlane({ drainTime: '0s', ...flags, etcd: wire.endpoint })
   await replica.pipeline.ready
   return { replica, wire }
+}
+
+/** Two on one etcd that holds these documents; the wire is that of the second. */
+async function startReplicas(documents: Changes) {
+  const etcd = await startEtcd()
+  const store = createEtcdStore(etcd)
+  await store.write(documents)
+  const { replica: current } = await startReplica(etcd, store.flags)
+  const { replica: lagging, wire } = await startReplica(etcd, store.flags)
+  return { etcd, store, current, lagging, wire }
 }
 
 const patience = { timeoutMs: 30_000 }
@@ -128,8 +130,11 @@ async function untilHas(client: Client, number: number): Promise<void> {
   await eventually(() => client.has(number), patience)
 }
 
-async function isHeldBack({ adminUrl }: TestControlPlane, id: string): Promise<boolean> {
-  const node = (await nodes(adminUrl)).find((candidate) => candidate.id === id)
+const nodeOf = async ({ adminUrl }: TestControlPlane, id: string) =>
+  (await nodes(adminUrl)).find((candidate) => candidate.id === id)
+
+async function isHeldBack(replica: TestControlPlane, id: string): Promise<boolean> {
+  const node = await nodeOf(replica, id)
   if (node === undefined) throw new Error(`${id} is not there`)
   return node.heldBackSince !== undefined
 }
@@ -137,7 +142,7 @@ async function isHeldBack({ adminUrl }: TestControlPlane, id: string): Promise<b
 /** Answered in all that it asked for, though it may have been told nothing new. */
 async function untilServed(replica: TestControlPlane, id: string): Promise<void> {
   await eventually(async () => {
-    const node = (await nodes(replica.adminUrl)).find((candidate) => candidate.id === id)
+    const node = await nodeOf(replica, id)
     return node?.heldBackSince === undefined && node?.types['cluster']?.sent !== undefined
   }, patience)
 }
@@ -146,26 +151,36 @@ async function untilHeldBack(replica: TestControlPlane, id: string): Promise<voi
   await eventually(() => isHeldBack(replica, id), patience)
 }
 
+/** To a replica comes one that it holds back, one that has nothing and is told of an edition, and one that has just that. */
+async function joinAll(
+  replica: TestControlPlane,
+  number: number,
+  { heldBack, fresh, upToDate }: Readonly<Record<'heldBack' | 'fresh' | 'upToDate', Client>>,
+): Promise<void> {
+  heldBack.join(replica)
+  await untilHeldBack(replica, heldBack.id)
+  fresh.join(replica)
+  await untilHas(fresh, number)
+  upToDate.join(replica)
+  await untilServed(replica, upToDate.id)
+}
+
 describeWithEtcd('a client that moves between two replicas on one etcd', () => {
   describe.each(protocols)('over %s', (protocol) => {
     /** Two replicas, of which the second is behind by an edition, and clients that have the one, the other, and none. */
     async function startAll() {
-      const etcd = await ownEtcd()
-      const store = createEtcdStore(etcd)
-      await store.write(edition(1))
-      const { replica: current } = await startReplica(etcd, store.flags)
-      const { replica: lagging, wire } = await startReplica(etcd, store.flags)
+      const replicas = await startReplicas(edition(1))
       const [ahead, behind, fresh] = ['ahead', 'behind', 'fresh'].map((id) => new Client(id, protocol)) as [
         Client,
         Client,
         Client,
       ]
       for (const client of [ahead, behind]) {
-        client.join(current)
+        client.join(replicas.current)
         await untilHas(client, 1)
       }
       await behind.leave()
-      return { etcd, store, current, lagging, wire, ahead, behind, fresh }
+      return { ...replicas, ahead, behind, fresh }
     }
 
     test('is sent nothing older by one that is behind, and goes on with it when that has caught up', async () => {
@@ -175,13 +190,7 @@ describeWithEtcd('a client that moves between two replicas on one etcd', () => {
       await untilHas(ahead, 2)
       await ahead.leave()
 
-      ahead.join(lagging)
-      await untilHeldBack(lagging, 'ahead')
-      // One that has nothing is told what there is, and one that has just that is answered as well.
-      fresh.join(lagging)
-      await untilHas(fresh, 1)
-      behind.join(lagging)
-      await untilServed(lagging, 'behind')
+      await joinAll(lagging, 1, { heldBack: ahead, fresh, upToDate: behind })
       expect(await isHeldBack(lagging, 'ahead')).toBe(true)
       expect(await metric(lagging, 'fairlead_fenced_streams')).toBe(1)
       expect(ahead.told).toEqual([])
@@ -220,12 +229,7 @@ describeWithEtcd('a client that moves between two replicas on one etcd', () => {
       await etcd.stop()
       await ahead.leave()
 
-      behind.join(lagging)
-      await untilHeldBack(lagging, 'behind')
-      fresh.join(lagging)
-      await untilHas(fresh, 2)
-      ahead.join(lagging)
-      await untilServed(lagging, 'ahead')
+      await joinAll(lagging, 2, { heldBack: behind, fresh, upToDate: ahead })
       // Told to people, once.
       await eventually(() => lagging.log().includes('held back'), patience)
       expect(await isHeldBack(lagging, 'behind')).toBe(true)
@@ -245,22 +249,13 @@ describeWithEtcd('a client that moves between two replicas on one etcd', () => {
 describeWithEnvoy('a stock Envoy', () => {
   describeWithEtcd('on an etcd with two replicas', () => {
     test.each(protocols)('keeps its routes when it comes to one that is behind (%s)', async (protocol) => {
-      const etcd = await ownEtcd()
-      const store = createEtcdStore(etcd)
       const shop = await startMovingShop()
-      await store.write({ ...listener('http', { routes: rds('routes') }), ...shop.documentsOf(0) })
-      const { replica: current } = await startReplica(etcd, store.flags)
-      const { replica: lagging, wire } = await startReplica(etcd, store.flags)
-      const ways = await Promise.all(
-        [current, lagging].map(async ({ xdsPort }) => {
-          const way = await startTcpProxy(xdsPort)
-          atTestEnd(() => way.close())
-          return way
-        }),
-      )
-      const [toCurrent, toLagging] = ways as [(typeof ways)[0], (typeof ways)[0]]
+      const documents = { ...listener('http', { routes: rds('routes') }), ...shop.documentsOf(0) }
+      const { store, current, lagging, wire } = await startReplicas(documents)
+      const toCurrent = await startTcpProxy(current.xdsPort)
+      const toLagging = await startTcpProxy(lagging.xdsPort)
       await toLagging.cut()
-      const server = ways.map(({ port }) => `127.0.0.1:${port}`)
+      const server = [toCurrent, toLagging].map(({ port }) => `127.0.0.1:${port}`)
       const envoy = await startEnvoy({
         bootstrap: buildBootstrap({ id: 'edge-1', cluster: 'edge', server, delta: protocol === 'delta' }),
       })

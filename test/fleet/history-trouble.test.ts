@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { fetchRest, problemCodes, problems, readiness, settledNode, waitForProblems } from '../support/admin-client.ts'
-import { atTestEnd } from '../support/at-test-end.ts'
 import { metric } from '../support/control-plane.ts'
 import { createEtcdStore, type DocumentStore } from '../support/document-store.ts'
 import { listener, rds } from '../support/documents.ts'
@@ -55,7 +54,6 @@ interface Makings {
 
 async function prepare(): Promise<Makings> {
   const etcd = await startEtcd()
-  atTestEnd(() => etcd.close())
   const [store, shop] = [createEtcdStore(etcd), await startMovingShop()]
   await store.write({ ...listener('http', { routes: rds('routes') }), ...shop.documentsOf(0) })
   return { etcd, store, shop }

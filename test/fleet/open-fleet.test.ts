@@ -2,7 +2,6 @@ import { writeFileSync } from 'node:fs'
 import { beforeAll, expect, test } from 'vitest'
 import type { FleetStatus } from '../../src/fleet/fleet.ts'
 import { rangeEnd } from '../../src/source/etcd-read.ts'
-import { atTestEnd } from '../support/at-test-end.ts'
 import { runCommand } from '../support/command.ts'
 import { metric, startControlPlane, type TestControlPlane } from '../support/control-plane.ts'
 import { createEtcdStore, createFileStore } from '../support/document-store.ts'
@@ -26,7 +25,6 @@ function fleetProblemsOf({ pipeline }: TestControlPlane): readonly string[] {
 /** On an etcd whose users have to log in, as one who may read everything below the prefix, and write these. */
 async function startAsUser(writable: readonly string[]): Promise<TestControlPlane & { readonly etcd: TestEtcd }> {
   const etcd = await startEtcd({ auth: { user: 'root', password: 'secret' } })
-  atTestEnd(() => etcd.close())
   const { auth } = etcd.client
   const rangeOf = (prefix: string): { key: Buffer; range_end: Buffer } => ({
     key: Buffer.from(prefix),
@@ -60,7 +58,6 @@ describeWithEtcd('replicas on one etcd', () => {
 
   beforeAll(async () => {
     etcd = await startEtcd()
-    return async () => await etcd.close()
   })
 
   test('tell of each other, and the leader hands over when it drains', { timeout: 40_000 }, async () => {
@@ -124,6 +121,11 @@ describeWithEtcd('replicas on one etcd', () => {
         .split('\n')
         .filter((line) => line.includes('may not write /fairlead/'))
     await eventually(() => expect(told()).toHaveLength(2), patience)
+    const problem = expect.stringContaining('may not write /fairlead/replicas/a')
+    const fix = expect.stringContaining('--etcd-read-only')
+    expect(told().map((line) => JSON.parse(line))).toContainEqual(
+      expect.objectContaining({ code: 'fleet', place: 'etcd:/fairlead/replicas/a', problem, fix }),
+    )
   })
 
   test('of which one with the rights that operations.md gives does all that there is to do', {

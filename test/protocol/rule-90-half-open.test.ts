@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { atTestEnd } from '../support/at-test-end.ts'
 import { eventually } from '../support/poll.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { openStream } from '../support/wire-client.ts'
@@ -11,7 +10,6 @@ test('rule 90: a stream on a network that is silently dead is given up after a p
   const { cache, server, events } = await startXds({ keepaliveTimeMs: 300, keepaliveTimeoutMs: 300 })
   cache.serve(snapshotOf(fakeResource('cluster', 'a')))
   const proxy = await startTcpProxy(server.port)
-  atTestEnd(() => proxy.close())
   const stream = openStream({ port: proxy.port, protocol: 'sotw' })
   stream.send({ node: { id: 'far' }, type_url })
   await stream.next()

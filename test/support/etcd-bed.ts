@@ -22,7 +22,6 @@ export function describeOnEtcd(name: string, suite: (open: () => EtcdBed) => voi
 
     beforeAll(async () => {
       etcd = await startEtcd()
-      return async () => await etcd.close()
     })
 
     suite(() => {

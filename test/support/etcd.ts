@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Etcd3 } from 'etcd3'
+import { atTestEnd } from './at-test-end.ts'
 import { findProgram, isExecutable } from './find-program.ts'
 import { freePorts } from './free-ports.ts'
 import { eventually } from './poll.ts'
@@ -31,8 +32,6 @@ export interface TestEtcd {
   /** It stays there and answers nothing. */
   readonly freeze: () => void
   readonly thaw: () => void
-  /** Ends it and deletes its data. */
-  readonly close: () => Promise<void>
 }
 
 export interface TestEtcdOptions {
@@ -51,6 +50,7 @@ export function findEtcd(): string | undefined {
 
 const startMs = 15_000
 
+/** Ended at the test's end, and its data deleted. */
 export async function startEtcd(options: TestEtcdOptions = {}): Promise<TestEtcd> {
   // Somebody else may take a port between its choice and its use.
   for (let tries = 1; ; tries++) {
@@ -138,6 +138,11 @@ async function startOnce({ tls, auth, args = [] }: TestEtcdOptions): Promise<Tes
     client.close()
     client = await clientOf(true)
   }
+  atTestEnd(async () => {
+    client.close()
+    await end('SIGKILL')
+    await remove(directory)
+  })
   return {
     endpoint,
     port,
@@ -166,11 +171,6 @@ async function startOnce({ tls, auth, args = [] }: TestEtcdOptions): Promise<Tes
     },
     freeze: () => void child?.kill('SIGSTOP'),
     thaw: () => void child?.kill('SIGCONT'),
-    async close(): Promise<void> {
-      client.close()
-      await end('SIGKILL')
-      await remove(directory)
-    },
   }
 }
 

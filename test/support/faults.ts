@@ -2,7 +2,6 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, readdirSync, readSync, statSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { atTestEnd } from './at-test-end.ts'
 import type { Fleet, FleetEnvoy, FleetOptions, Replica } from './fleet.ts'
 import { createNamespace, type Namespace } from './network-namespace.ts'
 import type { Random } from './random.ts'
@@ -66,13 +65,12 @@ export function preparedForFaults(replicas: number): { readonly options: FleetOp
     flagsOf: async (index, etcd) => {
       const network = networks[index]
       const wires = await Promise.all(etcd.members.map(({ port }) => startTcpProxy(port, network?.here)))
-      atTestEnd(async () => void (await Promise.all(wires.map((wire) => wire.close()))))
       const disk = canMount ? createSmallDisk(4 * 1024 * 1024) : undefined
       const snapshots = disk?.path ?? tempDir()
       handles[index] = { wires, snapshots, disk, network }
       const own = `${network?.there ?? '127.0.0.1'}:0`
       return {
-        etcd: wires.map(({ port }) => `http://${network?.here ?? '127.0.0.1'}:${port}`).join(','),
+        etcd: wires.map(({ endpoint }) => endpoint).join(','),
         snapshots,
         listen: own,
         admin: own,

@@ -1,10 +1,13 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { atTestEnd } from './at-test-end.ts'
 import { joinSockets } from './join-sockets.ts'
 
 /** A wire between a client and a server of this machine, which can be cut. */
 export interface TcpProxy {
   readonly port: number
+  /** `http://127.0.0.1:…` */
+  readonly endpoint: string
   /** Connections that clients hold now. */
   readonly openConnections: number
   /** Ends every connection and refuses new ones. */
@@ -13,10 +16,12 @@ export interface TcpProxy {
   readonly freeze: () => void
   /** Passes on again, what was held back included; after `cut`, listens on the same port. */
   readonly mend: () => Promise<void>
-  readonly close: () => Promise<void>
 }
 
-/** @param host where it listens; 127.0.0.1 by default */
+/**
+ * Cut at the test's end.
+ * @param host where it listens; 127.0.0.1 by default
+ */
 export async function startTcpProxy(target: number, host = '127.0.0.1'): Promise<TcpProxy> {
   const clients = new Set<Socket>()
   const sockets = new Set<Socket>()
@@ -47,8 +52,10 @@ export async function startTcpProxy(target: number, host = '127.0.0.1'): Promise
 
   server = await listen(0)
   const { port } = server.address() as { port: number }
+  atTestEnd(cut)
   return {
     port,
+    endpoint: `http://${host}:${port}`,
     get openConnections(): number {
       return clients.size
     },
@@ -62,6 +69,5 @@ export async function startTcpProxy(target: number, host = '127.0.0.1'): Promise
       for (const socket of sockets) socket.resume()
       server ??= await listen(port)
     },
-    close: cut,
   }
 }

@@ -1,7 +1,6 @@
 import { join } from 'node:path'
 import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { nodes } from './admin-client.ts'
-import { atTestEnd } from './at-test-end.ts'
 import { type Backend, startBackend } from './backend.ts'
 import { createAuthority, writeAuthorities, writeCertificate } from './certificates.ts'
 import { createEtcdStore, type DocumentStore } from './document-store.ts'
@@ -60,7 +59,6 @@ function refused(turn: number): Changes {
 /** Resolves when the Envoy is LIVE and has rejected what it must. Everything ends with the test. */
 export async function startWatchedFleet(): Promise<WatchedFleet> {
   const etcd = await startEtcd()
-  atTestEnd(() => etcd.close())
   const store = createEtcdStore(etcd)
   const backends: readonly Backend[] = [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })]
   await store.write({

@@ -269,7 +269,6 @@ export async function createBed(plane: DataPlane, source: MeshSource, protocol: 
 async function storeOf(source: MeshSource): Promise<{ readonly store: DocumentStore; readonly etcd?: TestEtcd }> {
   if (source === 'files') return { store: createFileStore() }
   const etcd = await startEtcd()
-  atTestEnd(() => etcd.close())
   return { store: createEtcdStore(etcd), etcd }
 }
 

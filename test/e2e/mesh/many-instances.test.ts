@@ -4,7 +4,6 @@ import { expect, test } from 'vitest'
 import { loadEnvoyApi } from '../../../src/resource/envoy-api.ts'
 import { messageToJson } from '../../../src/resource/json/codec.ts'
 import { problems } from '../../support/admin-client.ts'
-import { atTestEnd } from '../../support/at-test-end.ts'
 import { startEtcd, type TestEtcd } from '../../support/etcd.ts'
 import { describeWithEtcd } from '../../support/needs.ts'
 import { eventually } from '../../support/poll.ts'
@@ -117,7 +116,6 @@ describeWithEtcd(`${instances} instances that register at once`, () => {
     'for %i Services reach a proxy, by few builds in short turns, and are gone with their lease',
     async (services) => {
       const etcd = await startEtcd()
-      atTestEnd(() => etcd.close())
       const server = await startServer({ config: mesh(services), etcd: etcd.endpoint })
       const count = followEndpoints(server, services)
       const living = etcd.client.lease(60)

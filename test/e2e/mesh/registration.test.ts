@@ -96,7 +96,6 @@ async function endpoints(envoy: EnvoyProcess): Promise<ReadonlyMap<string, strin
 describeWithEtcd('an instance that registers in etcd', () => {
   test('is gone with its command, at once, at a second Ctrl-C', async () => {
     const etcd = await startEtcd()
-    atTestEnd(() => etcd.close())
     const one = await register(etcd.endpoint, 'one', '1h')
     const told = async (): Promise<string> => (await etcd.client.get('/fairlead/endpoints/cart/one').string()) ?? 'gone'
     await eventually(async () => expect(await told()).toContain('127.0.0.1'), { timeoutMs: 20_000 })
@@ -111,7 +110,6 @@ describeWithEtcd('an instance that registers in etcd', () => {
   describeWithEnvoy('for a Service in front of which there is an Envoy', () => {
     test('gets requests, none after its drain, and is gone within its lease when it is killed', async () => {
       const etcd = await startEtcd()
-      atTestEnd(() => etcd.close())
       const [port = 0] = await freePorts(1)
       const config = tempDir()
       writeFileSync(join(config, 'shop.yaml'), shop(port))
