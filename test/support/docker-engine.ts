@@ -2,9 +2,7 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe } from 'vitest'
-import { findProgram } from './find-program.ts'
-import { notHere, skipForWantOf } from './needs.ts'
+import { describeAsRoot } from './needs.ts'
 import { eventually } from './poll.ts'
 
 const programs = ['docker', 'docker-compose', 'dockerd', 'debootstrap', 'prometheus', 'etcd', 'etcdctl']
@@ -18,16 +16,9 @@ export interface DockerEngine {
   readonly close: () => Promise<void>
 }
 
-/**
- * A suite that needs Docker, and root to start it and to make its images. Where the one is not installed, or the other is not
- * given, it is skipped, and says so in its name; under CI the first is an error.
- */
+/** A suite that needs Docker, and root to start it and to make its images. */
 export function describeWithDocker(name: string, suite: () => void): void {
-  const missing = programs.filter((program) => findProgram(program) === undefined)
-  if (process.getuid?.() !== 0) describe.skip(`${name} ${notHere('runs the tests without root')}`, suite)
-  else if (missing.length > 0) skipForWantOf(missing.join(', '), name, suite)
-  else if (!letsContainersBe()) describe.skip(`${name} ${notHere('lets nobody start containers')}`, suite)
-  else describe(name, suite)
+  describeAsRoot(name, suite, { programs, isLet: letsContainersBe, otherwise: 'lets nobody start containers' })
 }
 
 /** What an engine does first of all: a file system and a network for a process of its own. */

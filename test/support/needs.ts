@@ -1,6 +1,7 @@
 import { describe } from 'vitest'
 import { findEnvoy } from './envoy-binary.ts'
 import { findEtcd } from './etcd.ts'
+import { findProgram } from './find-program.ts'
 import { findPrometheus } from './prometheus.ts'
 
 /** What .ci/run looks for in the names of skipped tests; `npm run setup` is what mends it. */
@@ -30,6 +31,25 @@ export function describeWithPrometheus(name: string, suite: (promtool: string) =
 function describeWith(what: string, path: string | undefined, name: string, suite: (path: string) => void): void {
   if (path === undefined) skipForWantOf(what, name, () => suite(what))
   else describe(name, () => suite(path))
+}
+
+export interface RootNeeds {
+  readonly programs: readonly string[]
+  /** Whether this machine lets root do what it takes, and what to say where it does not. */
+  readonly isLet: () => boolean
+  readonly otherwise: string
+}
+
+/**
+ * A suite that needs root, and programs that belong to the system. Where the one is not given, it is skipped, and says so in its
+ * name; where root has not the others, under CI, that is an error.
+ */
+export function describeAsRoot(name: string, suite: () => void, { programs, isLet, otherwise }: RootNeeds): void {
+  const missing = programs.filter((program) => findProgram(program) === undefined)
+  if (process.getuid?.() !== 0) describe.skip(`${name} ${notHere('runs the tests without root')}`, suite)
+  else if (missing.length > 0) skipForWantOf(missing.join(', '), name, suite)
+  else if (!isLet()) describe.skip(`${name} ${notHere(otherwise)}`, suite)
+  else describe(name, suite)
 }
 
 /** A suite that cannot run for want of something that `npm run setup` brings; under CI that is an error. */

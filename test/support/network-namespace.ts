@@ -3,24 +3,17 @@ import { once } from 'node:events'
 import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, test } from 'vitest'
+import { test } from 'vitest'
 import { atTestEnd } from './at-test-end.ts'
 import { findProgram } from './find-program.ts'
-import { notHere, skipForWantOf } from './needs.ts'
+import { describeAsRoot, notHere } from './needs.ts'
 import { tempDir } from './temp.ts'
 
 const programs = ['ip', 'iptables-restore', 'setpriv', 'unshare']
 
-/**
- * A suite that needs root, the kernel's own network tools, and leave to make a network namespace. Without them it is skipped, and
- * says so in its name; where root has not the tools, under CI, that is an error.
- */
+/** A suite that needs root, the kernel's own network tools, and leave to make a network namespace. */
 export function describeWithNamespaces(name: string, suite: () => void): void {
-  const missing = programs.filter((program) => findProgram(program) === undefined)
-  if (process.getuid?.() !== 0) describe.skip(`${name} ${notHere('runs the tests without root')}`, suite)
-  else if (missing.length > 0) skipForWantOf(missing.join(', '), name, suite)
-  else if (!canMake()) describe.skip(`${name} ${notHere('lets nobody make a network namespace')}`, suite)
-  else describe(name, suite)
+  describeAsRoot(name, suite, { programs, isLet: canMake, otherwise: 'lets nobody make a network namespace' })
 }
 
 /** A host can be without it. */
