@@ -15,7 +15,7 @@ import { maxUnheard, StreamFence, type Unheard } from './fence/stream-fence.ts'
 import type { Entrant } from './flow/admission.ts'
 import type { Sender } from './flow/fan-out.ts'
 import { Outbox } from './flow/outbox.ts'
-import { noNames } from './protocol/names.ts'
+import { type NameSet, noNames } from './protocol/names.ts'
 import type { ReadRequest, Request } from './protocol/request-reader.ts'
 import type { EmptyListRule } from './protocol/sotw.ts'
 import { addOwed, isOwing, type Verdict } from './protocol/subscription.ts'
@@ -30,15 +30,25 @@ import { maxShownLength, StreamWarnings } from './stream-warning.ts'
 import { Telling } from './telling.ts'
 import { isClaiming, type LiveClient, type Remembered, type Stated } from './transition/client-memory.ts'
 import { followersOf } from './transition/cluster-news.ts'
+import type { Meanwhile } from './transition/past-views.ts'
 import { plan } from './transition/planner.ts'
-import { Progress } from './transition/progress.ts'
-import { changeBetween, type View } from './transition/view.ts'
+import { maxResumingMs, Progress } from './transition/progress.ts'
+import { changeBetween, isUser, type View } from './transition/view.ts'
 import { TypeBook, type TypeState } from './type-book.ts'
 import { Verdicts } from './verdicts.ts'
 
 const clusterType = resourceTypes.cluster.typeUrl
+const endpointType = resourceTypes.endpoint.typeUrl
 
 let lastStreamId = 0
+
+/** Of an Envoy that has something, and has not said yet which clusters. */
+interface Placing {
+  /** For it may have none. */
+  readonly untilMs: number
+  /** What it asks for of the types that send requests to clusters. */
+  readonly unheard: Unheard[]
+}
 
 /** The two rules are two objects, for requests are remembered with theirs. */
 const emptyIsWildcard: EmptyListRule = { isWildcardWhenEmpty: true }
@@ -87,6 +97,8 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
   #isAdmitted = false
   /** It was let in, and has not taken that answer yet. */
   #isEntering = false
+  /** What the client had when the stream began is known, as far as it can be. */
+  #isPlaced = false
   /** What is in force here may be older than what the client has: nothing says yet that it is not. */
   #mayLag: boolean
   #isHeldBack = false
@@ -95,6 +107,7 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
   /** Of a client that says what it has, until it is known that what is in force here is not older. */
   #fence: StreamFence | undefined
   #unheard: Unheard[] | undefined
+  #placing: Placing | undefined
   #verdicts: Verdicts | undefined
   #rejectionRecord: RejectionRecord | undefined
   #pulse: Pulse | undefined
@@ -161,7 +174,6 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
 
   /** Brings the client as far as it can be brought now: called when anything changed. */
   advance(): void {
-    if (this.#isClosed) return
     try {
       this.#advance()
     } catch (error) {
@@ -200,7 +212,7 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
       this.#hearLater(typeUrl, read)
       return
     }
-    if (this.#subscribe(typeUrl, read)) return
+    if (this.#hear(typeUrl, read)) return
     this.#hadAll = false
     this.#advance()
   }
@@ -283,6 +295,27 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     this.deps.onEvent?.({ kind: 'group', streamId: this.id, group: label })
   }
 
+  /** True when nothing can follow from the request. */
+  #hear(typeUrl: TypeUrl, read: ReadRequest): boolean {
+    if (!this.#isPlaced) {
+      this.#isPlaced = this.#place(typeUrl, read)
+      if (this.#placing !== undefined && !this.#isPlaced && isUser(typeUrl)) {
+        this.#putOff(this.#placing.unheard, typeUrl, read)
+        return false
+      }
+    }
+    const isDone = this.#subscribe(typeUrl, read)
+    if (this.#placing === undefined || !this.#isPlaced) return isDone
+    this.#hearRest(this.#placing)
+    return false
+  }
+
+  #putOff(unheard: Unheard[], typeUrl: TypeUrl, read: ReadRequest): void {
+    unheard.push({ typeUrl, read })
+    if (unheard.length <= maxUnheard) return
+    this.#fail(status.RESOURCE_EXHAUSTED, `more than ${maxUnheard} requests while the client is held back`)
+  }
+
   /** True when nothing can follow from the request: an ACK by a client that has everything. */
   #subscribe(typeUrl: TypeUrl, read: ReadRequest): boolean {
     const known = this.types.get(typeUrl)
@@ -297,7 +330,6 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     const before = known?.subscription
     const rule = known?.rule ?? this.#ruleOf(type)
     const held = known === undefined ? this.#heldOf(typeUrl, request) : undefined
-    if (this.types.isEmpty) this.#recall({ ...request, typeUrl, ...(held && { initialVersions: held }) })
     const { verdict, isChanged, isRepeated, subscription: received } = read.receive(typeUrl, before, rule)
     let subscription = received
     if (held !== undefined) subscription = { ...received, initialVersions: held.size > 0 ? held : undefined }
@@ -333,28 +365,79 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     return held === request.initialVersions ? undefined : held
   }
 
-  /** A client that was here before goes on from where it was, not from what it should have: see `planner.ts`. */
-  #recall(stated: Stated): void {
+  /**
+   * Learns what the client had before this stream by what it says first: one that was here before goes on from where it was,
+   * not from what it should have (see `planner.ts`). False while too little was said.
+   */
+  #place(typeUrl: TypeUrl, read: ReadRequest): boolean {
     const { memory, past, clock } = this.deps
-    if (memory === undefined || this.#node === undefined || this.#typeOfService !== undefined) return
+    if (memory === undefined || this.#telling === undefined || this.#typeOfService !== undefined) return true
     const { protocol } = this
     this.#takeNews()
     const now = clock.now()
-    let left = memory.recall(this.#clientKey, protocol, stated, now)
+    const isLate = typeUrl !== clusterType && this.#telling.isEnvoy
+    const stated = this.#statedIn(typeUrl, read, isLate)
+    // Envoy begins with its clusters, save while one of them warms. What else it says fits to many places: listeners are
+    // mostly equal in all of them, and of assignments it states a version of the way.
+    let left = isLate && typeUrl !== endpointType ? undefined : memory.recall(this.#clientKey, protocol, stated, now)
+    if (left === undefined && isLate && (this.#placing !== undefined || isClaiming(stated))) {
+      this.#placing ??= this.#beginPlacing(now)
+      return false
+    }
     memory.enter(this.#clientKey, this)
     const group = this.#watch?.group
     if (left === undefined && this.#target !== undefined && group !== undefined) {
       left = past?.recall(group.key, protocol, stated, this.#target, () => this.deps.cache.pastOf(group))
     }
-    if (left === undefined) return
-    this.#view = left.view
+    this.#view = left?.view
+    if (left === undefined) return true
     this.progress.resume(left, now)
-    if (protocol === 'sotw') return
     // Those that it has not answered may be warming still, and what they wait for may not have come.
     const [accepted, ...unanswered] = left.mayHold.get(clusterType) ?? []
-    for (const set of unanswered) {
-      for (const [type, names] of followersOf(diffSets(accepted, set).changed)) this.#telling?.owe(type, names)
-    }
+    if (protocol === 'delta') for (const set of unanswered) this.#owe(followersOf(diffSets(accepted, set).changed))
+    return true
+  }
+
+  #statedIn(typeUrl: TypeUrl, read: ReadRequest, isLate: boolean): Stated {
+    const { request } = read
+    const rule = this.#ruleOf(resourceTypeOf(typeUrl))
+    const assignments =
+      isLate && typeUrl === endpointType ? read.receive(typeUrl, undefined, rule).subscription.names : undefined
+    const said =
+      'versionInfo' in request
+        ? { versionInfo: request.versionInfo }
+        : { initialVersions: this.#heldOf(typeUrl, request) ?? request.initialVersions }
+    return { typeUrl, ...said, ...(assignments && { assignments }) }
+  }
+
+  #beginPlacing(nowMs: number): Placing {
+    if (this.protocol === 'delta') this.#owe(this.#meanwhile()?.awaited ?? new Map())
+    return { untilMs: nowMs + maxResumingMs(this.deps.options), unheard: [] }
+  }
+
+  /** It has not asked for clusters in time. */
+  #placeAnyhow(placing: Placing): void {
+    this.#isPlaced = true
+    this.#view = undefined
+    this.deps.memory?.enter(this.#clientKey, this)
+    this.#hearRest(placing)
+  }
+
+  #hearRest({ unheard }: Placing): void {
+    this.#placing = undefined
+    for (const { typeUrl, read } of unheard) this.#subscribe(typeUrl, read)
+  }
+
+  /** What a client is told that is not placed yet. */
+  #meanwhile(): Meanwhile | undefined {
+    const { past, cache } = this.deps
+    const group = this.#watch?.group
+    if (this.#target === undefined || group === undefined) return undefined
+    return past?.meanwhile(group.key, this.#target, () => cache.pastOf(group))
+  }
+
+  #owe(names: ReadonlyMap<TypeUrl, NameSet>): void {
+    for (const [typeUrl, ofType] of names) this.#telling?.owe(typeUrl, ofType)
   }
 
   #mayBeUnknown(typeUrl: TypeUrl): boolean {
@@ -454,10 +537,8 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
 
   #hearLater(typeUrl: TypeUrl, read: ReadRequest): void {
     this.#unheard ??= []
-    this.#unheard.push({ typeUrl, read })
-    if (this.#unheard.length > maxUnheard) {
-      this.#fail(status.RESOURCE_EXHAUSTED, `more than ${maxUnheard} requests while the client is held back`)
-    } else this.#advance()
+    this.#putOff(this.#unheard, typeUrl, read)
+    this.#advance()
   }
 
   #holdBack(openAtMs: number): void {
@@ -486,7 +567,7 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     }
     const unheard = this.#unheard ?? []
     this.#unheard = undefined
-    for (const { typeUrl, read } of unheard) this.#subscribe(typeUrl, read)
+    for (const { typeUrl, read } of unheard) this.#hear(typeUrl, read)
     this.#hadAll = false
   }
 
@@ -500,6 +581,7 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
   }
 
   #advance(): void {
+    if (this.#isClosed) return
     this.#aim()
     if (this.#fence !== undefined && this.#isFenced()) {
       this.#holdBack(this.#fence.openAtMs)
@@ -517,9 +599,15 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     this.#isSettled = false
     this.#hadAll = false
     this.#wakeAtMs = rejections?.dueMs ?? Number.POSITIVE_INFINITY
+    if (this.#placing !== undefined && this.deps.clock.now() >= this.#placing.untilMs) this.#placeAnyhow(this.#placing)
+    const isPlacing = this.#placing !== undefined
+    if (this.#placing !== undefined) {
+      this.#view = this.#meanwhile()?.view ?? this.#target
+      this.#wakeAt(this.#placing.untilMs)
+    }
     this.#view ??= this.#target
     let types: readonly TypeUrl[] | undefined
-    if (this.#view !== this.#target) {
+    if (this.#view !== this.#target && !isPlacing) {
       const change = changeBetween(this.#view, this.#target)
       if (change.isPlain) {
         this.#view = this.#target
@@ -529,7 +617,7 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     }
     for (;;) {
       // Plan first, so that after a wait only the newest is said.
-      const isMoved = this.#view !== this.#target && this.#step(this.#view, this.#target)
+      const isMoved = !isPlacing && this.#view !== this.#target && this.#step(this.#view, this.#target)
       const before = this.types.updates
       if (!telling.bringTo(this.#view, types)) return
       this.#wakeAt(telling.dueMs)

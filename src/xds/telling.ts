@@ -26,7 +26,7 @@ export class Telling {
   readonly #types: TypeBook
   readonly encoding: Encoding
   readonly isGrpc: boolean
-  readonly #isEnvoy: boolean
+  readonly isEnvoy: boolean
   readonly #isDebugging: boolean
   /** Of a client that rejected something. */
   rejections: StreamRejections | undefined
@@ -39,7 +39,7 @@ export class Telling {
     this.#types = stream.types
     this.encoding = stream.protocol === 'sotw' && knowsWrapper(node) ? 'sotw-wrapped' : stream.protocol
     this.isGrpc = node.userAgentName.startsWith('gRPC')
-    this.#isEnvoy = node.userAgentName === 'envoy'
+    this.isEnvoy = node.userAgentName === 'envoy'
     this.#isDebugging = stream.deps.log.isLevelEnabled('debug')
   }
 
@@ -96,7 +96,7 @@ export class Telling {
    * it would reject every listener that names any in routes of its own, too.
    */
   #awaitsFirstClusters(typeUrl: TypeUrl): boolean {
-    if (!this.#isEnvoy || typeUrl === clusterType || !canName(typeUrl)) return false
+    if (!this.isEnvoy || typeUrl === clusterType || !canName(typeUrl)) return false
     const { acked, outstanding } = this.#types.get(clusterType)?.subscription ?? {}
     const last = outstanding?.at(-1)
     if (acked !== undefined || last === undefined) return false

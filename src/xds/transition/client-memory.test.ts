@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { smallView } from '../../../test/support/small-view.ts'
 import { resourceTypes } from '../../resource/type-url.ts'
+import { nameSetOf } from '../protocol/names.ts'
 import type { Protocol } from '../stream-event.ts'
 import { ClientMemory, type LiveClient, type Remembered } from './client-memory.ts'
 import { noDrains } from './drain.ts'
@@ -40,6 +41,25 @@ describe('a client that comes back', () => {
     expect(memoryOf(sotw).recall('n', 'sotw', { typeUrl, versionInfo: '' }, 1)).toBeUndefined()
     const partial = { ...sotw, accepted: new Map([[typeUrl, '']]) }
     expect(memoryOf(partial).recall('n', 'sotw', { typeUrl, versionInfo: '' }, 1)).toBe(partial)
+  })
+
+  test('is not known by assignments that it asks for, if it has no cluster that waits for one', () => {
+    const { endpoint } = resourceTypes
+    const had = smallView('cluster x=1 > endpoint x', 'cluster y=1 > endpoint y', 'endpoint x=1', 'endpoint y=1')
+    const assignments = setIn(had, endpoint.typeUrl)
+    const sotw: Remembered = {
+      ...left('sotw'),
+      mayHold: new Map([
+        [typeUrl, [setIn(had, typeUrl)]],
+        [endpoint.typeUrl, [assignments]],
+      ]),
+    }
+    const recall = (...names: readonly string[]) => {
+      const stated = { typeUrl: endpoint.typeUrl, versionInfo: assignments.version, assignments: nameSetOf(names) }
+      return memoryOf(sotw).recall('n', 'sotw', stated, 1)
+    }
+    expect([recall('x', 'y'), recall('y')]).toEqual([sotw, sotw])
+    expect(recall('x', 'y', 'z')).toBeUndefined()
   })
 
   test('over delta is known by the versions that it states, of some names too', () => {

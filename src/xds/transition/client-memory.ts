@@ -1,5 +1,6 @@
-import type { TypeUrl } from '../../resource/type-url.ts'
+import { resourceTypes, type TypeUrl } from '../../resource/type-url.ts'
 import type { ResourceSet } from '../../snapshot/resource-set.ts'
+import type { NameSet } from '../protocol/names.ts'
 import type { Protocol } from '../stream-event.ts'
 import type { Drains } from './drain.ts'
 import type { View } from './view.ts'
@@ -24,6 +25,8 @@ export interface Stated {
   readonly versionInfo?: string
   /** Delta: versions by name, '' where that is not known; empty says that it has nothing. */
   readonly initialVersions?: ReadonlyMap<string, string>
+  /** Of assignments, the names that it asks for, where these tell which clusters it has. */
+  readonly assignments?: NameSet
 }
 
 /** A stream whose client may come back on another one before this one is known to be dead. */
@@ -31,6 +34,9 @@ export interface LiveClient {
   /** Undefined while its client has nothing. */
   leave(): Remembered | undefined
 }
+
+const clusterType = resourceTypes.cluster.typeUrl
+const endpointType = resourceTypes.endpoint.typeUrl
 
 /** A client that was away for longer starts anew. Envoy tries again every 30 s or less. */
 const maxAgeMs = 10 * 60_000
@@ -91,9 +97,13 @@ export function isClaiming({ versionInfo = '', initialVersions }: Omit<Stated, '
 /** What a client says fits to what it is thought to have. */
 export function isTrueTo(
   { mayHold, accepted }: Pick<Remembered, 'mayHold' | 'accepted'>,
-  { typeUrl, versionInfo, initialVersions }: Stated,
+  { typeUrl, versionInfo, initialVersions, assignments }: Stated,
 ): boolean {
   const sets = mayHold.get(typeUrl) ?? []
+  if (assignments !== undefined) {
+    const clusters = mayHold.get(clusterType) ?? []
+    if (!assignments.names.every((name) => clusters.some((set) => assignmentsOf(set).has(name)))) return false
+  }
   // Its last ACK may have been lost.
   if (initialVersions === undefined) {
     return accepted.get(typeUrl) === versionInfo || sets.some(({ version }) => version === versionInfo)
@@ -102,4 +112,18 @@ export function isTrueTo(
     if (version !== '' && !sets.some((set) => set.get(name)?.version === version)) return false
   }
   return initialVersions.size > 0
+}
+
+const assignmentNames = new WeakMap<ResourceSet, ReadonlySet<string>>()
+
+/** The names of the assignments that clusters name. */
+function assignmentsOf(clusters: ResourceSet): ReadonlySet<string> {
+  const known = assignmentNames.get(clusters)
+  if (known !== undefined) return known
+  const names = new Set<string>()
+  for (const { references } of clusters.values()) {
+    for (const { typeUrl, name } of references) if (typeUrl === endpointType) names.add(name)
+  }
+  assignmentNames.set(clusters, names)
+  return names
 }

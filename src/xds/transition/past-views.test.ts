@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { SmallClient } from '../../../test/support/small-client.ts'
 import { showView, smallView } from '../../../test/support/small-view.ts'
 import { buildResource, type Resource } from '../../resource/resource.ts'
-import { resourceTypes } from '../../resource/type-url.ts'
+import { resourceTypes, wordOf } from '../../resource/type-url.ts'
 import { type ResourceSet, setOfResources } from '../../snapshot/resource-set.ts'
 import { buildSnapshot } from '../../snapshot/snapshot.ts'
 import { PastViews } from './past-views.ts'
@@ -103,4 +103,57 @@ test('Only the last few are kept, and not for long', () => {
   expect(found).toEqual(views.slice(11, 19))
   nowMs = 10 * 60_000
   expect(past.recall('g', 'sotw', sotw(views[18] as View), now)).toBeUndefined()
+})
+
+test('What many clients say alike is looked for once', () => {
+  const past = new PastViews(clock)
+  let reads = 0
+  const watched: View = {
+    get sets() {
+      reads++
+      return first.sets
+    },
+  }
+  const older = () => [watched, second]
+  for (const stated of [sotw(views[9] as View), delta(views[9] as View)]) {
+    const recall = () => past.recall('g', 'initialVersions' in stated ? 'delta' : 'sotw', stated, third, older)
+    expect(recall()).toBeUndefined()
+    expect(reads).toBeGreaterThan(0)
+    reads = 0
+    expect(recall()).toBeUndefined()
+    expect(reads).toBe(0)
+  }
+  expect(past.recall('g', 'sotw', sotw(second), third, older)?.view).toBe(second)
+  expect(past.recall('g', 'sotw', sotw(second), third, older)?.view).toBe(second)
+  // Not for ever: there may be more to find, or less.
+  const lost = sotw(views[9] as View)
+  past.note('g', views[9] as View)
+  expect(past.recall('g', 'sotw', lost, third, older)?.view).toBe(views[9])
+  reads = 0
+  for (let at = 0; at < 300; at++) past.recall('g', 'sotw', { typeUrl, versionInfo: `nobody's ${at}` }, third, older)
+  past.recall('g', 'sotw', { typeUrl, versionInfo: "nobody's 299" }, third, older)
+  const before = reads
+  past.recall('g', 'sotw', { typeUrl, versionInfo: "nobody's 0" }, third, older)
+  expect(reads).toBeGreaterThan(before)
+})
+
+test('A client whose clusters are not known is given the assignments of those that went, and again what changed ones wait for', () => {
+  const past = new PastViews(clock)
+  const older = [
+    smallView('cluster a=1 > endpoint a', 'endpoint a=1', 'cluster b=1 > endpoint b', 'endpoint b=1', 'endpoint o=1'),
+    smallView('cluster a=2 > endpoint a', 'endpoint a=1', 'cluster b=1 > endpoint b', 'endpoint b=2'),
+    smallView('cluster a=2 > endpoint a', 'cluster s=1 > secret s', 'secret s=1'),
+  ]
+  const now = smallView('cluster a=2 > endpoint a', 'cluster s=1 > secret s', 'secret s=1', 'route r=1 > cluster s')
+  const { view, awaited } = past.meanwhile('g', now, () => older)
+  // The newest of b; and not what a cluster that is there has no more.
+  expect(showView(view)).toEqual(['cluster a=2', 'cluster s=1', 'endpoint b=2', 'secret s=1', 'route r=1'])
+  expect([...awaited].map(([type, names]) => [wordOf(type), names.names])).toEqual([
+    ['endpoint', ['a']],
+    ['secret', ['s']],
+  ])
+  const settled = past.meanwhile('g', now, () => [now])
+  expect(settled.view).toBe(view)
+  nowMs = 60_000
+  expect(past.meanwhile('g', now, () => [now])).toEqual({ view: now, awaited: new Map() })
 })

@@ -1,8 +1,13 @@
+import { hash } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
+import type { Resource } from '../../resource/resource.ts'
 import { canName, resourceTypes, type TypeUrl } from '../../resource/type-url.ts'
-import type { ResourceSet } from '../../snapshot/resource-set.ts'
+import { diffSets, type ResourceSet } from '../../snapshot/resource-set.ts'
+import { buildSnapshot } from '../../snapshot/snapshot.ts'
+import { type NameSet, noNames, unionNames } from '../protocol/names.ts'
 import type { Protocol } from '../stream-event.ts'
 import { isClaiming, isTrueTo, type Remembered, type Stated } from './client-memory.ts'
+import { followersOf } from './cluster-news.ts'
 import { noDrains } from './drain.ts'
 import { plan } from './planner.ts'
 import { noTypes } from './progress.ts'
@@ -19,7 +24,38 @@ const maxSkipped = 3
 
 const maxGroups = 1000
 
+/** For how long what was found out is kept for others, in milliseconds: they come at one time. */
+const keptMs = 10_000
+
+/** What different clients of one group may say, to be kept. */
+const maxFound = 256
+
 const clusterType = resourceTypes.cluster.typeUrl
+const endpointType = resourceTypes.endpoint.typeUrl
+
+interface Noted {
+  readonly view: View
+  readonly atMs: number
+}
+
+/** What a client is told of assignments and the like while it is not known which clusters it has, and one of them warms. */
+export interface Meanwhile {
+  /** What is now, and the assignments of clusters that went lately. */
+  readonly view: View
+  /** By type, what clusters wait for that came or changed lately. */
+  readonly awaited: ReadonlyMap<TypeUrl, NameSet>
+}
+
+/** What was found out of a group, for the others of it that come at one time. */
+interface Kept {
+  readonly noted: readonly Noted[] | undefined
+  readonly untilMs: number
+  /** What the group had, were none of its clients here then. */
+  readonly older: () => readonly View[]
+  /** By what they said. */
+  readonly found: Map<string, Remembered | undefined>
+  meanwhile: Meanwhile | undefined
+}
 
 /**
  * What groups of nodes had lately. A client that comes from another replica, which had not taken the newest change yet, or
@@ -28,9 +64,9 @@ const clusterType = resourceTypes.cluster.typeUrl
  */
 export class PastViews {
   /** The group last noted comes last, and so does its newest view. */
-  readonly #groups = new Map<string, { readonly view: View; readonly atMs: number }[]>()
+  readonly #groups = new Map<string, readonly Noted[]>()
   /** By what the group has now. */
-  readonly #older = new WeakMap<View, Map<string, readonly View[]>>()
+  readonly #kept = new WeakMap<View, Map<string, Kept>>()
   readonly #clock: Pick<Clock, 'now'>
   #last: { readonly group: string; readonly view: View } | undefined
 
@@ -64,22 +100,77 @@ export class PastViews {
     older: () => readonly View[] = () => [],
   ): Remembered | undefined {
     if (!isClaiming(stated) || isTrueTo(clientAt(now, protocol), stated)) return undefined
-    const nowMs = this.#clock.now()
-    const noted = (this.#groups.get(group) ?? []).filter(({ atMs }) => nowMs - atMs < maxAgeMs).map(({ view }) => view)
-    return (
-      findClient([...noted, now], protocol, stated) ??
-      findClient([...this.#olderOf(group, now, older), now], protocol, stated)
-    )
+    const kept = this.#keptOf(group, now, older)
+    const { found } = kept
+    const said = keyOf(protocol, stated)
+    if (found.has(said)) return found.get(said)
+    const client =
+      findClient([...this.#notedOf(kept), now], protocol, stated) ??
+      findClient([...kept.older(), now], protocol, stated)
+    const [oldest] = found.keys()
+    if (found.size >= maxFound && oldest !== undefined) found.delete(oldest)
+    found.set(said, client)
+    return client
   }
 
-  /** Made once for all clients of a group that come at one time. */
-  #olderOf(group: string, now: View, older: () => readonly View[]): readonly View[] {
-    const ofNow = this.#older.get(now) ?? new Map<string, readonly View[]>()
-    this.#older.set(now, ofNow)
-    const views = ofNow.get(group) ?? older()
-    ofNow.set(group, views)
-    return views
+  /** For a client that may have anything that its group had before; see `recall`. */
+  meanwhile(group: string, now: View, older: () => readonly View[]): Meanwhile {
+    const kept = this.#keptOf(group, now, older)
+    kept.meanwhile ??= meanwhileAfter(kept.older(), now)
+    return kept.meanwhile
   }
+
+  #notedOf({ noted = [] }: Kept): readonly View[] {
+    const nowMs = this.#clock.now()
+    return noted.filter(({ atMs }) => nowMs - atMs < maxAgeMs).map(({ view }) => view)
+  }
+
+  #keptOf(group: string, now: View, older: () => readonly View[]): Kept {
+    const ofNow = this.#kept.get(now) ?? new Map<string, Kept>()
+    this.#kept.set(now, ofNow)
+    const [noted, nowMs] = [this.#groups.get(group), this.#clock.now()]
+    const known = ofNow.get(group)
+    if (known !== undefined && known.noted === noted && nowMs < known.untilMs) return known
+    let views: readonly View[] | undefined
+    const once = (): readonly View[] => (views ??= older())
+    const kept = { noted, untilMs: nowMs + keptMs, older: once, found: new Map(), meanwhile: undefined }
+    ofNow.set(group, kept)
+    return kept
+  }
+}
+
+function keyOf(
+  protocol: Protocol,
+  { typeUrl, versionInfo, initialVersions = new Map<string, string>() }: Stated,
+): string {
+  if (versionInfo !== undefined) return `${protocol} ${typeUrl} ${versionInfo}`
+  // Each client has an order of its own.
+  const versions = [...initialVersions].map(([name, version]) => `${name}\0${version}\0`).sort()
+  return `${protocol} ${typeUrl} ${hash('sha256', versions.join(''), 'base64')}`
+}
+
+function meanwhileAfter(past: readonly View[], now: View): Meanwhile {
+  const clusters = setIn(now, clusterType)
+  const gone = new Map<string, Resource>()
+  const awaited = new Map<TypeUrl, NameSet>()
+  for (const [at, view] of past.entries()) {
+    const [before, after] = [setIn(view, clusterType), setIn(past[at + 1] ?? now, clusterType)]
+    for (const { name, references } of diffSets(clusters, before).changed) {
+      if (clusters.get(name) !== undefined) continue
+      for (const { typeUrl, name: assignment } of references) {
+        const resource = typeUrl === endpointType ? setIn(view, endpointType).get(assignment) : undefined
+        if (resource !== undefined) gone.set(assignment, resource)
+      }
+    }
+    for (const [typeUrl, names] of followersOf(diffSets(before, after).changed)) {
+      awaited.set(typeUrl, unionNames(awaited.get(typeUrl) ?? noNames, names))
+    }
+  }
+  const assignments = setIn(now, endpointType)
+  for (const name of gone.keys()) if (assignments.get(name) !== undefined) gone.delete(name)
+  if (gone.size === 0) return { view: now, awaited }
+  const sets = new Map(now.sets).set(endpointType, assignments.with(gone))
+  return { view: buildSnapshot(sets.values()), awaited }
 }
 
 /** A client that has all of one of these views but the last, the newest that fits; or else one on the way between two of them. */

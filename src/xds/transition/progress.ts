@@ -19,6 +19,14 @@ export interface ProgressOptions {
   readonly drainTimeMs: number
 }
 
+/**
+ * An Envoy that had clusters when its stream began and does not ask for them is waited for so long: it does not while one of
+ * them warms, and what that waits for may not come.
+ */
+export function maxResumingMs({ transitionTimeoutMs }: ProgressOptions): number {
+  return 3 * transitionTimeoutMs
+}
+
 /** A type that the client asked for on this stream. */
 export interface AskedType {
   readonly subscription: Subscription
@@ -69,6 +77,7 @@ export class Progress {
   readonly #refused = new Set<TypeUrl>()
   #earlierVersions: ReadonlyMap<TypeUrl, string> = new Map()
   #earlierUntilMs = 0
+  #resumingUntilMs = 0
   /** It took clusters before this stream began. */
   #isResumed = false
 
@@ -84,6 +93,7 @@ export class Progress {
     for (const [typeUrl, sets] of mayHold) this.#earlier.set(typeUrl, sets)
     this.#earlierVersions = accepted
     this.#earlierUntilMs = nowMs + this.#options.transitionTimeoutMs
+    this.#resumingUntilMs = nowMs + maxResumingMs(this.#options)
   }
 
   /**
@@ -185,8 +195,7 @@ export class Progress {
       else lookAgainAtMs = Math.min(lookAgainAtMs, this.#earlierUntilMs)
     }
     // A client that took clusters before asks for them late where some are warming, and takes no new ones until then.
-    const resumingUntilMs = this.#earlierUntilMs + 2 * this.#options.transitionTimeoutMs
-    const isResuming = this.#isResumed && nowMs < resumingUntilMs
+    const isResuming = this.#isResumed && nowMs < this.#resumingUntilMs
     let clusters = isResuming ? this.#acceptedClusters() : undefined
     let clustersAwaited: readonly Sent[] | undefined
     let assignments: NameSet | undefined
@@ -225,7 +234,7 @@ export class Progress {
       clusters = this.#arrivals.seenIn(this.#acceptedClusters(), clustersAwaited, assignments, isMute)
     }
     // One that never asks for clusters is not held up by them for ever.
-    else if (isResuming) lookAgainAtMs = Math.min(lookAgainAtMs, resumingUntilMs)
+    else if (isResuming) lookAgainAtMs = Math.min(lookAgainAtMs, this.#resumingUntilMs)
     return { client: { clusters, mayHold, drains: this.#drains, unanswered: typesOf(unanswered) }, lookAgainAtMs }
   }
 

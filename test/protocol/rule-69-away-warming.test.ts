@@ -1,0 +1,208 @@
+import type { Resource } from '../../src/resource/resource.ts'
+import { type ResourceWord, resourceTypes } from '../../src/resource/type-url.ts'
+import { setOfResources } from '../../src/snapshot/resource-set.ts'
+import { protocols } from '../support/conversation.ts'
+import { edsCluster, resource, routeTo } from '../support/resource.ts'
+import {
+  accepted,
+  apply,
+  client,
+  given,
+  removed,
+  type Says,
+  type Setting,
+  type Step,
+  server,
+  transcript,
+} from '../support/transcript.ts'
+import type { Protocol } from '../support/wire-client.ts'
+
+/** Envoy says nothing of its clusters while one of them warms: on its next stream it begins with all else. */
+const setting = (protocol: Protocol, agent = 'envoy', more: Partial<Setting> = {}): Setting => ({
+  protocol,
+  node: { id: 'envoy-1', cluster: 'edge', user_agent_name: agent },
+  ...more,
+})
+
+const atX = given(edsCluster('x'), resource('endpoint', 'x'), routeTo('r', 'x'), resource('listener', 'l'))
+const moved = (from: string, to: string): Step =>
+  apply(edsCluster(to), resource('endpoint', to), routeTo('r', to), removed('cluster', from), removed('endpoint', from))
+const [moveToY, moveToZ] = [moved('x', 'y'), moved('y', 'z')]
+
+const saysItHas = (protocol: Protocol, type: ResourceWord, names: readonly string[], had: readonly Resource[]): Says =>
+  protocol === 'sotw'
+    ? { type, names, version: setOfResources(resourceTypes[type].typeUrl, had).version }
+    : { type, subscribe: names, initialVersions: Object.fromEntries(had.map(({ name, version }) => [name, version])) }
+
+for (const protocol of protocols) {
+  const isSotw = protocol === 'sotw'
+  const has = (type: ResourceWord, names: readonly string[], ...had: readonly Resource[]): Step =>
+    client(saysItHas(protocol, type, names, had))
+  const hasClusters = (...names: readonly string[]): Step =>
+    has('cluster', [], ...names.map((name) => edsCluster(name)))
+  const hasAssignments = (names: readonly string[], had: readonly string[]): Step =>
+    has('endpoint', names, ...had.map((name) => resource('endpoint', name)))
+  const hasListener = has('listener', [], resource('listener', 'l'))
+  const hasRoute = (to: string): Step => has('route', ['r'], routeTo('r', to))
+  const isToldOfListener = accepted({ type: 'listener', resources: isSotw ? ['l'] : [] })
+  const isToldOfRoute = (to: string): readonly Step[] => accepted({ type: 'route', resources: [routeTo('r', to)] })
+
+  /** It is warm, and says that it has these, of which its routes may name any: from there it is led on. */
+  const isLedOn = (had: readonly string[], to: string): readonly Step[] => {
+    const added = had.includes(to) ? [] : [to]
+    return [hasClusters(...had), ...accepted({ type: 'cluster', resources: isSotw ? [...had, ...added] : added })]
+  }
+  const endsAt = (to: string, ...gone: readonly string[]): readonly Step[] =>
+    isSotw
+      ? [...accepted({ type: 'cluster', resources: [to] }), server.silent()]
+      : [
+          ...accepted({ type: 'cluster', removed: gone }),
+          ...accepted({ type: 'endpoint', removed: gone }),
+          server.silent(),
+        ]
+
+  for (const first of ['endpoint', 'listener', 'route'] as const) {
+    const says: Readonly<Record<typeof first, readonly Step[]>> = {
+      endpoint: [
+        hasAssignments(['x', 'y'], ['x']),
+        ...accepted({ type: 'endpoint', resources: isSotw ? ['x', 'y'] : ['y'] }),
+      ],
+      listener: [hasListener],
+      route: [hasRoute('x')],
+    }
+    const begins = [first, ...(['endpoint', 'listener', 'route'] as const).filter((type) => type !== first)]
+
+    transcript(
+      `rule 69: an Envoy with a cluster that warms is told of no route to it until it says which clusters it has (${protocol}, ${first} first)`,
+      setting(protocol),
+      atX,
+      moveToY,
+      begins.flatMap((type) => says[type]),
+      server.silent(),
+      isLedOn(['x', 'y'], 'y'),
+      isToldOfListener,
+      isToldOfRoute('y'),
+      endsAt('y', 'x'),
+    )
+
+    transcript(
+      `rule 69: an Envoy with a cluster that warms is given what that waits for, though both are gone (${protocol}, ${first} first)`,
+      setting(protocol),
+      atX,
+      moveToY,
+      moveToZ,
+      begins.flatMap((type) => says[type]),
+      server.silent(),
+      isLedOn(['x', 'y'], 'z'),
+      isToldOfListener,
+      isToldOfRoute('z'),
+      endsAt('z', 'x', 'y'),
+    )
+  }
+
+  transcript(
+    `rule 69: an Envoy with a cluster that warms is not told of routes to one that it had before (${protocol})`,
+    setting(protocol),
+    atX,
+    moveToY,
+    moveToZ,
+    // It is at y, with the assignments that it was sent on the way: over SotW it states the version of those.
+    hasAssignments(['y', 'z'], isSotw ? ['x', 'y'] : ['y']),
+    accepted({ type: 'endpoint', resources: ['y', 'z'] }),
+    hasListener,
+    hasRoute('y'),
+    server.silent(),
+    isLedOn(['y', 'z'], 'z'),
+    isToldOfListener,
+    isToldOfRoute('z'),
+    endsAt('z', 'y'),
+  )
+
+  transcript(
+    `rule 69: an Envoy with a cluster that warms and assignments that are in force is told of no route to what comes then (${protocol})`,
+    setting(protocol),
+    atX,
+    hasAssignments(['x', 'y'], ['x']),
+    accepted({ type: 'endpoint', resources: isSotw ? ['x'] : [], removed: isSotw ? [] : ['y'] }),
+    hasListener,
+    hasRoute('x'),
+    server.silent(),
+    moveToY,
+    accepted({ type: 'endpoint', resources: ['y'] }),
+    moveToZ,
+    server.silent(),
+    isLedOn(['x', 'y'], 'z'),
+    isToldOfListener,
+    isToldOfRoute('z'),
+    endsAt('z', 'x', 'y'),
+  )
+
+  transcript(
+    `rule 69: an Envoy that was with another server since it was here is not where it was (${protocol})`,
+    setting(protocol),
+    atX,
+    client({ type: 'cluster' }),
+    accepted({ type: 'cluster', resources: ['x'] }),
+    client(isSotw ? { type: 'endpoint', names: ['x'] } : { type: 'endpoint', subscribe: ['x'] }),
+    accepted({ type: 'endpoint', resources: ['x'] }),
+    server.silent(),
+    client.resets(),
+    moveToY,
+    moveToZ,
+    hasAssignments(['x', 'y'], ['x']),
+    accepted({ type: 'endpoint', resources: isSotw ? ['x', 'y'] : ['y'] }),
+    hasListener,
+    hasRoute('x'),
+    server.silent(),
+    isLedOn(['x', 'y'], 'z'),
+    isToldOfListener,
+    isToldOfRoute('z'),
+    endsAt('z', 'x', 'y'),
+  )
+
+  transcript(
+    `rule 58: what a changed cluster waits for that warms since the last stream is said again (${protocol})`,
+    setting(protocol),
+    atX,
+    apply(edsCluster('x', 2)),
+    hasAssignments(['x'], ['x']),
+    accepted({ type: 'endpoint', resources: ['x'] }),
+    server.silent(),
+  )
+
+  transcript(
+    `rule 77: an Envoy that has something and never asks for clusters is told of routes when the time is over (${protocol})`,
+    setting(protocol, 'envoy', { server: { transitionTimeoutMs: 20 } }),
+    atX,
+    moveToY,
+    hasListener,
+    hasRoute('x'),
+    isToldOfListener,
+    isToldOfRoute('y'),
+    moveToZ,
+    isToldOfRoute('z'),
+  )
+
+  transcript(
+    `rule 77: an Envoy that has nothing is told of listeners and routes whether it asks for clusters or not (${protocol})`,
+    setting(protocol),
+    atX,
+    client({ type: 'listener' }),
+    accepted({ type: 'listener', resources: ['l'] }),
+    client(isSotw ? { type: 'route', names: ['r'] } : { type: 'route', subscribe: ['r'] }),
+    isToldOfRoute('x'),
+    server.silent(),
+  )
+
+  transcript(
+    `rule 70: a gRPC client is told of routes first, for it asks for clusters then (${protocol})`,
+    setting(protocol, 'gRPC Go'),
+    atX,
+    moveToY,
+    has('listener', ['l'], resource('listener', 'l')),
+    isSotw ? accepted({ type: 'listener', resources: ['l'] }) : [],
+    hasRoute('x'),
+    isToldOfRoute('y'),
+    server.silent(),
+  )
+}
