@@ -58,6 +58,8 @@ export interface SharedDocuments {
   readonly idPrefix: string
   /** What was last in force of documents, by their ids; undefined while that cannot be read. */
   read(): Promise<readonly Document[] | undefined>
+  /** Whether what was in force is newer than one that was read. */
+  isNewer(inForce: Origin, read: Origin): boolean
   note(read: ReadText): void
   settle(inForce: ReadonlyMap<string, Unit>): void
 }
@@ -493,7 +495,7 @@ class SnapshotPipeline implements Pipeline {
       if (state.listed.get(id)?.text === text) return []
       const restored = this.#ledger.keysOf(id).map((key) => world.inForce.get(key)?.origin)
       // What this server served after that is newer.
-      if (restored.some((one) => one !== undefined && isLater(one, origin))) return []
+      if (restored.some((one) => one !== undefined && shared.isNewer(one, origin))) return []
       return [{ listing: { id, document, isUnreadable: false, origin } }]
     })
     const readings = await this.#readAll(listings)
@@ -703,11 +705,6 @@ function readTextOf({ id, changes, problems }: Reading, text: string | undefined
     gone: changes.flatMap((change) => (change.kind === 'deleted' ? [change.key] : [])),
     hasError: problems === undefined || problems.some(isError),
   }
-}
-
-/** Both are of the same etcd. */
-function isLater({ revision: one }: Origin, { revision: other }: Origin): boolean {
-  return one !== undefined && other !== undefined && BigInt(one) > BigInt(other)
 }
 
 /** What two steps do, one after the other. */

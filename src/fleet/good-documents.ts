@@ -1,6 +1,6 @@
 import type { IRequestOp } from 'etcd3'
 import { documentIdOf } from '../config/document-key.ts'
-import { messageOf, type Problem } from '../errors.ts'
+import { messageOf, type Origin, type Problem } from '../errors.ts'
 import type { Log } from '../log.ts'
 import type { Unit } from '../snapshot/unit.ts'
 import { batchesOf } from '../source/etcd-batches.ts'
@@ -22,6 +22,11 @@ export interface GoodDocuments {
    * when that cannot be read.
    */
   read(): Promise<readonly Document[] | undefined>
+  /**
+   * Whether a document that was in force here is newer than one that was read. What an etcd held that has gone back since, or
+   * another one, is not.
+   */
+  isNewer(inForce: Origin, read: Origin): boolean
   /** A text of `config/` was read. Others are ignored. */
   note(read: ReadText): void
   /** What was noted is in force now, as far as it may be. */
@@ -72,6 +77,8 @@ class SharedGood implements GoodDocuments {
   #failure: string | undefined
   /** What another process wrote is known here, or was never there. */
   #wasRead = false
+  /** Of etcd, when they were read. */
+  #readAt = 0n
   #inForce: ReadonlyMap<string, Unit> = new Map()
 
   constructor(options: GoodOptions) {
@@ -83,13 +90,21 @@ class SharedGood implements GoodDocuments {
   async read(): Promise<readonly Document[] | undefined> {
     const { log } = this.#options
     try {
-      const { entries } = await this.#session.run(async (client) => await readAll(client, goodPrefix(this.#options)))
+      const { entries, revision } = await this.#session.run(
+        async (client) => await readAll(client, goodPrefix(this.#options)),
+      )
       this.#wasRead = true
+      this.#readAt = revision
       return entries.flatMap((entry) => documentOf(entry, this.#options) ?? [])
     } catch (error) {
       log.warn({ error: messageOf(error) }, 'what other replicas served last cannot be read')
       return undefined
     }
+  }
+
+  isNewer({ revision: inForce }: Origin, { revision: read }: Origin): boolean {
+    if (inForce === undefined || read === undefined || BigInt(inForce) > this.#readAt) return false
+    return BigInt(inForce) > BigInt(read)
   }
 
   note(read: ReadText): void {
