@@ -1,5 +1,5 @@
 import pino from 'pino'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { atTestEnd } from '../../test/support/at-test-end.ts'
 import { startEtcd, type TestEtcd, type TestEtcdOptions } from '../../test/support/etcd.ts'
 import { describeWithEtcd } from '../../test/support/needs.ts'
@@ -117,6 +117,19 @@ describeWithEtcd('an election', () => {
     await proxy.mend()
     await follows(silent, 'other')
     expect(silent.isLeader).toBe(false)
+  })
+
+  test('is over in time, and told so, though a timer fires a moment early, as some do', async () => {
+    const bed = await startBed()
+    const proxy = await startTcpProxy(bed.etcd.port)
+    const start = setTimeout
+    const early = (act: (...args: unknown[]) => void, ms = 0, ...args: unknown[]) => start(act, ms - 5, ...args)
+    vi.spyOn(globalThis, 'setTimeout').mockImplementation(early as typeof setTimeout)
+    const one = bed.stand('one', { endpoints: [proxy.endpoint] })
+    await leads(one)
+    await proxy.cut()
+    await untilTrue(one, () => !one.isLeader)
+    expect(one.leader).toBeUndefined()
   })
 
   test('is over for a leader whose lease was taken away', async () => {

@@ -282,14 +282,9 @@ class LeaseElection implements Election {
     this.#until = isOver ? 0 : until
     clearTimeout(this.#expiry)
     const leftMs = this.#until - performance.now()
-    if (leftMs > 0) this.#expiry = setTimeout(() => this.#expire(), leftMs + 1).unref()
+    // etcd has not answered for a term by then: somebody else may lead. A timer that fires a moment early ends it early.
+    if (leftMs > 0) this.#expiry = setTimeout(() => this.#know(undefined, undefined, 0), leftMs).unref()
     this.#notify()
-  }
-
-  /** etcd has not answered for a term: somebody else may lead now. */
-  #expire(): void {
-    if (this.#isKnown) return
-    this.#know(undefined, undefined, 0)
   }
 
   #notify(): void {
