@@ -49,6 +49,8 @@ export interface ReplicasStatus {
   /** Null where nobody leads, or it is not known. */
   readonly leader: string | null
   readonly replicas: readonly ReplicaStatus[]
+  /** There while etcd does not answer: who else is there was so before. */
+  readonly isStale?: true
 }
 
 export interface ReplicaStatus {

@@ -66,6 +66,12 @@ describe('fairlead replicas', () => {
     expect(await replicasOf(starting)).toMatch(/07:02:11Z {2}- +7\n$/)
   })
 
+  test('says that the others are shown as they were before, where etcd does not answer', async () => {
+    expect(await replicasOf({ ...status, leader: null, isStale: true })).toMatch(
+      /7\n\netcd does not answer: the others are shown as they were before, and may be gone\. .*\n$/,
+    )
+  })
+
   test('prints JSON for programs', async () => {
     expect(JSON.parse(await replicasOf(status, '--json'))).toEqual(status)
     expect(JSON.parse(await replicasOf(undefined, '--json'))).toEqual({ self: null, leader: null, replicas: [] })

@@ -29,7 +29,7 @@ export function replicasCommand(io: Io): Command {
 
 const alone = 'This server shares nothing with others: it was started without --etcd.'
 
-function formatReplicas({ leader, replicas }: ReplicasStatus): string {
+function formatReplicas({ leader, replicas, isStale = false }: ReplicasStatus): string {
   const rows = replicas.map((one) => [
     one.isSelf ? `${one.id} (asked)` : one.id,
     one.isLeader ? 'leads' : '-',
@@ -39,8 +39,11 @@ function formatReplicas({ leader, replicas }: ReplicasStatus): string {
     String(one.streams),
   ])
   const table = formatTable(['replica', 'leader', 'version', 'since', 'config', 'streams'], rows)
-  return [table, ...remarks(leader, replicas)].join('\n\n')
+  return [table, ...(isStale ? [stale] : remarks(leader, replicas))].join('\n\n')
 }
+
+const stale =
+  'etcd does not answer: the others are shown as they were before, and may be gone. /api/problems says what is wrong.'
 
 function remarks(leader: string | null, replicas: readonly ReplicaStatus[]): string[] {
   const configs = new Set(replicas.flatMap(({ config }) => config ?? []))

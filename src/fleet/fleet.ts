@@ -33,6 +33,8 @@ export interface FleetStatus {
   /** Null where nobody leads, or it is not known here: a replica that writes nothing does not ask. */
   readonly leader: string | null
   readonly replicas: readonly (Replica & { readonly isLeader: boolean })[]
+  /** There while etcd does not answer: who else is there was so before. */
+  readonly isStale?: true
 }
 
 export interface FleetOptions {
@@ -81,7 +83,10 @@ export function createFleet(options: FleetOptions): Fleet {
     },
     status() {
       const leader = election?.leader ?? null
-      return { self: id, leader, replicas: replicas.list().map((one) => ({ ...one, isLeader: one.id === leader })) }
+      // Another that has this one's id by mistake may lead.
+      const leads = (one: Replica): boolean => (one.isSelf ? election?.isLeader === true : one.id === leader)
+      const list = replicas.list().map((one) => ({ ...one, isLeader: leads(one) }))
+      return { self: id, leader, replicas: list, ...(!replicas.isReachable && { isStale: true }) }
     },
     readHistory() {
       reading ??= readFleetHistory(etcd, options.history.api).finally(() => {

@@ -94,6 +94,30 @@ describeWithEtcd('replicas on one etcd', () => {
     expect(fleetProblemsOf(other)).toEqual([])
   })
 
+  test('say while etcd is away that what they know of each other is of before', { timeout: 40_000 }, async () => {
+    const own = await startEtcd()
+    const store = createEtcdStore(own)
+    await store.write(cluster('cart'))
+    const plane = await startControlPlane({ ...store.flags, replicaId: 'a' })
+    await eventually(async () => expect(await replicasOf(plane)).toMatchObject({ leader: 'a' }), patience)
+    expect(await replicasOf(plane)).not.toHaveProperty('isStale')
+    await own.stop()
+    await eventually(async () => expect(await replicasOf(plane)).toMatchObject({ isStale: true }), patience)
+    await own.start()
+    await eventually(async () => expect(await replicasOf(plane)).not.toHaveProperty('isStale'), patience)
+  })
+
+  test('of which one that is called as another does not say that it leads', { timeout: 40_000 }, async () => {
+    const store = createEtcdStore(etcd)
+    await store.write(cluster('cart'))
+    const first = await startControlPlane({ ...store.flags, replicaId: 'same' })
+    await eventually(async () => expect(await replicasOf(first)).toMatchObject({ leader: 'same' }), patience)
+    const second = await startControlPlane({ ...store.flags, replicaId: 'same' })
+    await eventually(async () => expect(await replicasOf(second)).toMatchObject({ leader: 'same' }), patience)
+    expect((await replicasOf(first)).replicas).toMatchObject([{ isLeader: true }])
+    expect((await replicasOf(second)).replicas).toMatchObject([{ isLeader: false }])
+  })
+
   test('of which one that may only read leads nobody, is listed nowhere and writes nothing', async () => {
     const store = createEtcdStore(etcd)
     await store.write(cluster('cart'))
