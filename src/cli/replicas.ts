@@ -29,7 +29,7 @@ export function replicasCommand(io: Io): Command {
 
 const alone = 'This server shares nothing with others: it was started without --etcd.'
 
-function formatReplicas({ leader, replicas, isStale = false }: ReplicasStatus): string {
+function formatReplicas({ leader, replicas, isStale }: ReplicasStatus): string {
   const rows = replicas.map((one) => [
     one.isSelf ? `${one.id} (asked)` : one.id,
     one.isLeader ? 'leads' : '-',
