@@ -1,17 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Child, startChild } from './child.ts'
 import type { ClientsCommands } from './clients.ts'
-import type { Protocol } from './envelope.ts'
+import { Crowd, type CrowdOptions, type CrowdSide } from './crowd.ts'
 import { needFiles } from './files.ts'
 import type { FloorCommands } from './floor.ts'
 import type { Usage } from './meter.ts'
 import type { ProductCommands } from './product.ts'
-import { benchTypes, endpointType } from './services.ts'
 
-export interface ClientCrowdOptions {
-  readonly protocol: Protocol
+export interface ClientCrowdOptions extends CrowdOptions {
   readonly clients: number
-  readonly clusters: number
   /** How often a change is measured, product and floor in turns. */
   readonly changes: number
   readonly say: (line: string) => void
@@ -51,9 +47,7 @@ const fleets = 2
 
 type ServerCommands = Pick<ProductCommands, 'mark' | 'change' | 'until' | 'memory' | 'peakBytes' | 'counts'>
 
-interface Side {
-  readonly server: Child<ServerCommands>
-  readonly port: number
+interface Side extends CrowdSide<ServerCommands> {
   readonly changes: Usage[]
 }
 
@@ -67,13 +61,12 @@ export async function measureClientCrowd(options: ClientCrowdOptions): Promise<C
   try {
     const crowd = new Crowd(options, fleet)
     const { port } = await product.ask('serve', { services: clusters })
-    const sides: readonly [Side, Side] = [
-      { server: product, port, changes: [] },
-      { server: floor as Child<ServerCommands>, port: await floor.ask('listen'), changes: [] },
+    const ofProduct = { name: 'product' as const, server: product, port }
+    const sides: readonly Side[] = [
+      { ...ofProduct, changes: [] },
+      { name: 'floor', server: floor as Child<ServerCommands>, port: await floor.ask('listen'), changes: [] },
     ]
-    const sizes = await crowd.learnSizes(sides[0], product)
-    await floor.ask('setFirstSizes', sizes.first)
-    await floor.ask('setPushSize', sizes.push)
+    const sizes = await crowd.levelSizes(ofProduct, floor)
 
     const storms: Usage[] = []
     const empty: { readonly peakBytes: number; readonly liveBytes: number }[] = []
@@ -108,74 +101,10 @@ export async function measureClientCrowd(options: ClientCrowdOptions): Promise<C
       })
     }
     say('memory')
-    for (const one of fleet) {
-      const failures = await one.ask('failures')
-      if (failures.length > 0) throw new Error(`clients failed: ${failures.slice(0, 3).join('; ')}`)
-    }
-    const firstBytes = Object.values(sizes.first).reduce((sum, size) => sum + size, 0)
-    const [ofProduct, ofFloor] = figures as [CrowdServerFigures, CrowdServerFigures]
-    return { product: ofProduct, floor: ofFloor, pushBytes: sizes.push, firstBytes }
+    await crowd.expectNoFailures()
+    const [first, second] = figures as [CrowdServerFigures, CrowdServerFigures]
+    return { product: first, floor: second, ...sizes }
   } finally {
     await Promise.all([product, floor, ...fleet].map((child) => child.stop()))
-  }
-}
-
-class Crowd {
-  readonly #options: ClientCrowdOptions
-  readonly #fleet: readonly Child<ClientsCommands>[]
-  #change = 0
-
-  constructor(options: ClientCrowdOptions, fleet: readonly Child<ClientsCommands>[]) {
-    this.#options = options
-    this.#fleet = fleet
-  }
-
-  /** How many bytes the product answers with, which the floor is to write too. */
-  async learnSizes(
-    side: Side,
-    product: Child<ProductCommands>,
-  ): Promise<{ readonly first: Readonly<Record<string, number>>; readonly push: number }> {
-    await this.connect(side, 1)
-    const first = await product.ask('sizes')
-    await this.changeOnce(side, 1)
-    const { [endpointType]: push = 0 } = await product.ask('sizes')
-    await this.#disconnect(side)
-    return { first, push }
-  }
-
-  async connect({ server, port }: Side, count: number): Promise<Usage> {
-    const { protocol, clusters } = this.#options
-    await server.ask('mark')
-    const share = Math.ceil(count / this.#fleet.length)
-    await Promise.all(
-      this.#fleet.map(async (one, index) => {
-        const own = Math.min(share, Math.max(0, count - index * share))
-        // Node ids are each client's own, over all processes and rounds.
-        const firstClient = index * 1_000_000
-        await one.ask('connect', { port, protocol, mesh: { services: clusters }, count: own, firstClient })
-      }),
-    )
-    try {
-      return await server.ask('until', count * benchTypes.length)
-    } catch (error) {
-      const failures = (await Promise.all(this.#fleet.map((one) => one.ask('failures')))).flat()
-      throw new Error(`${failures.length} clients failed: ${failures[0] ?? 'none'}`, { cause: error })
-    }
-  }
-
-  async changeOnce({ server }: Side, clients: number): Promise<Usage> {
-    await server.ask('mark')
-    await server.ask('change', this.#change++)
-    return await server.ask('until', clients)
-  }
-
-  async #disconnect({ server, port }: Side): Promise<void> {
-    await Promise.all(this.#fleet.map((one) => one.ask('disconnect', port)))
-    for (;;) {
-      const { streams, nacks } = await server.ask('counts')
-      if (nacks > 0) throw new Error(`${nacks} NACKs`)
-      if (streams === 0) return
-      await sleep(20)
-    }
   }
 }

@@ -1,17 +1,13 @@
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type Child, startChild } from './child.ts'
 import type { ClientsCommands } from './clients.ts'
-import type { Protocol } from './envelope.ts'
+import { Crowd, type CrowdOptions, type CrowdSide } from './crowd.ts'
 import type { FloorCommands } from './floor.ts'
 import type { Memory, Usage } from './meter.ts'
 import type { ProductCommands } from './product.ts'
-import { benchTypes, endpointType } from './services.ts'
 
-export interface FanOutOptions {
-  readonly protocol: Protocol
+export interface FanOutOptions extends CrowdOptions {
   readonly clients: number
-  readonly clusters: number
   /** How often each measurement is taken, product and floor in turns. */
   readonly repetitions: number
   /** Changes in one measurement. */
@@ -55,10 +51,7 @@ type ServerCommands = Pick<
   'mark' | 'change' | 'until' | 'memory' | 'counts' | 'startProfile' | 'stopProfile'
 >
 
-interface Side {
-  readonly name: 'product' | 'floor'
-  readonly server: Child<ServerCommands>
-  readonly port: number
+interface Side extends CrowdSide<ServerCommands> {
   readonly figures: { -readonly [K in keyof ServerFigures]: ServerFigures[K] extends number ? number : number[] }
 }
 
@@ -68,14 +61,11 @@ export async function measureFanOut(options: FanOutOptions): Promise<FanOutFigur
   const floor = startChild<FloorCommands>('floor.ts')
   const fleet = startChild<ClientsCommands>('clients.ts')
   try {
-    const bench = new FanOutBench(options, fleet)
+    const crowd = new Crowd(options, [fleet])
+    const { port } = await product.ask('serve', { services: options.clusters })
+    const ofProduct = { name: 'product' as const, server: product, port }
     const sides: readonly [Side, Side] = [
-      {
-        name: 'product',
-        server: product,
-        port: (await product.ask('serve', { services: options.clusters })).port,
-        figures: noFigures(),
-      },
+      { ...ofProduct, figures: noFigures() },
       {
         name: 'floor',
         server: floor as Child<ServerCommands>,
@@ -83,14 +73,10 @@ export async function measureFanOut(options: FanOutOptions): Promise<FanOutFigur
         figures: noFigures(),
       },
     ]
-    const sizes = await bench.learnSizes(sides[0], product)
-    await floor.ask('setFirstSizes', sizes.first)
-    await floor.ask('setPushSize', sizes.push)
-    await bench.measure(sides)
-    const failures = await fleet.ask('failures')
-    if (failures.length > 0) throw new Error(`clients failed: ${failures.slice(0, 3).join('; ')}`)
-    const firstBytes = Object.values(sizes.first).reduce((sum, size) => sum + size, 0)
-    return { product: sides[0].figures, floor: sides[1].figures, pushBytes: sizes.push, firstBytes }
+    const sizes = await crowd.levelSizes(ofProduct, floor)
+    await new FanOutBench(options, crowd).measure(sides)
+    await crowd.expectNoFailures()
+    return { product: sides[0].figures, floor: sides[1].figures, ...sizes }
   } finally {
     await Promise.all([product.stop(), floor.stop(), fleet.stop()])
   }
@@ -98,35 +84,19 @@ export async function measureFanOut(options: FanOutOptions): Promise<FanOutFigur
 
 class FanOutBench {
   readonly #options: FanOutOptions
-  readonly #fleet: Child<ClientsCommands>
-  #change = 0
+  readonly #crowd: Crowd
 
-  constructor(options: FanOutOptions, fleet: Child<ClientsCommands>) {
+  constructor(options: FanOutOptions, crowd: Crowd) {
     this.#options = options
-    this.#fleet = fleet
-  }
-
-  /** How many bytes the product answers with, which the floor is to write too. */
-  async learnSizes(
-    side: Side,
-    product: Child<ProductCommands>,
-  ): Promise<{
-    readonly first: Readonly<Record<string, number>>
-    readonly push: number
-  }> {
-    await this.#connect(side, 1)
-    const first = await product.ask('sizes')
-    await this.#changeOnce(side, 1)
-    const { [endpointType]: push = 0 } = await product.ask('sizes')
-    return { first, push }
+    this.#crowd = crowd
   }
 
   async measure(sides: readonly Side[]): Promise<void> {
     const { clients, repetitions, profiles, say } = this.#options
     for (let repetition = 0; repetition <= repetitions; repetition++) {
       for (const side of sides) {
-        await this.#disconnect(side)
-        const { cpuMs, wallMs } = await this.#connect(side, clients)
+        await this.#crowd.disconnect(side)
+        const { cpuMs, wallMs } = await this.#crowd.connect(side, clients)
         // The first is for the compiler.
         if (repetition === 0) continue
         side.figures.stormUs.push((cpuMs * 1000) / clients)
@@ -136,7 +106,7 @@ class FanOutBench {
     }
     // Servers run for long: what the compiler does in the first seconds is no cost of a change.
     for (const side of sides)
-      for (let change = 0; change < warmUpChanges; change++) await this.#changeOnce(side, clients)
+      for (let change = 0; change < warmUpChanges; change++) await this.#crowd.changeOnce(side, clients)
     for (let repetition = 1; repetition <= repetitions; repetition++) {
       for (const side of sides) {
         const { cpuMs, wallMs } = await this.#changes(side)
@@ -154,10 +124,10 @@ class FanOutBench {
   async #measureMemory(side: Side): Promise<void> {
     const { clients } = this.#options
     const half = Math.floor(clients / 2)
-    await this.#disconnect(side)
-    await this.#connect(side, half)
+    await this.#crowd.disconnect(side)
+    await this.#crowd.connect(side, half)
     const before: Memory = await side.server.ask('memory')
-    await this.#connect(side, clients - half)
+    await this.#crowd.connect(side, clients - half)
     const after: Memory = await side.server.ask('memory')
     side.figures.bytesPerClient = (after.liveBytes - before.liveBytes) / (clients - half)
     side.figures.residentBytes = after.residentBytes
@@ -168,34 +138,11 @@ class FanOutBench {
     const { clients, changes } = this.#options
     let [cpuMs, wallMs] = [0, 0]
     for (let change = 0; change < changes; change++) {
-      const usage = await this.#changeOnce(side, clients)
+      const usage = await this.#crowd.changeOnce(side, clients)
       cpuMs += usage.cpuMs / changes
       wallMs += usage.wallMs / changes
     }
     return { cpuMs, wallMs }
-  }
-
-  async #changeOnce({ server }: Side, clients: number): Promise<Usage> {
-    await server.ask('mark')
-    await server.ask('change', this.#change++)
-    return await server.ask('until', clients)
-  }
-
-  async #connect({ server, port }: Side, count: number): Promise<Usage> {
-    const { protocol, clusters } = this.#options
-    await server.ask('mark')
-    await this.#fleet.ask('connect', { port, protocol, mesh: { services: clusters }, count })
-    return await server.ask('until', count * benchTypes.length)
-  }
-
-  async #disconnect({ name, server, port }: Side): Promise<void> {
-    await this.#fleet.ask('disconnect', port)
-    for (;;) {
-      const { streams, nacks } = await server.ask('counts')
-      if (nacks > 0) throw new Error(`${name}: ${nacks} NACKs`)
-      if (streams === 0) return
-      await sleep(20)
-    }
   }
 
   async #profile(side: Side, directory: string): Promise<void> {
@@ -204,9 +151,9 @@ class FanOutBench {
     await side.server.ask('startProfile')
     for (let repetition = 0; repetition < repetitions; repetition++) await this.#changes(side)
     await side.server.ask('stopProfile', join(directory, `${label}-change.cpuprofile`))
-    await this.#disconnect(side)
+    await this.#crowd.disconnect(side)
     await side.server.ask('startProfile')
-    await this.#connect(side, clients)
+    await this.#crowd.connect(side, clients)
     await side.server.ask('stopProfile', join(directory, `${label}-storm.cpuprofile`))
   }
 }
