@@ -11,6 +11,7 @@ import { flagOf, optionTable, variableOf } from '../src/options/options.ts'
 import { loadEnvoyApi } from '../src/resource/envoy-api.ts'
 import { resourceTypes } from '../src/resource/type-url.ts'
 import { createWorld } from '../src/snapshot/world.ts'
+import { anchorsOf } from './support/anchors.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (path: string): string => readFileSync(join(root, path), 'utf8')
@@ -138,16 +139,6 @@ function brokenLinks(path: string): string[] {
     if (!existsSync(join(root, linked))) return true
     return anchor !== undefined && linked.endsWith('.md') && !anchorsOf(read(linked)).includes(anchor)
   })
-}
-
-/** As GitHub makes them of headings. */
-function anchorsOf(text: string): string[] {
-  return [...text.replace(/^```[\s\S]*?^```/gm, '').matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
-    heading
-      .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
-      .replaceAll(' ', '-'),
-  )
 }
 
 // ---- docs/errors.md

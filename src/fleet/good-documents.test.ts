@@ -2,21 +2,10 @@ import { expect, test } from 'vitest'
 import { atTestEnd } from '../../test/support/at-test-end.ts'
 import { describeOnEtcd, type EtcdBed } from '../../test/support/etcd-bed.ts'
 import { eventually } from '../../test/support/poll.ts'
+import { readText } from '../../test/support/read-text.ts'
 import { startTcpProxy } from '../../test/support/tcp-proxy.ts'
 import { createElection, type Election } from './election.ts'
 import { createGoodDocuments, type GoodDocuments, type GoodOptions, goodPrefix } from './good-documents.ts'
-import type { ReadText } from './last-good.ts'
-
-/** One that was read, and is wholly in force where nothing else is said. */
-const text = (id: string, content: string | undefined, more: Partial<ReadText> = {}): ReadText => ({
-  id,
-  text: content,
-  valid: [],
-  invalid: [],
-  gone: [],
-  hasError: false,
-  ...more,
-})
 
 describeOnEtcd('documents that are shared', (open) => {
   interface Bed extends EtcdBed {
@@ -51,8 +40,8 @@ describeOnEtcd('documents that are shared', (open) => {
     const { idOf, share, stand, prefix } = openBed()
     const good = share()
     const texts = new Map(Array.from({ length: 300 }, (_, index) => [`many/${index}`, `${index} ${'x'.repeat(9_000)}`]))
-    for (const [name, content] of texts) good.note(text(idOf(name), content))
-    good.note(text('file:other.yaml', 'of another source'))
+    for (const [name, content] of texts) good.note(readText(idOf(name), content))
+    good.note(readText('file:other.yaml', 'of another source'))
     good.settle(new Map())
     good.lead(stand('a'))
     await eventually(async () => expect(await share().read()).toHaveLength(300))
@@ -72,16 +61,16 @@ describeOnEtcd('documents that are shared', (open) => {
     const [a, b] = [share(), share()]
     a.lead(first)
     b.lead(second)
-    a.note(text(idOf('cart'), 'of a'))
+    a.note(readText(idOf('cart'), 'of a'))
     a.settle(new Map())
-    b.note(text(idOf('cart'), 'of b'))
+    b.note(readText(idOf('cart'), 'of b'))
     b.settle(new Map())
     await eventually(async () => expect(await stored()).toEqual({ cart: 'of a' }))
     await first.close()
     await eventually(async () => expect(await stored()).toEqual({ cart: 'of b' }))
-    a.note(text(idOf('cart'), 'of a again'))
+    a.note(readText(idOf('cart'), 'of a again'))
     a.settle(new Map())
-    b.note(text(idOf('pay'), 'of b'))
+    b.note(readText(idOf('pay'), 'of b'))
     b.settle(new Map())
     await eventually(async () => expect(await stored()).toEqual({ cart: 'of b', pay: 'of b' }))
   })
@@ -92,7 +81,7 @@ describeOnEtcd('documents that are shared', (open) => {
       await etcd.client.put(`${goodPrefix({ prefix })}${name}`).value(name)
     const good = share()
     await good.read()
-    good.note(text(idOf('broken'), '{', { hasError: true }))
+    good.note(readText(idOf('broken'), '{', { hasError: true }))
     const restored = { key: idOf('restored'), origin: { name: 'restored' }, selectors: [], resources: [] }
     good.settle(new Map([[restored.key, restored]]))
     const election = stand('a')
@@ -103,7 +92,7 @@ describeOnEtcd('documents that are shared', (open) => {
   test('come again when somebody deletes them', async () => {
     const { etcd, idOf, share, stand, stored, prefix } = openBed()
     const good = share()
-    good.note(text(idOf('cart'), 'x'))
+    good.note(readText(idOf('cart'), 'x'))
     good.settle(new Map())
     good.lead(stand('a'))
     await eventually(async () => expect(await stored()).toEqual({ cart: 'x' }))
@@ -115,12 +104,12 @@ describeOnEtcd('documents that are shared', (open) => {
     const { etcd, idOf, share, stand, stored } = openBed()
     const proxies = [await startTcpProxy(etcd.port), await startTcpProxy(etcd.port)]
     const good = share({ endpoints: proxies.map(({ endpoint }) => endpoint), checkMs: 60_000 })
-    good.note(text(idOf('cart'), 'x'))
+    good.note(readText(idOf('cart'), 'x'))
     good.settle(new Map())
     good.lead(stand('a'))
     await eventually(async () => expect(await stored()).toEqual({ cart: 'x' }))
     await proxies[0]?.cut()
-    good.note(text(idOf('cart'), 'y'))
+    good.note(readText(idOf('cart'), 'y'))
     good.settle(new Map())
     await eventually(async () => expect(await stored()).toEqual({ cart: 'y' }))
     expect(good.problems).toEqual([])
@@ -135,7 +124,7 @@ describeOnEtcd('documents that are shared', (open) => {
     await proxy.cut()
     expect(await good.read()).toBeUndefined()
     good.lead(election)
-    good.note(text(idOf('cart'), 'x'))
+    good.note(readText(idOf('cart'), 'x'))
     good.settle(new Map())
     await eventually(() => expect(good.problems).toHaveLength(1))
     expect(good.problems[0]).toMatchObject({

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { readText } from '../../test/support/read-text.ts'
 import type { Unit } from '../snapshot/unit.ts'
 import { LastGood, type ReadText } from './last-good.ts'
 
@@ -10,15 +11,7 @@ const unit = (key: string, content?: string): Unit => ({
   text: { version: content ?? '', ...(content !== undefined && { content }) },
 })
 
-const read = (text: string | undefined, more: Partial<ReadText> = {}): ReadText => ({
-  id: 'cart',
-  text,
-  valid: [],
-  invalid: [],
-  gone: [],
-  hasError: false,
-  ...more,
-})
+const read = (text: string | undefined, more: Partial<ReadText> = {}): ReadText => readText('cart', text, more)
 
 const inForce = (...units: readonly Unit[]): Map<string, Unit> => new Map(units.map((one) => [one.key, one]))
 

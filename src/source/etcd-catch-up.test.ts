@@ -1,5 +1,3 @@
-import { generateKeyPairSync } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { IRangeResponse } from 'etcd3'
@@ -7,6 +5,7 @@ import pino from 'pino'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { atTestEnd } from '../../test/support/at-test-end.ts'
 import { startEtcd, type TestEtcd } from '../../test/support/etcd.ts'
+import { startForgetfulEtcd } from '../../test/support/forgetful-etcd.ts'
 import { describeWithEtcd } from '../../test/support/needs.ts'
 import { eventually } from '../../test/support/poll.ts'
 import { readSource } from '../../test/support/source-reader.ts'
@@ -296,14 +295,8 @@ describeWithEtcd('etcd', () => {
   })
 
   test('is caught up with though the token of the watch has ended long since', async () => {
-    const directory = tempDir()
-    const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
-    const [pub, key] = [join(directory, 'pub.pem'), join(directory, 'key.pem')]
-    writeFileSync(pub, publicKey.export({ type: 'spki', format: 'pem' }))
-    writeFileSync(key, privateKey.export({ type: 'pkcs1', format: 'pem' }))
     const auth = { user: 'root', password: 'secret' }
-    const token = `jwt,pub-key=${pub},priv-key=${key},sign-method=RS256,ttl=1s`
-    const locked = await startEtcd({ auth, args: ['--auth-token', token] })
+    const locked = await startForgetfulEtcd(auth)
     const logged: string[] = []
     const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(line) })
     const source = createEtcdSource({ endpoints: [locked.endpoint], prefix: newPrefix(), log, timing, auth })

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
+import { anchorsOf } from '../support/anchors.ts'
 import { describeWithEnvoy, describeWithEtcd, describeWithPrometheus } from '../support/needs.ts'
 import { eventually } from '../support/poll.ts'
 import { startPrometheus } from '../support/prometheus.ts'
@@ -69,12 +70,7 @@ describeWithPrometheus('the alerts', (promtool) => {
 
   test('each say how bad it is, what it means, and where in docs/operations.md it says what to do', () => {
     const page = readFileSync(join(examples, '../docs/operations.md'), 'utf8')
-    const anchors = [...page.matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
-      heading
-        .toLowerCase()
-        .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
-        .replaceAll(' ', '-'),
-    )
+    const anchors = anchorsOf(page)
     for (const { alert, labels, annotations } of rules) {
       expect(['critical', 'warning'], alert).toContain(labels['severity'])
       expect(Object.keys(annotations), alert).toEqual(['summary', 'description', 'runbook'])
