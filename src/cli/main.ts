@@ -109,6 +109,8 @@ function isEntry(): boolean {
 }
 
 if (isEntry()) {
+  // That a library will have to change is no news for who reads a log: Node warns so of each TLS connection to an etcd by its address.
+  process.noDeprecation = true
   const [abort, hurry] = [new AbortController(), new AbortController()]
   const signals = ['SIGINT', 'SIGTERM'] as const
   const onSignal = (signal: NodeJS.Signals): void => {

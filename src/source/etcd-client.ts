@@ -162,10 +162,16 @@ export async function connectEtcd(options: EtcdOptions, endpoint: string, signal
 /** What went wrong, without what differs from try to try: the same failure has the same text. Never holds a password. */
 export function etcdFailure(error: unknown): string {
   const text = messageOf(error)
-  const connection = /Last error: (.+?)(?: \(\d{4}-[^)]*\))?\. Resolution note/.exec(text)?.[1]
-  if (connection !== undefined) return connection.replace(/^Error: /, '')
+  const connection = /Last error: ([^]+?)\s*(?:\(\d{4}-[^)]*\))?\. Resolution note/.exec(text)?.[1]
+  if (connection !== undefined) return wordsOf(connection)
   if (text.includes('DEADLINE_EXCEEDED')) return 'no answer in time'
   return text.replace(/^(\w*Error: )?(\d+ [A-Z_]+: )?/, '')
+}
+
+/** OpenSSL says what etcd told it between numbers, functions and files: `…:error:0A000412:SSL routines:ssl3_read_bytes:sslv3 alert bad certificate:…`. */
+function wordsOf(failure: string): string {
+  const told = /error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/.exec(failure)?.[1]
+  return told === undefined ? failure.replace(/^Error: /, '') : `TLS fails: ${told}`
 }
 
 /** The user may not do that, or may not see that. */

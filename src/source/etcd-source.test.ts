@@ -338,6 +338,10 @@ describeWithEtcd('etcd', () => {
     expect((await reader.nextRead()).upserted).toHaveLength(1)
     const stranger = read({ endpoints: [own.endpoint], prefix, tls: { ...ours, ca: theirs.ca } })
     expect((await stranger.nextUnreachable()).problem.message).toMatch(/certificate|self-signed|signature/)
+    const nobody = read({ endpoints: [own.endpoint], prefix, tls: { ca: ours.ca } })
+    expect((await nobody.nextUnreachable()).problem.message).toMatch(
+      /^etcd cannot be read: \S+: TLS fails: [\w ]*certificate[\w ]*$/,
+    )
     const missing = read({ endpoints: [own.endpoint], prefix, tls: { ...ours, ca: '/nowhere/ca.pem' } })
     expect((await missing.nextUnreachable()).problem.message).toContain('/nowhere/ca.pem')
   })

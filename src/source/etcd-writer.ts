@@ -162,6 +162,6 @@ async function connectAny(options: EtcdOptions): Promise<EtcdClient> {
   }
   throw new ControlPlaneError(
     'unreachable',
-    `no etcd answers at ${failures.join('; ')}. Is it running there, and does it let you in?`,
+    `no etcd answers at ${failures.join('; ')}. Is it running there, is http:// or https:// right, and does it let you in?`,
   )
 }
