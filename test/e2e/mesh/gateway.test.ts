@@ -105,11 +105,13 @@ describeWithEnvoy('a Gateway', () => {
       await issue('pay')
       const [shop, pay] = [await startBackend({ name: 'shop' }), await startBackend({ name: 'pay' })]
       const [port] = (await freePorts(1)) as [number]
-      writeConfig(config, 'edge.yaml', gateway(`name: https, port: ${port}, protocol: https, tls: [shop, pay]`))
-      writeConfig(config, 'secrets.yaml', secret('shop'), secret('pay'))
-      writeConfig(config, 'services.yaml', service('shop', shop.port), service('pay', pay.port))
-      writeConfig(config, 'routes.yaml', route('shop', 'shop.example'), route('pay', 'pay.example'))
-      const { server, envoy } = await startOnDirectory(config, protocol)
+      const files = {
+        'edge.yaml': gateway(`name: https, port: ${port}, protocol: https, tls: [shop, pay]`),
+        'secrets.yaml': [secret('shop'), secret('pay')],
+        'services.yaml': [service('shop', shop.port), service('pay', pay.port)],
+        'routes.yaml': [route('shop', 'shop.example'), route('pay', 'pay.example')],
+      }
+      const { server, envoy } = await startOnDirectory(files, { config, protocol })
       const listener = await envoy.listenerPort('edge/https')
       await eventually(async () => expect(await serverNameOf(listener, 'pay.example')).toBe('pay'))
       expect(await problems(server.adminUrl)).toEqual([])
@@ -229,18 +231,16 @@ describeWithEnvoy('a Gateway', () => {
       const [shop, pay] = [await startBackend({ name: 'shop' }), await startBackend({ name: 'pay' })]
       const [port] = (await freePorts(1)) as [number]
       const https = `port: ${port}, protocol: https`
-      writeConfig(
-        config,
-        'edge.yaml',
-        gateway(
+      const files = {
+        'edge.yaml': gateway(
           `name: a, ${https}, tls: pay, hosts: pay.shop.example`,
           `name: b, ${https}, tls: shop, hosts: "*.shop.example"`,
         ),
-      )
-      writeConfig(config, 'secrets.yaml', secret('shop'), secret('pay'))
-      writeConfig(config, 'services.yaml', service('shop', shop.port), service('pay', pay.port))
-      writeConfig(config, 'routes.yaml', route('shop', 'www.shop.example'), route('pay', 'pay.shop.example'))
-      const { server, envoy } = await startOnDirectory(config, protocol)
+        'secrets.yaml': [secret('shop'), secret('pay')],
+        'services.yaml': [service('shop', shop.port), service('pay', pay.port)],
+        'routes.yaml': [route('shop', 'www.shop.example'), route('pay', 'pay.shop.example')],
+      }
+      const { server, envoy } = await startOnDirectory(files, { config, protocol })
       const listener = await envoy.listenerPort('edge/a')
       await waitForProblems(server.adminUrl, ['file', 'withheld'])
       expect(await serverNameOf(listener, 'www.shop.example')).toBe('shop')
@@ -311,19 +311,15 @@ describeWithEnvoy('a Gateway', () => {
   })
 
   test('passes TLS on by name, without its key, and closes what is for nobody', async () => {
-    const config = tempDir()
     const authority = await createAuthority()
     const own = await authority.issue({ name: 'behind', sans: ['raw.example'] })
     const behind = createTlsServer({ cert: own.certificate, key: own.key }, (socket) => socket.end('hello from behind'))
     const target = await listening(behind)
     const [port] = (await freePorts(1)) as [number]
-    writeConfig(
-      config,
-      'edge.yaml',
-      gateway(`name: tls, port: ${port}, protocol: tls, hosts: raw.example, service: raw`),
-    )
-    writeConfig(config, 'raw.yaml', service('raw', target, 'protocol: tls'))
-    const { envoy } = await startOnDirectory(config)
+    const { envoy } = await startOnDirectory({
+      'edge.yaml': gateway(`name: tls, port: ${port}, protocol: tls, hosts: raw.example, service: raw`),
+      'raw.yaml': service('raw', target, 'protocol: tls'),
+    })
     const through = await envoy.listenerPort('edge/tls')
     const socket = connectTls({
       host: '127.0.0.1',
@@ -337,7 +333,6 @@ describeWithEnvoy('a Gateway', () => {
   })
 
   test('upgrades to WebSocket, which outlives the timeout of the route', async () => {
-    const config = tempDir()
     const app = createHttpServer()
     app.on('upgrade', (_request, socket) => {
       socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')
@@ -345,16 +340,11 @@ describeWithEnvoy('a Gateway', () => {
     })
     const target = await listening(app)
     const [port] = (await freePorts(1)) as [number]
-    writeConfig(
-      config,
-      'edge.yaml',
-      gateway(`name: http, port: ${port}, maxRequestSize: 1KiB`).replace(
-        'accessLog: off',
-        'defaults: {timeout: 300ms}',
-      ),
-    )
-    writeConfig(config, 'app.yaml', service('app', target), route('app', 'app.example'))
-    const { envoy } = await startOnDirectory(config)
+    const edge = gateway(`name: http, port: ${port}, maxRequestSize: 1KiB`)
+    const { envoy } = await startOnDirectory({
+      'edge.yaml': edge.replace('accessLog: off', 'defaults: {timeout: 300ms}'),
+      'app.yaml': [service('app', target), route('app', 'app.example')],
+    })
     const headers = { host: 'app.example', connection: 'upgrade', upgrade: 'websocket' }
     const listener = await envoy.listenerPort('edge/http')
     const sent = httpRequest({ host: '127.0.0.1', port: listener, headers }).end()
@@ -369,7 +359,6 @@ describeWithEnvoy('a Gateway', () => {
   })
 
   test('takes the address of a client from the PROXY protocol, and refuses who does not speak it', async () => {
-    const config = tempDir()
     const seen: (string | undefined)[] = []
     const app = createHttpServer((request, response) => {
       seen.push(request.headers['x-forwarded-for'] as string | undefined)
@@ -377,9 +366,10 @@ describeWithEnvoy('a Gateway', () => {
     })
     const target = await listening(app)
     const [port] = (await freePorts(1)) as [number]
-    writeConfig(config, 'edge.yaml', gateway(`name: http, port: ${port}, proxyProtocol: required`))
-    writeConfig(config, 'app.yaml', service('app', target), route('app', '*'))
-    const { envoy } = await startOnDirectory(config)
+    const { envoy } = await startOnDirectory({
+      'edge.yaml': gateway(`name: http, port: ${port}, proxyProtocol: required`),
+      'app.yaml': [service('app', target), route('app', '*')],
+    })
     const listener = await envoy.listenerPort('edge/http')
     const ask = async (text: string): Promise<string> => {
       const socket = connect(listener, '127.0.0.1')
@@ -394,13 +384,13 @@ describeWithEnvoy('a Gateway', () => {
   })
 
   test('holds the limits that it is given, and compresses', async () => {
-    const config = tempDir()
     const backend = await startBackend({ name: 'one' })
     const [port] = (await freePorts(1)) as [number]
     const limits = 'maxRequestSize: 1KiB, maxHeaderSize: 2KiB, requestHeadersTimeout: 300ms, compression: true'
-    writeConfig(config, 'edge.yaml', gateway(`name: http, port: ${port}, ${limits}`))
-    writeConfig(config, 'app.yaml', service('one', backend.port), route('one', '*'))
-    const { envoy } = await startOnDirectory(config)
+    const { envoy } = await startOnDirectory({
+      'edge.yaml': gateway(`name: http, port: ${port}, ${limits}`),
+      'app.yaml': [service('one', backend.port), route('one', '*')],
+    })
     await envoy.listenerPort('edge/http')
     const url = `http://127.0.0.1:${port}/`
     const ok = await fetch(url, { method: 'POST', body: 'x'.repeat(1000) })
@@ -414,7 +404,6 @@ describeWithEnvoy('a Gateway', () => {
   })
 
   test('logs what it is told to log, and sends traces', async () => {
-    const config = tempDir()
     const spans: { readonly name: string; readonly localEndpoint: { readonly serviceName: string } }[] = []
     const collector = createHttpServer((request, response) => {
       let body = ''
@@ -429,21 +418,19 @@ describeWithEnvoy('a Gateway', () => {
     const zipkin = await listening(collector)
     const backend = await startBackend({ name: 'one' })
     const [port] = (await freePorts(1)) as [number]
-    const log = join(config, 'access.log')
-    writeConfig(
-      config,
-      'mesh.yaml',
-      `kind: Mesh
+    const log = join(tempDir(), 'access.log')
+    const mesh = `kind: Mesh
 name: shop
 accessLog: {path: ${log}, minStatus: 404}
 tracing: {zipkin: "127.0.0.1:${zipkin}", sample: 100%}
-`,
-    )
+`
     const fields = '{path: "%REQ(:PATH)%", status: "%RESPONSE_CODE%"}'
     const edge = gateway(`name: http, port: ${port}`).replace('accessLog: off', `accessLog: {fields: ${fields}}`)
-    writeConfig(config, 'edge.yaml', edge)
-    writeConfig(config, 'app.yaml', service('one', backend.port), route('one', 'shop.example'))
-    const { server, envoy } = await startOnDirectory(config)
+    const { server, envoy } = await startOnDirectory({
+      'mesh.yaml': mesh,
+      'edge.yaml': edge,
+      'app.yaml': [service('one', backend.port), route('one', 'shop.example')],
+    })
     await envoy.listenerPort('edge/http')
     for (let count = 0; count < 10; count++) expect(await status(port, '/fine', 'shop.example')).toBe(200)
     expect(await status(port, '/lost', 'other.example')).toBe(404)
@@ -460,14 +447,12 @@ tracing: {zipkin: "127.0.0.1:${zipkin}", sample: 100%}
   })
 
   test('drains no listener but the one that changes', async () => {
-    const config = tempDir()
     const backend: Backend = await startBackend({ name: 'one', delayMs: 5 })
     const [first, second] = (await freePorts(2)) as [number, number]
     const edge = (limit: string): string =>
       gateway(`name: first, port: ${first}`, `name: second, port: ${second}${limit}`)
-    writeConfig(config, 'edge.yaml', edge(''))
-    writeConfig(config, 'app.yaml', service('one', backend.port), route('one', '*'))
-    const { server, envoy } = await startOnDirectory(config)
+    const app = [service('one', backend.port), route('one', '*')]
+    const { config, server, envoy } = await startOnDirectory({ 'edge.yaml': edge(''), 'app.yaml': app })
     const load = startLoad({ port: await envoy.listenerPort('edge/first') })
     await load.next(50)
     writeConfig(config, 'edge.yaml', edge(', maxConnections: 100, idleTimeout: 1m'))

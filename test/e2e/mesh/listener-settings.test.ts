@@ -9,7 +9,7 @@ import { problems } from '../../support/admin-client.ts'
 import { atTestEnd } from '../../support/at-test-end.ts'
 import { startBackend } from '../../support/backend.ts'
 import { createAuthority, writeCertificate } from '../../support/certificates.ts'
-import { startOnDirectory, writeConfig } from '../../support/config-directory.ts'
+import { startOnDirectory } from '../../support/config-directory.ts'
 import { rejections } from '../../support/control-plane.ts'
 import { freePorts } from '../../support/free-ports.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
@@ -80,8 +80,8 @@ describeWithEnvoy('what a listener says for itself', () => {
     const config = tempDir()
     const issued = await (await createAuthority()).issue({ name: 'cert', validForMs: 90 * 86_400_000 })
     writeCertificate(config, 'cert', issued)
-    writeConfig(config, 'edge.yaml', documents(ports, app.port, (echo.address() as AddressInfo).port, logs))
-    const started = await startOnDirectory(config)
+    const edge = documents(ports, app.port, (echo.address() as AddressInfo).port, logs)
+    const started = await startOnDirectory({ 'edge.yaml': edge }, { config })
     server = started.server
     await Promise.all(listeners.map((name) => started.envoy.listenerPort(`edge/${name}`)))
   })

@@ -11,7 +11,6 @@ import { startLoad } from '../../support/load.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
 import { testBothProtocols } from '../../support/side-by-side.ts'
 import { tempDir } from '../../support/temp.ts'
-import type { Protocol } from '../../support/wire-client.ts'
 
 const types = ['cluster', 'endpoint', 'listener', 'route']
 
@@ -44,22 +43,12 @@ rules:
 
 const freePort = async (): Promise<number> => (await freePorts(1))[0] as number
 
-async function start(protocol: Protocol, ...files: readonly (readonly [string, string])[]) {
-  const config = tempDir()
-  for (const [file, text] of files) writeConfig(config, file, text)
-  return { config, ...(await startOnDirectory(config, protocol)) }
-}
-
 describeWithEnvoy('documents of kinds', () => {
   testBothProtocols('serve requests through a gateway over %s, and change without losing one', async (protocol) => {
     const [one, two] = [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })]
     const port = await freePort()
-    const { config, server, envoy } = await start(
-      protocol,
-      ['cart.yaml', service('cart', one)],
-      ['edge.yaml', gateway(port)],
-      ['shop.yaml', route('cart')],
-    )
+    const files = { 'cart.yaml': service('cart', one), 'edge.yaml': gateway(port), 'shop.yaml': route('cart') }
+    const { config, server, envoy } = await startOnDirectory(files, { protocol })
     await settledNode(server.adminUrl, types)
     expect(await problems(server.adminUrl)).toMatchObject([{ code: 'no-endpoints', path: 'versions.two' }])
     const load = startLoad({ port: await envoy.listenerPort('edge/http'), host: 'shop.example:80', path: '/api/x' })
