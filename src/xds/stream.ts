@@ -15,7 +15,7 @@ import { maxUnheard, StreamFence, type Unheard } from './fence/stream-fence.ts'
 import type { Entrant } from './flow/admission.ts'
 import type { Sender } from './flow/fan-out.ts'
 import { Outbox } from './flow/outbox.ts'
-import { type NameSet, noNames } from './protocol/names.ts'
+import { noNames } from './protocol/names.ts'
 import type { ReadRequest, Request } from './protocol/request-reader.ts'
 import type { EmptyListRule } from './protocol/sotw.ts'
 import { addOwed, isOwing, type Verdict } from './protocol/subscription.ts'
@@ -298,7 +298,7 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
   /** True when nothing can follow from the request. */
   #hear(typeUrl: TypeUrl, read: ReadRequest): boolean {
     if (!this.#isPlaced) {
-      this.#isPlaced = this.#place(typeUrl, read)
+      if (this.types.get(typeUrl) === undefined) this.#isPlaced = this.#place(typeUrl, read)
       if (this.#placing !== undefined && !this.#isPlaced && isUser(typeUrl)) {
         this.#putOff(this.#placing.unheard, typeUrl, read)
         return false
@@ -379,9 +379,11 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     const stated = this.#statedIn(typeUrl, read, isLate)
     // Envoy begins with its clusters, save while one of them warms. What else it says fits to many places: listeners are
     // mostly equal in all of them, and of assignments it states a version of the way.
-    let left = isLate && typeUrl !== endpointType ? undefined : memory.recall(this.#clientKey, protocol, stated, now)
+    let left = memory.recall(this.#clientKey, protocol, stated, now)
     if (left === undefined && isLate && (this.#placing !== undefined || isClaiming(stated))) {
-      this.#placing ??= this.#beginPlacing(now)
+      this.#placing ??= { untilMs: now + maxResumingMs(this.deps.options), unheard: [] }
+      const awaited = this.#meanwhile()?.awaited.get(typeUrl)
+      if (protocol === 'delta' && awaited !== undefined) this.#telling.owe(typeUrl, awaited)
       return false
     }
     memory.enter(this.#clientKey, this)
@@ -394,25 +396,22 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     this.progress.resume(left, now)
     // Those that it has not answered may be warming still, and what they wait for may not have come.
     const [accepted, ...unanswered] = left.mayHold.get(clusterType) ?? []
-    if (protocol === 'delta') for (const set of unanswered) this.#owe(followersOf(diffSets(accepted, set).changed))
+    if (protocol === 'sotw') return true
+    for (const set of unanswered) {
+      for (const [type, names] of followersOf(diffSets(accepted, set).changed)) this.#telling.owe(type, names)
+    }
     return true
   }
 
   #statedIn(typeUrl: TypeUrl, read: ReadRequest, isLate: boolean): Stated {
     const { request } = read
-    const rule = this.#ruleOf(resourceTypeOf(typeUrl))
-    const assignments =
-      isLate && typeUrl === endpointType ? read.receive(typeUrl, undefined, rule).subscription.names : undefined
     const said =
       'versionInfo' in request
-        ? { versionInfo: request.versionInfo }
-        : { initialVersions: this.#heldOf(typeUrl, request) ?? request.initialVersions }
-    return { typeUrl, ...said, ...(assignments && { assignments }) }
-  }
-
-  #beginPlacing(nowMs: number): Placing {
-    if (this.protocol === 'delta') this.#owe(this.#meanwhile()?.awaited ?? new Map())
-    return { untilMs: nowMs + maxResumingMs(this.deps.options), unheard: [] }
+        ? { typeUrl, isLate, versionInfo: request.versionInfo }
+        : { typeUrl, isLate, initialVersions: this.#heldOf(typeUrl, request) ?? request.initialVersions }
+    if (!isLate || typeUrl !== endpointType) return said
+    const { names } = read.receive(typeUrl, undefined, this.#ruleOf(resourceTypeOf(typeUrl))).subscription
+    return { ...said, assignments: names }
   }
 
   /** It has not asked for clusters in time. */
@@ -434,10 +433,6 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     const group = this.#watch?.group
     if (this.#target === undefined || group === undefined) return undefined
     return past?.meanwhile(group.key, this.#target, () => cache.pastOf(group))
-  }
-
-  #owe(names: ReadonlyMap<TypeUrl, NameSet>): void {
-    for (const [typeUrl, ofType] of names) this.#telling?.owe(typeUrl, ofType)
   }
 
   #mayBeUnknown(typeUrl: TypeUrl): boolean {

@@ -184,6 +184,24 @@ for (const protocol of protocols) {
   )
 
   transcript(
+    `rule 77: an Envoy that was here before and took no clusters is told of routes at once (${protocol})`,
+    setting(protocol),
+    atX,
+    client({ type: 'listener' }),
+    accepted({ type: 'listener', resources: ['l'] }),
+    client(isSotw ? { type: 'route', names: ['r'] } : { type: 'route', subscribe: ['r'] }),
+    isToldOfRoute('x'),
+    server.silent(),
+    client.resets(),
+    hasListener,
+    isToldOfListener,
+    moveToY,
+    hasRoute('x'),
+    isToldOfRoute('y'),
+    server.silent(),
+  )
+
+  transcript(
     `rule 77: an Envoy that has nothing is told of listeners and routes whether it asks for clusters or not (${protocol})`,
     setting(protocol),
     atX,

@@ -54,12 +54,15 @@ describe('a client that comes back', () => {
         [endpoint.typeUrl, [assignments]],
       ]),
     }
-    const recall = (...names: readonly string[]) => {
-      const stated = { typeUrl: endpoint.typeUrl, versionInfo: assignments.version, assignments: nameSetOf(names) }
-      return memoryOf(sotw).recall('n', 'sotw', stated, 1)
-    }
+    const said = { typeUrl: endpoint.typeUrl, versionInfo: assignments.version, isLate: true }
+    const recall = (...names: readonly string[]) =>
+      memoryOf(sotw).recall('n', 'sotw', { ...said, assignments: nameSetOf(names) }, 1)
     expect([recall('x', 'y'), recall('y')]).toEqual([sotw, sotw])
     expect(recall('x', 'y', 'z')).toBeUndefined()
+    // Not by anything else, unless it has no clusters at all.
+    expect(memoryOf(sotw).recall('n', 'sotw', said, 1)).toBeUndefined()
+    const alone = { ...sotw, mayHold: new Map([[endpoint.typeUrl, [assignments]]]) }
+    expect(memoryOf(alone).recall('n', 'sotw', said, 1)).toBe(alone)
   })
 
   test('over delta is known by the versions that it states, of some names too', () => {

@@ -25,7 +25,8 @@ export interface Stated {
   readonly versionInfo?: string
   /** Delta: versions by name, '' where that is not known; empty says that it has nothing. */
   readonly initialVersions?: ReadonlyMap<string, string>
-  /** Of assignments, the names that it asks for, where these tell which clusters it has. */
+  /** It is an Envoy, and does not begin with its clusters: where it is, if it has any, the assignments tell that it asks for. */
+  readonly isLate?: boolean
   readonly assignments?: NameSet
 }
 
@@ -78,13 +79,14 @@ export class ClientMemory {
 
   /** What a client had, if what it says fits to it: it may have restarted, or been with another server since. */
   recall(clientKey: string, protocol: Protocol, stated: Stated, nowMs: number): Remembered | undefined {
-    const left = this.#live.get(clientKey)?.leave() ?? this.#takeLeft(clientKey, nowMs)
-    return left?.protocol === protocol && isTrueTo(left, stated) ? left : undefined
+    const left = this.#live.get(clientKey)?.leave() ?? this.#find(clientKey, nowMs)
+    if (left?.protocol !== protocol || !isTrueTo(left, stated)) return undefined
+    this.#clients.delete(clientKey)
+    return left
   }
 
-  #takeLeft(clientKey: string, nowMs: number): Remembered | undefined {
+  #find(clientKey: string, nowMs: number): Remembered | undefined {
     const found = this.#clients.get(clientKey)
-    this.#clients.delete(clientKey)
     return found !== undefined && nowMs - found.atMs < maxAgeMs ? found.left : undefined
   }
 }
@@ -97,12 +99,13 @@ export function isClaiming({ versionInfo = '', initialVersions }: Omit<Stated, '
 /** What a client says fits to what it is thought to have. */
 export function isTrueTo(
   { mayHold, accepted }: Pick<Remembered, 'mayHold' | 'accepted'>,
-  { typeUrl, versionInfo, initialVersions, assignments }: Stated,
+  { typeUrl, versionInfo, initialVersions, isLate = false, assignments }: Stated,
 ): boolean {
   const sets = mayHold.get(typeUrl) ?? []
-  if (assignments !== undefined) {
-    const clusters = mayHold.get(clusterType) ?? []
-    if (!assignments.names.every((name) => clusters.some((set) => assignmentsOf(set).has(name)))) return false
+  const clusters = isLate ? mayHold.get(clusterType) : undefined
+  if (clusters !== undefined) {
+    const isWaitedFor = (name: string): boolean => clusters.some((set) => assignmentsOf(set).has(name))
+    if (assignments?.names.every(isWaitedFor) !== true) return false
   }
   // Its last ACK may have been lost.
   if (initialVersions === undefined) {
