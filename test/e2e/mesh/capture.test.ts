@@ -11,7 +11,12 @@ import { runCommand } from '../../support/command.ts'
 import { rejections, startControlPlane, type TestControlPlane } from '../../support/control-plane.ts'
 import { startEnvoy } from '../../support/envoy.ts'
 import { describeWithEnvoy } from '../../support/needs.ts'
-import { createNamespace, describeWithNamespaces, testWithIpv6 } from '../../support/network-namespace.ts'
+import {
+  createNamespace,
+  describeWithNamespaces,
+  type Namespace,
+  testWithIpv6,
+} from '../../support/network-namespace.ts'
 import { eventually } from '../../support/poll.ts'
 import { tempDir } from '../../support/temp.ts'
 
@@ -68,11 +73,7 @@ const [cartAddress, dbAddress, strange] = ['198.51.100.1', '198.51.100.7', '198.
 const [cartAddress6, dbAddress6, strange6] = ['2001:db8::1', '2001:db8::7', '2001:db8::9']
 
 /** A control plane outside the network, and the proxy `web` within it. */
-async function startSidecar(
-  net: ReturnType<typeof createNamespace>,
-  binary: string,
-  config: string,
-): Promise<TestControlPlane> {
+async function startSidecar(net: Namespace, binary: string, config: string): Promise<TestControlPlane> {
   const server = await startControlPlane({ config: [config], listen: `${net.here}:0` })
   const address = `${net.here}:${server.xdsPort}`
   await startEnvoy({
@@ -90,16 +91,20 @@ async function startEcho(host: string): Promise<number> {
   return (echo.address() as { port: number }).port
 }
 
-describeWithEnvoy('a captured workload', (binary) => {
-  describeWithNamespaces('in a network of its own', () => {
-    test('calls and is called through its sidecar, and without it when the rules are gone', async () => {
-      const net = createNamespace()
-      const cart = await startBackend({ name: 'cart', host: net.here })
-      const echoPort = await startEcho(net.here)
-      const config = tempDir()
-      writeFileSync(
-        join(config, 'mesh.yaml'),
-        `
+interface Family {
+  readonly here: string
+  readonly there: string
+  readonly db: string
+}
+
+/** What the workload `web` calls, by addresses of one family, and its Sidecar. Resolves to the directory. */
+async function writeMesh(net: Namespace, { here, there, db }: Family, more: string): Promise<string> {
+  const cart = await startBackend({ name: 'cart', host: net.here })
+  const echoPort = await startEcho(here)
+  const config = tempDir()
+  writeFileSync(
+    join(config, 'mesh.yaml'),
+    `
 kind: Service
 name: cart
 port: 80
@@ -109,24 +114,33 @@ kind: Service
 name: orders-db
 protocol: tcp
 port: 5432
-address: ${dbAddress}
-endpoints: {address: ${net.here}, port: ${echoPort}}
+address: ${db}
+endpoints: {address: "${here}", port: ${echoPort}}
 ---
 kind: Service
 name: web
 port: 80
-endpoints: {address: ${net.there}, port: 8080}
+endpoints: {address: "${there}", port: 8080}
 ---
 kind: Sidecar
 name: web
 nodes: {cluster: web}
 service: web
 inbound: {port: 15006, app: "127.0.0.1:8080"}
-outbound: {services: [cart, orders-db], egress: {hosts: [localhost], ports: [9090, 9443]}}
+${more}
 capture: iptables
 accessLog: {off: true}
 `,
-      )
+  )
+  return config
+}
+
+describeWithEnvoy('a captured workload', (binary) => {
+  describeWithNamespaces('in a network of its own', () => {
+    test('calls and is called through its sidecar, and without it when the rules are gone', async () => {
+      const net = createNamespace()
+      const more = 'outbound: {services: [cart, orders-db], egress: {hosts: [localhost], ports: [9090, 9443]}}'
+      const config = await writeMesh(net, { here: net.here, there: net.there, db: dbAddress }, more)
       const server = await startSidecar(net, binary, config)
       expect(await net.start(workload)).toBe('listening')
       const certificate = await (await createAuthority()).issue({ name: 'partner' })
@@ -196,40 +210,8 @@ accessLog: {off: true}
       'calls and is called through it by IPv6 as well, where the Sidecar says that there is IPv6',
       async () => {
         const net = createNamespace()
-        const cart = await startBackend({ name: 'cart', host: net.here })
-        const echoPort = await startEcho(net.here6)
-        const config = tempDir()
-        writeFileSync(
-          join(config, 'mesh.yaml'),
-          `
-kind: Service
-name: cart
-port: 80
-endpoints: {address: ${net.here}, port: ${cart.port}}
----
-kind: Service
-name: orders-db
-protocol: tcp
-port: 5432
-address: ${dbAddress6}
-endpoints: {address: "${net.here6}", port: ${echoPort}}
----
-kind: Service
-name: web
-port: 80
-endpoints: {address: "${net.there6}", port: 8080}
----
-kind: Sidecar
-name: web
-nodes: {cluster: web}
-service: web
-inbound: {port: 15006, app: "127.0.0.1:8080"}
-outbound: {services: [cart, orders-db]}
-capture: iptables
-ipv6: true
-accessLog: {off: true}
-`,
-        )
+        const more = 'outbound: {services: [cart, orders-db]}\nipv6: true'
+        const config = await writeMesh(net, { here: net.here6, there: net.there6, db: dbAddress6 }, more)
         const server = await startSidecar(net, binary, config)
         expect(await net.start(workload, '::')).toBe('listening')
         const capture = ['capture', '--sidecar', 'web', '--config', config, '--uid', '0']
