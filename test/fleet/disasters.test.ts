@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { type BootstrapOptions, buildBootstrap } from '../../src/cli/bootstrap-config.ts'
+import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { problems, readiness, waitForProblems } from '../support/admin-client.ts'
 import { type Backend, startBackend } from '../support/backend.ts'
 import { createAuthority, writeAuthorities, writeCertificate } from '../support/certificates.ts'
@@ -9,9 +9,10 @@ import { runCommand } from '../support/command.ts'
 import { metric, startControlPlane, type TestControlPlane } from '../support/control-plane.ts'
 import { createEtcdStore, createFileStore, type DocumentStore } from '../support/document-store.ts'
 import { cluster, endpoints, listener, rds, routeConfiguration, routesTo } from '../support/documents.ts'
+import { startEdgeUnderLoad } from '../support/edge.ts'
 import { startEnvoy } from '../support/envoy.ts'
 import { startEtcd, type TestEtcd } from '../support/etcd.ts'
-import { type Load, startLoad } from '../support/load.ts'
+import type { Load } from '../support/load.ts'
 import { describeWithEnvoy, describeWithEtcd } from '../support/needs.ts'
 import { eventually } from '../support/poll.ts'
 import { startServer } from '../support/server-process.ts'
@@ -49,22 +50,9 @@ async function startBed(etcdArgs: readonly string[] = []): Promise<Bed> {
   const [one, two] = await startBackends()
   await store.write(shopFrom(one))
   const controlPlane = await startControlPlane(store.flags)
-  const { load } = await startUnderLoad({ server: controlPlane.server })
+  const { load } = await startEdgeUnderLoad(controlPlane, 'one')
   const place = ['--etcd', etcd.endpoint, '--etcd-prefix', store.prefix]
   return { etcd, store, controlPlane, load, one, two, place }
-}
-
-type Asked = Pick<BootstrapOptions, 'server' | 'tlsCa'>
-
-const bootstrapOf = (id: string, asked: Asked) => buildBootstrap({ id, cluster: 'edge', delta: true, ...asked })
-
-/** An Envoy under load, when its requests end at `one`. */
-async function startUnderLoad(asked: Asked) {
-  const envoy = await startEnvoy({ bootstrap: bootstrapOf('edge-1', asked) })
-  await envoy.waitLive()
-  const load = startLoad({ port: await envoy.listenerPort('http'), rate: 100 })
-  await load.next(20, { from: 'one' })
-  return { envoy, load }
 }
 
 const startBackends = async () => [await startBackend({ name: 'one' }), await startBackend({ name: 'two' })] as const
@@ -165,7 +153,7 @@ describeWithEnvoy('a clock', () => {
     const secret = { kind: 'Secret', name: 'shop', certificate: { chain: { file: chain }, key: { file: key } } }
     await store.write({ ...shopFrom(one), 'secret/shop': secret })
     const server = await startServer({ ...store.flags, allowFile: [dir] }, { isHooked: true })
-    const { load } = await startUnderLoad({ server: server.server })
+    const { load } = await startEdgeUnderLoad(server, 'one')
     // It is good for a day, of which people are warned.
     await eventually(async () => expect(await messagesOf(server.adminUrl)).toContain('The certificate ends at'))
 
@@ -201,11 +189,13 @@ describeWithEnvoy('the certificate of the xDS server', () => {
     const controlPlane = await startControlPlane({ ...store.flags, tlsCert, tlsKey })
     const tlsCa = writeAuthorities(dir, 'ca', [authority])
     const asked = { server: controlPlane.server, tlsCa }
-    const { envoy: connected, load } = await startUnderLoad(asked)
+    const { envoy: connected, load } = await startEdgeUnderLoad(asked, 'one')
     expect(await metric(controlPlane, 'fairlead_certificate_expiry_timestamp_seconds')).toBe(Math.floor(endsAt / 1000))
 
     await eventually(() => Date.now() > endsAt + 1_000, { timeoutMs: validForMs + 5_000 })
-    const anew = await startEnvoy({ bootstrap: bootstrapOf('edge-2', asked) })
+    const anew = await startEnvoy({
+      bootstrap: buildBootstrap({ id: 'edge-2', cluster: 'edge', delta: true, ...asked }),
+    })
     await anew.waitForStat('cluster.fairlead.ssl.fail_verify_error', (count) => count > 0, 20_000)
     expect(await anew.stat('control_plane.connected_state')).toBe(0)
     expect(await connected.stat('control_plane.connected_state')).toBe(1)

@@ -1,13 +1,11 @@
 /** A replica that does not know the newest leads nobody back (rule 87): with a real etcd whose wire to it fails, and stock Envoys. */
 import { describe, expect, test } from 'vitest'
-import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { nodes } from '../support/admin-client.ts'
 import { metric, startControlPlane, type TestControlPlane } from '../support/control-plane.ts'
 import { createEtcdStore } from '../support/document-store.ts'
 import { type Changes, cluster, listener, rds, routeConfiguration, routesTo } from '../support/documents.ts'
-import { startEnvoy } from '../support/envoy.ts'
+import { startEdgeUnderLoad } from '../support/edge.ts'
 import { startEtcd, type TestEtcd } from '../support/etcd.ts'
-import { startLoad } from '../support/load.ts'
 import { startMovingShop } from '../support/moving-shop.ts'
 import { describeWithEnvoy, describeWithEtcd } from '../support/needs.ts'
 import { eventually } from '../support/poll.ts'
@@ -256,12 +254,7 @@ describeWithEnvoy('a stock Envoy', () => {
       const toLagging = await startTcpProxy(lagging.xdsPort)
       await toLagging.cut()
       const server = [toCurrent, toLagging].map(({ port }) => `127.0.0.1:${port}`)
-      const envoy = await startEnvoy({
-        bootstrap: buildBootstrap({ id: 'edge-1', cluster: 'edge', server, delta: protocol === 'delta' }),
-      })
-      await envoy.waitLive()
-      const load = startLoad({ port: await envoy.listenerPort('http'), rate: 100 })
-      await load.next(20, { from: 'even' })
+      const { envoy, load } = await startEdgeUnderLoad({ server }, 'even', protocol)
 
       wire.freeze()
       await store.write(shop.moveTo(1))

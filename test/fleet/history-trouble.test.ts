@@ -1,14 +1,13 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { fetchRest, problemCodes, problems, readiness, settledNode, waitForProblems } from '../support/admin-client.ts'
 import { metric } from '../support/control-plane.ts'
 import { createEtcdStore, type DocumentStore } from '../support/document-store.ts'
 import { listener, rds } from '../support/documents.ts'
-import { startEnvoy } from '../support/envoy.ts'
+import { startEdgeUnderLoad } from '../support/edge.ts'
 import { startEtcd, type TestEtcd } from '../support/etcd.ts'
-import { type Load, startLoad } from '../support/load.ts'
+import type { Load } from '../support/load.ts'
 import { type MovingShop, startMovingShop } from '../support/moving-shop.ts'
 import { describeWithEnvoy, describeWithEtcd } from '../support/needs.ts'
 import { eventually } from '../support/poll.ts'
@@ -29,12 +28,8 @@ interface Bed {
 async function startBed(snapshots: string): Promise<Bed> {
   const { store, shop } = await prepare()
   const server = await startServer({ ...store.flags, snapshots, drainTime: '0s' })
-  const bootstrap = buildBootstrap({ id: 'edge-1', cluster: 'edge', server: server.server, delta: true })
-  const envoy = await startEnvoy({ bootstrap })
-  await envoy.waitLive()
-  const load = startLoad({ port: await envoy.listenerPort('http'), rate: 100 })
+  const { load } = await startEdgeUnderLoad(server, 'even')
   let round = 0
-  await load.next(10, { from: 'even' })
   return {
     server,
     load,

@@ -1,9 +1,10 @@
 import { request } from 'node:http'
-import { buildBootstrap } from '../../src/cli/bootstrap-config.ts'
+import { type BootstrapOptions, buildBootstrap } from '../../src/cli/bootstrap-config.ts'
 import { startControlPlane, type TestControlPlane } from './control-plane.ts'
 import { createFileStore, type DocumentStore } from './document-store.ts'
 import type { Changes } from './documents.ts'
 import { type EnvoyProcess, startEnvoy } from './envoy.ts'
+import { type Load, startLoad } from './load.ts'
 import { type Answer, outcomeOf } from './outcome.ts'
 import type { StartProxy } from './planes.ts'
 import type { Protocol } from './wire-client.ts'
@@ -49,9 +50,12 @@ export async function startEdge({
   return { store, controlPlane, envoy }
 }
 
+/** Where an Envoy asks: `server` of whatever runs one. */
+type Asked = Pick<BootstrapOptions, 'server' | 'tlsCa'>
+
 /** An Envoy `edge-1` of the cluster `edge` that asks this server. */
 export async function startEdgeEnvoy(
-  { server }: Pick<TestControlPlane, 'server'>,
+  { server, tlsCa }: Asked,
   {
     protocol = 'delta',
     bootstrap,
@@ -61,8 +65,22 @@ export async function startEdgeEnvoy(
     readonly args?: readonly string[]
   } = {},
 ): Promise<EnvoyProcess> {
-  const printed = buildBootstrap({ id: 'edge-1', cluster: 'edge', server, delta: protocol === 'delta' })
+  const delta = protocol === 'delta'
+  const printed = buildBootstrap({ id: 'edge-1', cluster: 'edge', server, delta, ...(tlsCa && { tlsCa }) })
   return await start({ bootstrap: { ...printed, ...bootstrap } })
+}
+
+/** That Envoy, LIVE, with 100 requests a second on its listener `http`, which this backend answers. */
+export async function startEdgeUnderLoad(
+  asked: Asked,
+  from: string,
+  protocol: Protocol = 'delta',
+): Promise<{ readonly envoy: EnvoyProcess; readonly load: Load }> {
+  const envoy = await startEdgeEnvoy(asked, { protocol })
+  await envoy.waitLive()
+  const load = startLoad({ port: await envoy.listenerPort('http'), rate: 100 })
+  await load.next(20, { from })
+  return { envoy, load }
 }
 
 /** One request on a connection of its own. `host` is the Host header. @throws Error when no answer comes in time */
