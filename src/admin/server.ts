@@ -49,7 +49,7 @@ export interface ReplicasStatus {
   /** Null where nobody leads, or it is not known. */
   readonly leader: string | null
   readonly replicas: readonly ReplicaStatus[]
-  /** There while etcd does not answer: who else is there was so before. */
+  /** There while etcd does not answer, or takes nothing: who else is there was so before. */
   readonly isStale?: true
 }
 

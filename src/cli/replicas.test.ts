@@ -66,9 +66,9 @@ describe('fairlead replicas', () => {
     expect(await replicasOf(starting)).toMatch(/07:02:11Z {2}- +7\n$/)
   })
 
-  test('says that the others are shown as they were before, where etcd does not answer', async () => {
+  test('says that the others are shown as they were, where etcd does not answer', async () => {
     expect(await replicasOf({ ...status, leader: null, isStale: true })).toMatch(
-      /7\n\netcd does not answer: the others are shown as they were before, and may be gone\. .*\n$/,
+      /7\n\nThe list in etcd cannot be renewed: the others are shown as they were, and may be gone\. .*\n$/,
     )
   })
 

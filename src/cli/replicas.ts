@@ -43,7 +43,7 @@ function formatReplicas({ leader, replicas, isStale }: ReplicasStatus): string {
 }
 
 const stale =
-  'etcd does not answer: the others are shown as they were before, and may be gone. /api/problems says what is wrong.'
+  'The list in etcd cannot be renewed: the others are shown as they were, and may be gone. /api/problems says why.'
 
 function remarks(leader: string | null, replicas: readonly ReplicaStatus[]): string[] {
   const configs = new Set(replicas.flatMap(({ config }) => config ?? []))

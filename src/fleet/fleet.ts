@@ -33,7 +33,7 @@ export interface FleetStatus {
   /** Null where nobody leads, or it is not known here: a replica that writes nothing does not ask. */
   readonly leader: string | null
   readonly replicas: readonly (Replica & { readonly isLeader: boolean })[]
-  /** There while etcd does not answer: who else is there was so before. */
+  /** There while etcd does not answer, or takes nothing: who else is there was so before. */
   readonly isStale?: true
 }
 

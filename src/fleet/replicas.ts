@@ -95,6 +95,7 @@ class ListedReplicas implements Replicas {
   #rival: Rival | undefined
   #forbiddenAt: number | undefined
   #said = new Set<string>()
+  #isFull = false
   isReachable = false
 
   constructor(options: ReplicasOptions) {
@@ -154,9 +155,13 @@ class ListedReplicas implements Replicas {
   async #try(task: () => Promise<void>): Promise<boolean> {
     try {
       await task()
+      this.#isFull = false
       return true
     } catch (error) {
-      this.#options.log.debug({ error: messageOf(error) }, 'the list of replicas cannot be read')
+      const reason = messageOf(error)
+      this.#options.log.debug({ error: reason }, 'the list of replicas cannot be read')
+      // The one failure in which all others can still read.
+      this.#isFull = reason.includes('database space exceeded')
       return isForbidden(error)
     }
   }
@@ -246,6 +251,10 @@ class ListedReplicas implements Replicas {
       const user = this.#options.auth?.user ?? '(none)'
       const message = `the etcd user ${user} may not write ${key}: the other replicas do not hear of this one`
       return [fleetProblem(key, message, writeRightFix)]
+    }
+    if (this.#isFull) {
+      const message = 'etcd has no space left: what the replicas know of each other is of before'
+      return [fleetProblem(key, message, 'compact and defragment etcd, then disarm its alarm')]
     }
     const rival = this.#rival
     if (rival === undefined || performance.now() - rival.since < this.#ttlS * 2_000) return []

@@ -8,6 +8,7 @@ import {
   replicasPrefix,
 } from '../../src/fleet/replicas.ts'
 import { atTestEnd } from '../support/at-test-end.ts'
+import { startEtcd } from '../support/etcd.ts'
 import { describeOnEtcd, type EtcdBed } from '../support/etcd-bed.ts'
 import { eventually } from '../support/poll.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
@@ -149,6 +150,24 @@ describeOnEtcd('replicas', (open) => {
     })
     await eventually(() => logged.length > 0)
     expect(logged.filter((line) => line.includes('b serves something else'))).toHaveLength(1)
+  })
+
+  test('tell of an etcd that has no space left, and when it has', { timeout: 30_000 }, async () => {
+    const { join } = openBed()
+    const etcd = await startEtcd({ args: ['--quota-backend-bytes', '400000'] })
+    let streams = 0
+    const a = join('a', { endpoints: [etcd.endpoint], facts: async () => ({ ...facts, streams: ++streams }) })
+    await eventually(() => a.isReachable)
+    const fill = async (): Promise<never> => {
+      for (;;) await etcd.client.put('/elsewhere').value('x'.repeat(50_000))
+    }
+    await expect(fill()).rejects.toThrow('database space exceeded')
+    await eventually(() => expect(a.problems).toHaveLength(1), { timeoutMs: 8_000 })
+    expect(a.problems[0]).toMatchObject({ severity: 'warning', code: 'fleet', fix: expect.stringMatching(/alarm/) })
+    expect(a.problems[0]?.message).toContain('etcd has no space left')
+    await etcd.makeRoom()
+    await eventually(() => expect(a.problems).toEqual([]), { timeoutMs: 8_000 })
+    expect(a.isReachable).toBe(true)
   })
 
   test('do without etcd while it is away, which nobody is told here', async () => {
