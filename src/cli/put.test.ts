@@ -61,9 +61,11 @@ describeWithEtcd('fairlead put', () => {
   test('deletes keys in the same transaction as it writes', async () => {
     await put(directoryOf({ 'cluster/a.yaml': cluster('a') }))
     const dir = directoryOf({ 'cluster/b.yaml': cluster('b') })
-    const { code, out } = await put(dir, '--delete', 'cluster/a', '--delete', 'cluster/none')
+    const { code, out, err } = await put(dir, '--delete', 'cluster/a', '--delete', 'cluster/none')
     expect([code, Object.keys(await stored())]).toEqual([0, ['/fairlead/config/cluster/b']])
     expect(out).toContain('1 written, 2 deleted in one transaction')
+    // A key that is misspelt is not gone.
+    expect(err).toBe('cluster/none was not there: nothing to delete\n')
   })
 
   test('deletes without writing', async () => {

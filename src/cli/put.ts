@@ -52,7 +52,8 @@ export function putCommand(io: Io, finish: (exitCode: number) => void): Command 
         return finish(exitCodes.config)
       }
       const upserts = reading.documents.map(({ id, text }) => ({ key: keyOf(id), text }))
-      const revisions = await putDocuments(etcd, { upserts, deletes }, { batches: flags.batches ?? false })
+      const onMissing = (key: string): void => void io.err.write(`${key} was not there: nothing to delete\n`)
+      const revisions = await putDocuments(etcd, { upserts, deletes }, { batches: flags.batches ?? false, onMissing })
       if (flags.json) return printJson(io, { written: upserts.map(({ key }) => key), deleted: deletes, revisions })
       print(io, formatDone(configPrefix(etcd), upserts.length, deletes.length, revisions))
     })

@@ -30,6 +30,8 @@ export interface PutOptions {
   /** What every key is expected to be at, by its mod revision; '0' and absent: not there. Else nothing is written. */
   readonly expected?: ReadonlyMap<string, string>
   readonly onDone?: (transactions: number, of: number) => void
+  /** Told of each key that was to be deleted, and was not there. */
+  readonly onMissing?: (key: string) => void
 }
 
 /**
@@ -72,7 +74,7 @@ function textOf(key: string, value: Buffer): string {
 export async function putDocuments(
   options: EtcdOptions,
   changes: DocumentChanges,
-  { batches, expected, onDone = () => {} }: PutOptions,
+  { batches, expected, onDone = () => {}, onMissing = () => {} }: PutOptions,
 ): Promise<readonly string[]> {
   const operations = operationsOf(changes, configPrefix(options))
   const transactions = batchesOf(operations)
@@ -92,9 +94,12 @@ export async function putDocuments(
     for (const operations of transactions) {
       const success = operations.map(({ request }) => request)
       const compare = expected && operations.map(({ key }) => isAt(key, expected.get(nameOf(key, options)) ?? '0'))
-      const { succeeded, header } = await client.kv.txn({ success, ...(compare && { compare }) })
+      const { succeeded, header, responses } = await client.kv.txn({ success, ...(compare && { compare }) })
       if (!succeeded) throw changedMeanwhile(revisions.length, transactions.length)
       revisions.push(header.revision)
+      for (const [index, { key }] of operations.entries()) {
+        if (responses[index]?.response_delete_range?.deleted === '0') onMissing(nameOf(key, options))
+      }
       onDone(revisions.length, transactions.length)
     }
     return revisions
