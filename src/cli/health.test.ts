@@ -53,6 +53,15 @@ describe('fairlead health', () => {
     const restored = await startReady(ready)
     expect((await runCommand(['health', '--server', restored.url])).out).toContain('the last good configuration')
     expect(restored.asked).toEqual(['/ready'])
+    const source = { name: './config', state: 'read', documents: 0 }
+    const empty = await startReady({
+      status: 200,
+      body: { ready: true, serving: 'current', revision: 0, sources: [source] },
+    })
+    expect(await runCommand(['health', '--server', empty.url])).toMatchObject({
+      code: 0,
+      out: 'ready: it serves nothing, for no document was ever in force\n',
+    })
   })
 
   test.each([

@@ -81,14 +81,18 @@ interface Readiness {
   readonly ready?: boolean
   readonly serving?: string
   readonly draining?: boolean
+  readonly revision?: number
   readonly sources?: readonly { readonly name: string; readonly state: string }[]
 }
 
 const liveText = (status: number): string => (status === 200 ? 'alive' : `not well: it answers ${status}`)
 
-function readyText({ ready, serving, draining, sources = [] }: Readiness): string {
-  if (ready === true)
-    return `ready: it serves ${serving === 'last good' ? 'the last good configuration' : 'the current configuration'}`
+function readyText({ ready, serving, draining, revision, sources = [] }: Readiness): string {
+  if (ready === true) {
+    const isEmpty = revision === 0 && sources.length > 0
+    const current = isEmpty ? 'nothing, for no document was ever in force' : 'the current configuration'
+    return `ready: it serves ${serving === 'last good' ? 'the last good configuration' : current}`
+  }
   if (draining === true) return 'not ready: it drains, to end'
   const lacking = sources.filter(({ state }) => state !== 'read').map(({ name, state }) => `${name} (${state})`)
   return `not ready: it has not read ${lacking.join(', ') || 'its sources'}`
