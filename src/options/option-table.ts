@@ -387,7 +387,7 @@ export const optionTable: readonly OptionSpec[] = [
     type: 'switch',
     default: false,
     placeholder: '',
-    description: 'believe a source that has lost all its documents',
+    description: 'believe a source that has lost all its documents, or never had one',
   },
   {
     name: 'allowPlaintextSecrets',
