@@ -33,28 +33,40 @@ export function answerTo(
   deps: StreamDeps,
   encoding: Encoding,
   types: TypeBook,
-  { type, subscription }: TypeState,
+  state: TypeState,
   set: ResourceSet,
 ): Reply {
-  const { bodies, replies, clock } = deps
-  const now = clock.now()
-  const isDelta = encoding === 'delta'
+  const { type, subscription } = state
   const { typeUrl, mustAnswer, isWildcard, names } = subscription
-  if (isDelta && typeUrl === hostType && mustAnswer && !isWildcard && names === noNames) {
+  const now = deps.clock.now()
+  if (encoding === 'delta' && typeUrl === hostType && mustAnswer && !isWildcard && names === noNames) {
     const question = questionOf(subscription, set)
-    return replyOf(subscription, question, bodies.bodyForOne(question, 'delta', noHosts(types)), false, now)
-  }
-  const compute = (): Reply => {
-    const question = questionOf(subscription, set)
-    const canSend = canSendBy(deps.options)
-    const body = bodies.bodyOf(question, encoding, () =>
-      isDelta ? deltaContent(question, canSend) : sotwContent(question, type, canSend, encoding === 'sotw-wrapped'),
-    )
-    const isSilent = !mustAnswer && isNothing(isDelta, question, body.content)
-    return replyOf(subscription, question, body, isSilent, now)
+    return replyOf(subscription, question, deps.bodies.bodyForOne(question, 'delta', noHosts(types)), false, now)
   }
   // Clients can make up types without end.
-  return type === undefined ? compute() : replies.replyTo(subscription, set, encoding, now, compute)
+  if (type === undefined) return newAnswer(deps, encoding, state, set, now)
+  const known = deps.replies.find(subscription, set, encoding, now)
+  if (known !== undefined) return known
+  const reply = newAnswer(deps, encoding, state, set, now)
+  deps.replies.note(subscription, set, encoding, now, reply)
+  return reply
+}
+
+function newAnswer(
+  deps: StreamDeps,
+  encoding: Encoding,
+  { type, subscription }: TypeState,
+  set: ResourceSet,
+  nowMs: number,
+): Reply {
+  const isDelta = encoding === 'delta'
+  const question = questionOf(subscription, set)
+  const canSend = canSendBy(deps.options)
+  const body = deps.bodies.bodyOf(question, encoding, () =>
+    isDelta ? deltaContent(question, canSend) : sotwContent(question, type, canSend, encoding === 'sotw-wrapped'),
+  )
+  const isSilent = !subscription.mustAnswer && isNothing(isDelta, question, body.content)
+  return replyOf(subscription, question, body, isSilent, nowMs)
 }
 
 /** To the empty first request of VHDS: no virtual host yet, which ends the listeners' wait (rule 46). */

@@ -79,7 +79,12 @@ class GrpcCall implements Call {
         this.#read()
       },
       onReceiveMessage: (bytes: Buffer) => {
-        this.#guard(() => this.#listener?.receive(bytes))
+        // As `#guard`, but for the closure that it would take for every message.
+        try {
+          this.#listener?.receive(bytes)
+        } catch (error) {
+          this.#crash(error)
+        }
         this.#read()
       },
       onReceiveHalfClose: () => this.#guard(() => this.#listener?.halfClose()),
@@ -96,9 +101,13 @@ class GrpcCall implements Call {
     try {
       act()
     } catch (error) {
-      this.#onError(error)
-      this.end(status.INTERNAL, internalError)
+      this.#crash(error)
     }
+  }
+
+  #crash(error: unknown): void {
+    this.#onError(error)
+    this.end(status.INTERNAL, internalError)
   }
 
   /** A waiting message is given within `startRead`: a loop, so that many of them do not nest. */

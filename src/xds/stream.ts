@@ -191,7 +191,7 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     const typeOfService = this.#typeOfService
     let read: ReadRequest
     try {
-      read = this.deps.requests[this.protocol].read(bytes, () => this.types.writtenNames())
+      read = this.deps.requests[this.protocol].read(bytes, this.types)
       if (!this.#meetNode(read.request.node)) return
     } catch (error) {
       this.#fail(status.INVALID_ARGUMENT, `the request cannot be read: ${messageOf(error)}`)

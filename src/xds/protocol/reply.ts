@@ -30,25 +30,18 @@ interface Known {
 export class ReplyMemo {
   readonly #known = new Map<string, Known>()
 
-  replyTo(
-    subscription: Subscription,
-    set: ResourceSet,
-    encoding: Encoding,
-    nowMs: number,
-    compute: () => Reply,
-  ): Reply {
+  find(subscription: Subscription, set: ResourceSet, encoding: Encoding, nowMs: number): Reply | undefined {
     const known = this.#known.get(subscription.typeUrl)
-    if (
-      known?.subscription === subscription &&
+    return known?.subscription === subscription &&
       known.set === set &&
       known.encoding === encoding &&
       nowMs - known.atMs <= maxAgeMs
-    ) {
-      return known.reply
-    }
-    const reply = compute()
-    this.#known.set(subscription.typeUrl, { subscription, set, encoding, atMs: nowMs, reply })
-    return reply
+      ? known.reply
+      : undefined
+  }
+
+  note(subscription: Subscription, set: ResourceSet, encoding: Encoding, atMs: number, reply: Reply): void {
+    this.#known.set(subscription.typeUrl, { subscription, set, encoding, atMs, reply })
   }
 }
 

@@ -9,7 +9,7 @@ import { newSubscription, noteSent, type Subscription } from './subscription.ts'
 
 const typeUrl = 'type.googleapis.com/test.Type'
 const rule: EmptyListRule = { isWildcardWhenEmpty: true }
-const none = (): Uint8Array[] => []
+const none = { writtenNames: (): Uint8Array[] => [] }
 
 interface Said {
   readonly names?: readonly string[]

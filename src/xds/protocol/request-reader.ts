@@ -41,15 +41,15 @@ export class RequestReader {
   }
 
   /**
-   * `knownNames` are encoded names that this client wrote before, see `scanSotwRequest`.
+   * `client` knows the encoded names that it wrote before, see `scanSotwRequest`.
    * @throws Error when the bytes are no message.
    */
-  read(bytes: Uint8Array, knownNames: () => Iterable<Uint8Array>): ReadRequest {
+  read(bytes: Uint8Array, client: { writtenNames(): Iterable<Uint8Array> }): ReadRequest {
     const known = this.#find(bytes)
     if (known !== undefined) return known
     // A copy, for the bytes are a view on all that came with them.
     const copy = new Uint8Array(bytes)
-    const request = this.#protocol === 'sotw' ? scanSotwRequest(copy, knownNames()) : scanDeltaRequest(copy)
+    const request = this.#protocol === 'sotw' ? scanSotwRequest(copy, client.writtenNames()) : scanDeltaRequest(copy)
     const read = new KnownRequest(copy, request)
     // One that names its node is the first of its stream, and nobody else's.
     if (request.node === undefined) this.#remember(read)
