@@ -739,7 +739,17 @@ describe('pipeline', () => {
     expect(target.codes()).toEqual([])
   })
 
-  test('has nothing to catch up with where no source can be behind', () => {
-    expect(bed().pipeline.caughtUp).toBeUndefined()
+  test('has nothing to catch up with where no source can be behind, nor be empty by mistake', () => {
+    expect(bed({ allowEmpty: true }).pipeline.caughtUp).toBeUndefined()
+  })
+
+  test('is not caught up with files while there never was a document', async () => {
+    const target = bed()
+    await built(target, () => {})
+    const caughtUp = target.pipeline.caughtUp?.(new AbortController().signal).then(() => target.names())
+    target.source.put('a', clusterText('a'))
+    expect(await caughtUp).toEqual(['a'])
+    const now = target.pipeline.caughtUp?.(new AbortController().signal)
+    await expect(now).resolves.toBeUndefined()
   })
 })

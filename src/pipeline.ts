@@ -116,8 +116,8 @@ export interface Pipeline {
   settled(): Promise<void>
   /**
    * Resolves once what is in force is of all that had been written to the sources when it was called (rule 87); a source that
-   * cannot be read is waited for, and where there never was a document, the first one; what cannot be built, for a minute. Undefined where no source can be behind
-   * another server's.
+   * cannot be read is waited for, and where there never was a document, the first one; what cannot be built, for a minute.
+   * Undefined where no source can be behind another server's, and none be empty by mistake.
    * @throws the reason of `signal` when that aborts
    */
   readonly caughtUp: ((signal: AbortSignal) => Promise<void>) | undefined
@@ -220,7 +220,9 @@ class SnapshotPipeline implements Pipeline {
     })
     deps.metrics.historyUp.from(() => new Map([[{}, deps.history.problem === undefined ? 1 : 0]]))
     const canLag = deps.sources.some(({ source }) => source.caughtUp !== undefined)
-    this.caughtUp = canLag ? async (signal) => await this.#caughtUp(signal) : undefined
+    // A source that is empty by mistake is as far behind as can be, whatever it is.
+    const canBeAsked = canLag || !options.allowEmpty
+    this.caughtUp = canBeAsked ? async (signal) => await this.#caughtUp(signal) : undefined
     const { inForce } = deps.world
     this.#ledger = new DocumentLedger({ parse: deps.parse, inForce, log: deps.log })
     this.#hasRestored = inForce.size > 0
@@ -647,13 +649,13 @@ class SnapshotPipeline implements Pipeline {
           fix: 'put a document back, or start the server with --allow-empty if every resource should go',
         })
       } else if (this.#hasNothing && !state.mayBeEmpty) {
-        const others = state.source.caughtUp === undefined ? '' : ', and one that has other configuration keeps that'
         problems.push({
           severity: 'warning',
           code: 'source-empty',
           origin: { name: state.source.name },
           path: '',
-          message: `the source has no document: an Envoy that connects gets an empty configuration${others}`,
+          message:
+            'the source has no document: an Envoy that starts gets an empty configuration, one that has another keeps it',
           fix: 'put a document there, or give the right place (--config, --etcd-prefix); --allow-empty if it is meant so',
         })
       }
