@@ -12,7 +12,7 @@ A type is \`in sync\` when the Envoy accepted the last version that it was sent,
 \`waiting\` until it answers (it does not while a cluster warms), and REJECTED
 when it refused something of it: that it is not sent again until it changes,
 and all else is. An Envoy that has other versions than this server is
-\`held back\` until etcd has said that nothing is newer.
+\`held back\` until it is known that nothing is newer.
 `
 
 export function nodesCommand(io: Io): Command {
@@ -106,8 +106,8 @@ function heldBackText(nodes: readonly NodeStatus[]): string {
   const go = nodes.length === 1 ? 'goes' : 'go'
   return [
     `Held back since ${timeText(since)}: ${who} ${go} on with what came from another server`,
-    'until etcd says that nothing is newer than what is in force here.',
-    'If that lasts, see whether this server reaches etcd: fairlead_source_up, /ready.',
+    'until it is known that nothing is newer than what is in force here.',
+    'If that lasts, see whether this server reaches etcd, and finds documents: fairlead_source_up, /ready.',
   ].join('\n')
 }
 

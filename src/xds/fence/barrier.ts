@@ -164,7 +164,7 @@ export class Barrier {
       this.#hasTold = true
       log.warn(
         { streams: this.#held.size },
-        'clients that have other versions are held back: they go on with what they have until etcd says that nothing is newer than what is in force here',
+        'clients that have other versions are held back: they go on with what they have until it is known that nothing is newer than what is in force here',
       )
     })
   }
