@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ControlPlaneError } from '../errors.ts'
-import { formatAddress, parseAddress } from '../options/address.ts'
 import { parseOptionValue } from '../options/option-value.ts'
 import { exitCodes, type Io, print } from './io.ts'
-import { defaultServer, fetchAnswer, type ServerAnswer } from './server-client.ts'
+import { fetchAnswer, type ServerAnswer, serverOption } from './server-client.ts'
 
 const help = `
 Ready: it has read its sources, or serves what its history has of them, and does
@@ -18,7 +17,7 @@ Exit code: 0 it is, 1 it is not, 3 nothing answers.
 `
 
 interface Flags {
-  readonly server: string | undefined
+  readonly server: string
   readonly live: true | undefined
   readonly wait: number
 }
@@ -26,16 +25,15 @@ interface Flags {
 const askEveryMs = 200
 
 export function healthCommand(io: Io, finish: (exitCode: number) => void): Command {
-  const own = `its admin address (default: that of FAIRLEAD_ADMIN, or ${defaultServer})`
   return new Command('health')
     .description('ask whether a server is ready')
-    .addOption(new Option('--server <URL>', own))
+    .addOption(serverOption(io))
     .addOption(new Option('--live', 'ask only whether it is alive'))
     .addOption(
       new Option('--wait <TIME>', 'ask until it is, at most for so long').argParser(milliseconds).default(0, '0s'),
     )
     .addHelpText('after', help)
-    .action(async ({ server = serverOf(io.env['FAIRLEAD_ADMIN']), live, wait }: Flags) => {
+    .action(async ({ server, live, wait }: Flags) => {
       const ask = async (): Promise<ServerAnswer> => await fetchAnswer(server, live ? '/healthz' : '/ready', io.signal)
       const { status, body } = await untilFine(ask, wait, io.signal)
       print(io, live ? liveText(status) : readyText(body as Readiness))
@@ -66,14 +64,6 @@ function milliseconds(text: string): number {
   const parsed = parseOptionValue('duration', text, {})
   if ('value' in parsed) return parsed.value as number
   throw new InvalidArgumentError(`Give it ${parsed.expected}.`)
-}
-
-/** From beside a server that has its address of the environment, as in a container: where it is reached from there. */
-function serverOf(admin: string | undefined): string {
-  const address = parseAddress(admin ?? '')
-  if (address === undefined) return defaultServer
-  const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
-  return `http://${formatAddress({ ...address, host: loopback[address.host] ?? address.host })}`
 }
 
 /** Of what `/ready` answers. */

@@ -188,6 +188,19 @@ describe('a server that does not answer as it should', () => {
     )
   })
 
+  test.each([
+    ['nodes'],
+    ['replicas'],
+    ['route', '--node', 'edge', 'http://a/'],
+    ['rollback', '1', '--config', '.'],
+    ['snapshots', 'list'],
+  ])('is looked for where FAIRLEAD_ADMIN has it listen, by %s too', async (...args) => {
+    const address = await answering(500, '{"message": "it broke"}')
+    const env = { FAIRLEAD_ADMIN: address.replace('127.0.0.1', '0.0.0.0') }
+    const { err } = await runCommand(args, { env })
+    expect(err).toBe('fairlead: it broke\n')
+  })
+
   test.each<[number, string, number, RegExp]>([
     [200, '<html>', 3, /answered 200 and no JSON: is it a fairlead admin address\?/],
     [500, '{"message": "it broke"}', 3, /^fairlead: it broke\n$/],

@@ -19,7 +19,7 @@ export function nodesCommand(io: Io): Command {
   return new Command('nodes')
     .description('show who is connected, and what each was sent, accepted and rejected')
     .argument('[ID]', 'one node only, in full')
-    .addOption(serverOption())
+    .addOption(serverOption(io))
     .addOption(jsonOption())
     .addHelpText('after', help)
     .action(async (id: string | undefined, flags: { server: string; json?: true }) => {

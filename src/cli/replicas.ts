@@ -17,7 +17,7 @@ seconds; no Envoy notices.
 export function replicasCommand(io: Io): Command {
   return new Command('replicas')
     .description('show which servers share one etcd, who leads them, and whether they serve the same')
-    .addOption(serverOption())
+    .addOption(serverOption(io))
     .addOption(jsonOption())
     .addHelpText('after', help)
     .action(async (flags: { server: string; json?: true }) => {

@@ -59,7 +59,7 @@ export function rollbackCommand(io: Io, finish: (exitCode: number) => void): Com
     .description('write the documents of an earlier revision back into files or etcd')
     .addArgument(argument('[REVISION]', 'a number of `snapshots list`, or latest: what is in force now'))
     .addOption(new Option('--previous', 'the revision before the last that changed these documents'))
-    .addOption(serverOption())
+    .addOption(serverOption(io))
     .addOption(new Option('--snapshots <DIR>', 'read the history in this directory, without a server'))
     .addOption(fleetOption().conflicts('snapshots'))
     .addOption(new Option('--config <PATH>', 'the directory that the documents came from, or one file in it'))

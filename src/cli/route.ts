@@ -65,7 +65,7 @@ export function routeCommand(io: Io, finish: (exitCode: number) => void): Comman
     .addOption(repeatable('--config <PATH>', 'a directory or file to read, in place of asking a server'))
     .addOption(allowFileOption())
     .addOption(staticOption())
-    .addOption(serverOption())
+    .addOption(serverOption(io))
     .addOption(repeatablePair('-H, --header <NAME: VALUE>', 'a header of the request', ':'))
     .addOption(new Option('--at <LISTENER>', 'at this listener; by default at the one of the port'))
     .addOption(new Option('--tcp <HOST:PORT>', 'a connection instead of a request'))

@@ -1,14 +1,25 @@
 import type { Option } from 'commander'
 import { ControlPlaneError, messageOf } from '../errors.ts'
+import { formatAddress, parseAddress } from '../options/address.ts'
+import type { Io } from './io.ts'
 import { option } from './option.ts'
 
 /** For one answer. */
 const patienceMs = 10_000
 
-export const defaultServer: string = 'http://127.0.0.1:18001'
+const defaultServer = 'http://127.0.0.1:18001'
 
-export function serverOption(): Option {
-  return option('--server <URL>', 'the admin address of `serve`', defaultServer)
+/** Where FAIRLEAD_ADMIN says, as for `serve`, unless the flag says otherwise. */
+export function serverOption({ env }: Pick<Io, 'env'>): Option {
+  return option('--server <URL>', 'the admin address of `serve`, or FAIRLEAD_ADMIN', serverOf(env['FAIRLEAD_ADMIN']))
+}
+
+/** From beside a server that has its address of the environment, as in a container: where it is reached from there. */
+function serverOf(admin: string | undefined): string {
+  const address = parseAddress(admin ?? '')
+  if (address === undefined) return defaultServer
+  const loopback: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+  return `http://${formatAddress({ ...address, host: loopback[address.host] ?? address.host })}`
 }
 
 /** What an admin address answered. */

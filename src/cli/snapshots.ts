@@ -17,8 +17,8 @@ interface Flags {
   readonly json?: true
 }
 
-const withServer = (command: Command): Command =>
-  command.addOption(serverOption()).addOption(fleetOption()).addOption(jsonOption())
+const withServer = (command: Command, io: Io): Command =>
+  command.addOption(serverOption(io)).addOption(fleetOption()).addOption(jsonOption())
 
 /** Replicas on one etcd have a history in common; each has its own, too. */
 export function fleetOption(): Option {
@@ -44,7 +44,7 @@ export function snapshotsCommand(io: Io): Command {
     .description('look into the history of what was in force (list, show, diff)')
     .helpCommand(false)
   command.addCommand(
-    withServer(new Command('list').description('list the revisions, newest first'))
+    withServer(new Command('list').description('list the revisions, newest first'), io)
       .addHelpText('after', listHelp)
       .action(async (flags: Flags) => {
         const answer = await askServer<{ revisions: RevisionSummary[] }>(flags.server, pathOf(flags), io.signal)
@@ -54,7 +54,7 @@ export function snapshotsCommand(io: Io): Command {
       }),
   )
   command.addCommand(
-    withServer(new Command('show').description('show what was in force at a revision'))
+    withServer(new Command('show').description('show what was in force at a revision'), io)
       .addArgument(argument('[REVISION]', 'a number of `snapshots list`', 'latest'))
       .action(async (revision: string, flags: Flags) => {
         const detail = await askServer<RevisionJson>(flags.server, pathOf(flags, revision), io.signal)
@@ -63,7 +63,7 @@ export function snapshotsCommand(io: Io): Command {
       }),
   )
   command.addCommand(
-    withServer(new Command('diff').description('show what changed from one revision to another'))
+    withServer(new Command('diff').description('show what changed from one revision to another'), io)
       .addArgument(argument('<FROM>', 'a number of `snapshots list`'))
       .addArgument(argument('[TO]', 'another', 'latest'))
       .addHelpText('after', diffHelp)
