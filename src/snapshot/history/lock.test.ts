@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import * as nodeFs from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
 import { atTestEnd } from '../../../test/support/at-test-end.ts'
 import { tempDir } from '../../../test/support/temp.ts'
@@ -101,3 +101,19 @@ test('where a path is too long for a socket, a lock goes by the pid', async () =
   writeFileSync(join(long, 'lock'), JSON.stringify({ pid: other.pid, started: '' }))
   expect(await take(join(long, 'lock'))).toEqual({ pid: other.pid })
 })
+
+test.each(Array.from({ length: 28 }, (_, index) => 85 + index))(
+  'a directory whose path has %i bytes has nothing in it or beside it but the lock and its socket',
+  async (length) => {
+    const parent = join(directory, 'of many')
+    const within = join(parent, 'x'.repeat(length - parent.length - 1))
+    mkdirSync(within, { recursive: true })
+    const lock = (await take(join(within, 'lock'))) as Lock
+    const { sign } = JSON.parse(readFileSync(join(within, 'lock'), 'utf8')) as Content
+    expect(readdirSync(within).sort()).toEqual(['lock', ...(sign === undefined ? [] : [sign])])
+    expect(isHeld(await take(join(within, 'lock')))).toBe(true)
+    await lock.release()
+    expect(readdirSync(within)).toEqual([])
+    expect(readdirSync(parent)).toEqual([basename(within)])
+  },
+)

@@ -15,10 +15,13 @@ export interface SignOfLife {
 }
 
 const nameForm = /^lock\.[0-9a-f]{12}$/
+/** Of a socket's path. Node cuts off the rest of a longer one without a word, and takes another file. */
+const maxPathBytes = process.platform === 'linux' ? 107 : 103
 
 /** Undefined where none can be given: a file system without sockets, or a path that is longer than one may be. */
 export async function giveSignOfLife(directory: string): Promise<SignOfLife | undefined> {
   const name = `lock.${randomBytes(6).toString('hex')}`
+  if (isTooLong(join(directory, name))) return undefined
   const server = createServer((asked) => asked.destroy())
   try {
     server.listen(join(directory, name))
@@ -42,7 +45,7 @@ export async function giveSignOfLife(directory: string): Promise<SignOfLife | un
 
 /** Undefined where that cannot be known: there is no such sign, or it cannot be asked. */
 export async function isAlive(directory: string, name: unknown): Promise<boolean | undefined> {
-  if (!isSign(name)) return undefined
+  if (!isSign(name) || isTooLong(join(directory, name))) return undefined
   const asking = connect(join(directory, name))
   try {
     await once(asking, 'connect')
@@ -64,4 +67,8 @@ export async function removeSignOfLife(directory: string, name: unknown): Promis
 
 function isSign(name: unknown): name is string {
   return typeof name === 'string' && nameForm.test(name)
+}
+
+function isTooLong(path: string): boolean {
+  return Buffer.byteLength(path) > maxPathBytes
 }
