@@ -1,6 +1,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import * as nodeFs from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { beforeEach, expect, test } from 'vitest'
@@ -117,3 +126,21 @@ test.each(Array.from({ length: 28 }, (_, index) => 85 + index))(
     expect(readdirSync(parent)).toEqual([basename(within)])
   },
 )
+
+test('a lock is held whose process listens where it cannot be asked', async () => {
+  const first = (await take()) as Lock
+  write({ ...content(), ...goneHere })
+  const longer = join(tempDir(), 'x'.repeat(100))
+  symlinkSync(directory, longer)
+  expect(await take(join(longer, 'lock'))).toEqual({ pid: goneHere.pid })
+  rmSync(path)
+  await first.release()
+  expect(readdirSync(directory)).toEqual([])
+})
+
+test('a lock is held where asking its process fails otherwise than by nobody being there', async () => {
+  const sign = 'lock.0123456789ab'
+  symlinkSync(sign, join(directory, sign))
+  write({ ...goneHere, sign })
+  expect(await take()).toEqual({ pid: goneHere.pid })
+})

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { chmod, unlink } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
@@ -43,18 +44,20 @@ export async function giveSignOfLife(directory: string): Promise<SignOfLife | un
   }
 }
 
-/** Undefined where that cannot be known: there is no such sign, or it cannot be asked. */
+/** Undefined where there is no such sign. One that is there and cannot be asked, as by a longer path, may be alive. */
 export async function isAlive(directory: string, name: unknown): Promise<boolean | undefined> {
-  if (!isSign(name) || isTooLong(join(directory, name))) return undefined
-  const asking = connect(join(directory, name))
+  if (!isSign(name)) return undefined
+  const path = join(directory, name)
+  if (isTooLong(path)) return existsSync(path) ? true : undefined
+  const asking = connect(path)
   try {
     await once(asking, 'connect')
     return true
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ECONNREFUSED') return false
-    // It has not taken those who asked before: it is stopped, and may go on.
-    return code === 'EAGAIN' ? true : undefined
+    // EAGAIN, say: it has not taken those who asked before. It is stopped, and may go on.
+    return code === 'ENOENT' ? undefined : true
   } finally {
     asking.destroy()
   }
