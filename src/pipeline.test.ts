@@ -12,7 +12,7 @@ import { resourceTypes } from './resource/type-url.ts'
 import { setOf } from './snapshot/snapshot.ts'
 import { createWorld, type Unit } from './snapshot/world.ts'
 import { createMemorySource, type MemorySource } from './source/memory-source.ts'
-import type { Source, SourceUpdate } from './source/source.ts'
+import type { Document, Source, SourceUpdate } from './source/source.ts'
 
 const api = loadEnvoyApi()
 const edge = nodeOfJson({ id: 'edge-1', cluster: 'edge' })
@@ -118,10 +118,11 @@ function bed(
     sources?: PipelineDeps['sources']
     parse?: PipelineDeps['parse']
     attached?: PipelineDeps['attached']
+    shared?: PipelineDeps['shared']
   } = {},
 ): Bed {
   const { restored, revision = 0, allowPartial = false, source = createMemorySource('memory'), ...rest } = options
-  const { sources = [{ source, idPrefix: '' }], parse = parseHeld, attached } = options
+  const { sources = [{ source, idPrefix: '' }], parse = parseHeld, attached, shared } = options
   const cache = createSnapshotCache()
   const world = createWorld({ staticNames: {}, allowPartial, ...(restored && { restored }) })
   let isFailing = false
@@ -134,6 +135,7 @@ function bed(
       sources,
       parse,
       ...(attached && { attached }),
+      shared,
       world: {
         inForce: world.inForce,
         generated: world.generated,
@@ -684,6 +686,19 @@ describe('pipeline', () => {
     await built(meant, () => {})
     await meant.pipeline.caughtUp?.(new AbortController().signal)
     expect(meant.codes()).toEqual([])
+  })
+
+  test('is caught up when a build found what other replicas served last, where there is no document', async () => {
+    let found: (documents: readonly Document[]) => void = () => {}
+    const reading = new Promise<readonly Document[]>((resolve) => {
+      found = resolve
+    })
+    const noted = { isNewer: () => false, note() {}, settle() {} }
+    const target = bed({ shared: { idPrefix: '', read: async () => await reading, ...noted } })
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+    const caughtUp = target.pipeline.caughtUp?.(new AbortController().signal).then(() => target.names())
+    found([{ id: 'a', text: clusterText('a'), origin: { name: 'a' } }])
+    expect(await caughtUp).toEqual(['a'])
   })
 
   describe('whose builds fail', () => {

@@ -182,7 +182,7 @@ class SnapshotPipeline implements Pipeline {
   #timer: NodeJS.Timeout | undefined
   #firstChangeAt: number | undefined
   #building: Promise<void> = Promise.resolve()
-  readonly #notes = new EventEmitter<{ note: []; build: [] }>()
+  readonly #builds = new EventEmitter<{ build: [] }>()
   /** Since when builds end in an error of the server. */
   #failingSince: number | undefined
   #buildRetry: NodeJS.Timeout | undefined
@@ -281,19 +281,20 @@ class SnapshotPipeline implements Pipeline {
 
   async #caughtUp(signal: AbortSignal): Promise<void> {
     await Promise.all(this.#states.map(async ({ source }) => await source.caughtUp?.(signal)))
-    // With a prefix that is misspelt, or an etcd that was set up anew, whoever has something has what is newer.
-    while (this.#hasNothing) await this.#next('note', signal)
+    // With a prefix that is misspelt, or an etcd that was set up anew, whoever has something has what is newer. A build ends that, for what
+    // others served last is taken in one, and every note is followed by one.
+    while (this.#hasNothing) await this.#nextBuild(signal)
     // What they told is noted. One build takes all of it, and who waits for more would wait as long as there are changes.
     await (this.#timer === undefined ? this.#building : this.#build())
     // What was not built is not in force. But it may never be, and who has something else is to hear of this server at last.
     while (this.#failingSince !== undefined && performance.now() - this.#failingSince < failedBuildMs) {
-      await this.#next('build', signal)
+      await this.#nextBuild(signal)
     }
   }
 
   /** @throws the reason of `signal` when that aborts */
-  async #next(event: 'note' | 'build', signal: AbortSignal): Promise<void> {
-    await once(this.#notes, event, { signal }).catch(() => signal.throwIfAborted())
+  async #nextBuild(signal: AbortSignal): Promise<void> {
+    await once(this.#builds, 'build', { signal }).catch(() => signal.throwIfAborted())
   }
 
   async close(): Promise<void> {
@@ -367,7 +368,6 @@ class SnapshotPipeline implements Pipeline {
       }
     }
     this.#schedule()
-    this.#notes.emit('note')
   }
 
   #schedule(): void {
@@ -401,7 +401,7 @@ class SnapshotPipeline implements Pipeline {
       if (!this.#abort.signal.aborted) this.#buildRetry = setTimeout(() => this.#schedule(), buildRetryMs).unref()
       throw error
     } finally {
-      this.#notes.emit('build')
+      this.#builds.emit('build')
     }
   }
 
