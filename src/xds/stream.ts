@@ -386,6 +386,8 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
       if (protocol === 'delta' && awaited !== undefined) this.#telling.owe(typeUrl, awaited)
       return false
     }
+    // It may still say where it is: a new cluster's assignment, or a layer that is unknown here, it asks for as if it were new.
+    if (left === undefined && isLate && !isUser(typeUrl)) return false
     memory.enter(this.#clientKey, this)
     const group = this.#watch?.group
     if (left === undefined && this.#target !== undefined && group !== undefined) {

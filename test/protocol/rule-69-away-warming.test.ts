@@ -31,7 +31,7 @@ const [moveToY, moveToZ] = [moved('x', 'y'), moved('y', 'z')]
 
 const saysItHas = (protocol: Protocol, type: ResourceWord, names: readonly string[], had: readonly Resource[]): Says =>
   protocol === 'sotw'
-    ? { type, names, version: setOfResources(resourceTypes[type].typeUrl, had).version }
+    ? { type, names, version: had.length === 0 ? '' : setOfResources(resourceTypes[type].typeUrl, had).version }
     : { type, subscribe: names, initialVersions: Object.fromEntries(had.map(({ name, version }) => [name, version])) }
 
 for (const protocol of protocols) {
@@ -158,6 +158,35 @@ for (const protocol of protocols) {
     isToldOfListener,
     isToldOfRoute('z'),
     endsAt('z', 'x', 'y'),
+  )
+
+  transcript(
+    `rule 69: an Envoy that asks for its first assignment ever, of a cluster that warms, is told of no route to that (${protocol})`,
+    setting(protocol),
+    given(resource('cluster', 'x'), routeTo('r', 'x'), resource('listener', 'l')),
+    apply(edsCluster('y'), resource('endpoint', 'y'), routeTo('r', 'y'), removed('cluster', 'x')),
+    has('endpoint', ['y']),
+    accepted({ type: 'endpoint', resources: ['y'] }),
+    hasListener,
+    hasRoute('x'),
+    server.silent(),
+    has('cluster', [], resource('cluster', 'x'), edsCluster('y')),
+    accepted({ type: 'cluster', resources: isSotw ? ['x', 'y'] : [] }),
+    isToldOfListener,
+    isToldOfRoute('y'),
+    accepted(isSotw ? { type: 'cluster', resources: ['y'] } : { type: 'cluster', removed: ['x'] }),
+    server.silent(),
+  )
+
+  transcript(
+    `rule 69: an Envoy is led on from the clusters that it has though it asks for a layer first that is unknown here (${protocol})`,
+    setting(protocol),
+    atX,
+    moveToY,
+    has('runtime', ['layer']),
+    isSotw ? [] : accepted({ type: 'runtime', removed: ['layer'] }),
+    isLedOn(['x'], 'y'),
+    server.silent(),
   )
 
   transcript(
