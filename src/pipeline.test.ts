@@ -754,6 +754,28 @@ describe('pipeline', () => {
     expect(target.codes()).toEqual([])
   })
 
+  test('warns of an etcd without a document beside files, and holds nobody back: it may be meant so', async () => {
+    const etcd = createMemorySource('etcd')
+    const lagging: Source = { name: 'etcd', watch: (signal) => etcd.watch(signal), caughtUp: async () => {} }
+    const registrations = createMemorySource('registrations')
+    const target = bed({
+      sources: [
+        { source: memoryOf({ 'file:a': clusterText('a') }), idPrefix: 'file:' },
+        { source: memoryOf({}), idPrefix: 'file:2:' },
+        { source: lagging, idPrefix: 'etcd:' },
+        { source: registrations, idPrefix: 'instances:', mayBeEmpty: true },
+      ],
+    })
+    await built(target, () => {})
+    expect(target.names()).toEqual(['a'])
+    expect(target.pipeline.problems).toMatchObject([
+      { severity: 'warning', code: 'source-empty', origin: { name: 'etcd' }, message: expect.stringMatching(/other/) },
+    ])
+    await target.pipeline.caughtUp?.(AbortSignal.timeout(1_000))
+    await built(target, () => etcd.put('etcd:none', 'resources: []'))
+    expect(target.codes()).toEqual([])
+  })
+
   test('has nothing to catch up with where no source can be behind, nor be empty by mistake', () => {
     expect(bed({ allowEmpty: true }).pipeline.caughtUp).toBeUndefined()
   })

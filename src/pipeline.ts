@@ -623,10 +623,17 @@ class SnapshotPipeline implements Pipeline {
     return state.isEmpty && !this.#options.allowEmpty && (this.#orphans.size > 0 || this.#hasHeld(state))
   }
 
-  /** Nothing is in force, nor ever was, so far as is known: that is as likely a mistake as a beginning. */
+  /** It has no document, nor ever had one, so far as is known: that is as likely a mistake as a beginning. */
+  #isNothing(state: SourceState): boolean {
+    return state.isEmpty && !this.#options.allowEmpty && !this.#isRefusedAsEmpty(state)
+  }
+
+  /**
+   * That is so of all of them. Of etcd alone it is no reason to hold anybody back: with the documents in files, and etcd for
+   * what registers and what replicas share, it would stay so for ever.
+   */
   get #hasNothing(): boolean {
-    const isNothing = (state: SourceState): boolean => state.isEmpty && !this.#isRefusedAsEmpty(state)
-    return !this.#options.allowEmpty && this.#states.every((state) => state.mayBeEmpty || isNothing(state))
+    return !this.#options.allowEmpty && this.#states.every((state) => state.mayBeEmpty || this.#isNothing(state))
   }
 
   #sourceProblems(): Problem[] {
@@ -648,15 +655,18 @@ class SnapshotPipeline implements Pipeline {
             : 'the source has no document; what was in force of others, which are no longer given, stays',
           fix: 'put a document back, or start the server with --allow-empty if every resource should go',
         })
-      } else if (this.#hasNothing && !state.mayBeEmpty) {
+      } else if (this.#isNothing(state) && (this.#hasNothing || state.source.caughtUp !== undefined)) {
         problems.push({
           severity: 'warning',
           code: 'source-empty',
           origin: { name: state.source.name },
           path: '',
-          message:
-            'the source has no document: an Envoy that starts gets an empty configuration, one that has another keeps it',
-          fix: 'put a document there, or give the right place (--config, --etcd-prefix); --allow-empty if it is meant so',
+          message: this.#hasNothing
+            ? 'the source has no document: an Envoy that starts gets an empty configuration, one that has another keeps it'
+            : 'the source has no document: every Envoy gets what the other sources hold, and nothing else',
+          fix: this.#hasNothing
+            ? 'put a document there, or give the right place (--config, --etcd-prefix); --allow-empty if it is meant so'
+            : 'give the right place (--etcd-prefix), or put a document there: one with `resources: []` if it is meant so',
         })
       }
       return problems

@@ -113,6 +113,7 @@ describeWithEtcd('an instance that registers in etcd', () => {
       const [port = 0] = await freePorts(1)
       const config = tempDir()
       writeFileSync(join(config, 'shop.yaml'), shop(port))
+      await etcd.client.put('/fairlead/config/none').value('resources: []')
       const server = await startControlPlane({ config: [config], etcd: etcd.endpoint })
       const envoy = await startEnvoy({
         bootstrap: buildBootstrap({ id: 'edge-1', cluster: 'edge', server: server.server, delta: false }),
