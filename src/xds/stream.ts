@@ -44,8 +44,8 @@ let lastStreamId = 0
 
 /** Of an Envoy that has something, and has not said yet which clusters. */
 interface Placing {
-  /** For it may have none. */
-  readonly untilMs: number
+  /** For it may have none: from when it can be answered, infinite before. */
+  untilMs: number
   /** What it asks for of the types that send requests to clusters. */
   readonly unheard: Unheard[]
 }
@@ -381,7 +381,7 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     // mostly equal in all of them, and of assignments it states a version of the way.
     let left = memory.recall(this.#clientKey, protocol, stated, now)
     if (left === undefined && isLate && (this.#placing !== undefined || isClaiming(stated))) {
-      this.#placing ??= { untilMs: now + maxResumingMs(this.deps.options), unheard: [] }
+      this.#placing ??= { untilMs: Number.POSITIVE_INFINITY, unheard: [] }
       const awaited = this.#meanwhile()?.awaited.get(typeUrl)
       if (protocol === 'delta' && awaited !== undefined) this.#telling.owe(typeUrl, awaited)
       return false
@@ -414,6 +414,17 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     if (!isLate || typeUrl !== endpointType) return said
     const { names } = read.receive(typeUrl, undefined, this.#ruleOf(resourceTypeOf(typeUrl))).subscription
     return { ...said, assignments: names }
+  }
+
+  #goOnPlacing(placing: Placing, target: View): void {
+    const now = this.deps.clock.now()
+    if (placing.untilMs === Number.POSITIVE_INFINITY) placing.untilMs = now + maxResumingMs(this.deps.options)
+    if (now >= placing.untilMs) {
+      this.#placeAnyhow(placing)
+      return
+    }
+    this.#view = this.#meanwhile()?.view ?? target
+    this.#wakeAt(placing.untilMs)
   }
 
   /** It has not asked for clusters in time. */
@@ -542,6 +553,7 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     this.#isSettled = false
     this.#hadAll = false
     this.#wakeAtMs = openAtMs
+    if (this.#placing !== undefined) this.#placing.untilMs = Number.POSITIVE_INFINITY
     this.#arm()
     // It takes no place from those that can be answered.
     if (this.#isEntering || !this.#isAdmitted) {
@@ -596,12 +608,8 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     this.#isSettled = false
     this.#hadAll = false
     this.#wakeAtMs = rejections?.dueMs ?? Number.POSITIVE_INFINITY
-    if (this.#placing !== undefined && this.deps.clock.now() >= this.#placing.untilMs) this.#placeAnyhow(this.#placing)
+    if (this.#placing !== undefined) this.#goOnPlacing(this.#placing, this.#target)
     const isPlacing = this.#placing !== undefined
-    if (this.#placing !== undefined) {
-      this.#view = this.#meanwhile()?.view ?? this.#target
-      this.#wakeAt(this.#placing.untilMs)
-    }
     this.#view ??= this.#target
     let types: readonly TypeUrl[] | undefined
     if (this.#view !== this.#target && !isPlacing) {

@@ -2,6 +2,7 @@ import type { Resource } from '../../src/resource/resource.ts'
 import { type ResourceWord, resourceTypes } from '../../src/resource/type-url.ts'
 import { setOfResources } from '../../src/snapshot/resource-set.ts'
 import { protocols } from '../support/conversation.ts'
+import { eventually } from '../support/poll.ts'
 import { edsCluster, resource, routeTo } from '../support/resource.ts'
 import {
   accepted,
@@ -13,6 +14,8 @@ import {
   type Setting,
   type Step,
   server,
+  step,
+  stream,
   transcript,
 } from '../support/transcript.ts'
 import type { Protocol } from '../support/wire-client.ts'
@@ -27,6 +30,17 @@ const setting = (protocol: Protocol, agent = 'envoy', more: Partial<Setting> = {
 const atX = given(edsCluster('x'), resource('endpoint', 'x'), routeTo('r', 'x'), resource('listener', 'l'))
 const moved = (from: string, to: string): Step =>
   apply(edsCluster(to), resource('endpoint', to), routeTo('r', to), removed('cluster', from), removed('endpoint', from))
+const silent = stream('silent', { id: 'envoy-2', cluster: 'edge', user_agent_name: 'envoy' })
+
+const isKnown = step('the server knows the client', async (world) => {
+  await eventually(() => world.server.status.nodes().length > 0)
+})
+
+const nothingIsNewer = step('the sources say that nothing is newer', async ({ questions }) => {
+  await eventually(() => questions.length > 0)
+  for (const answer of questions.splice(0)) answer()
+})
+
 const [moveToY, moveToZ] = [moved('x', 'y'), moved('y', 'z')]
 
 const saysItHas = (protocol: Protocol, type: ResourceWord, names: readonly string[], had: readonly Resource[]): Says =>
@@ -210,6 +224,46 @@ for (const protocol of protocols) {
     isToldOfRoute('y'),
     moveToZ,
     isToldOfRoute('z'),
+  )
+
+  transcript(
+    `rules 69 and 88: an Envoy with a cluster that warms has all its time to be placed once its turn has come (${protocol})`,
+    setting(protocol, 'envoy', { server: { maxEntering: 1, transitionTimeoutMs: 300 } }),
+    atX,
+    moveToY,
+    // It answers nothing, and so the other one waits for a second.
+    silent.client({ type: 'cluster' }),
+    silent.server({ type: 'cluster', resources: ['y'] }),
+    hasAssignments(['x', 'y'], ['x']),
+    hasListener,
+    hasRoute('x'),
+    accepted({ type: 'endpoint', resources: isSotw ? ['x', 'y'] : ['y'] }),
+    server.silent(),
+    isLedOn(['x', 'y'], 'y'),
+    isToldOfListener,
+    isToldOfRoute('y'),
+    endsAt('y', 'x'),
+  )
+
+  transcript(
+    `rules 69 and 87: an Envoy with a cluster that warms has all its time to be placed once it is held back no more (${protocol})`,
+    setting(protocol, 'envoy', { mayLag: true, server: { transitionTimeoutMs: 200 } }),
+    atX,
+    moveToY,
+    hasListener,
+    hasAssignments(['x', 'y'], ['x']),
+    hasRoute('x'),
+    isKnown,
+    // This one is not held back, and its time is over.
+    silent.client(saysItHas(protocol, 'listener', [], [resource('listener', 'l')])),
+    silent.server({ type: 'listener', resources: isSotw ? ['l'] : [] }),
+    nothingIsNewer,
+    accepted({ type: 'endpoint', resources: isSotw ? ['x', 'y'] : ['y'] }),
+    server.silent(),
+    isLedOn(['x', 'y'], 'y'),
+    isToldOfListener,
+    isToldOfRoute('y'),
+    endsAt('y', 'x'),
   )
 
   transcript(
