@@ -419,15 +419,16 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
   #goOnPlacing(placing: Placing, target: View): void {
     const now = this.deps.clock.now()
     if (placing.untilMs === Number.POSITIVE_INFINITY) placing.untilMs = now + maxResumingMs(this.deps.options)
-    if (now >= placing.untilMs) {
+    const meanwhile = this.#meanwhile()
+    if (now >= placing.untilMs || meanwhile?.hasClusters === false) {
       this.#placeAnyhow(placing)
       return
     }
-    this.#view = this.#meanwhile()?.view ?? target
+    this.#view = meanwhile?.view ?? target
     this.#wakeAt(placing.untilMs)
   }
 
-  /** It has not asked for clusters in time. */
+  /** It has not asked for clusters in time, or there are none. */
   #placeAnyhow(placing: Placing): void {
     this.#isPlaced = true
     this.#view = undefined

@@ -267,6 +267,28 @@ for (const protocol of protocols) {
   )
 
   transcript(
+    `rule 77: an Envoy that has something where there is no cluster is told of routes at once (${protocol})`,
+    setting(protocol),
+    given(resource('listener', 'l'), routeTo('r', 'x')),
+    hasListener,
+    isToldOfListener,
+    apply(routeTo('r', 'y')),
+    hasRoute('x'),
+    isToldOfRoute('y'),
+    server.silent(),
+  )
+
+  transcript(
+    `rule 69: an Envoy that has something where all clusters went lately is told of no routes yet (${protocol})`,
+    setting(protocol),
+    atX,
+    apply(routeTo('r', 'z'), removed('cluster', 'x'), removed('endpoint', 'x')),
+    hasListener,
+    hasRoute('x'),
+    server.silent(),
+  )
+
+  transcript(
     `rule 77: an Envoy that was here before and took no clusters is told of routes at once (${protocol})`,
     setting(protocol),
     atX,

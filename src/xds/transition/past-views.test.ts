@@ -155,5 +155,5 @@ test('A client whose clusters are not known is given the assignments of those th
   const settled = past.meanwhile('g', now, () => [now])
   expect(settled.view).toBe(view)
   nowMs = 60_000
-  expect(past.meanwhile('g', now, () => [now])).toEqual({ view: now, awaited: new Map() })
+  expect(past.meanwhile('g', now, () => [now])).toEqual({ view: now, awaited: new Map(), hasClusters: true })
 })

@@ -44,6 +44,8 @@ export interface Meanwhile {
   readonly view: View
   /** By type, what clusters wait for that came or changed lately. */
   readonly awaited: ReadonlyMap<TypeUrl, NameSet>
+  /** Now or lately: where there are none, none warms. */
+  readonly hasClusters: boolean
 }
 
 /** What was found out of a group, for the others of it that come at one time. */
@@ -168,9 +170,10 @@ function meanwhileAfter(past: readonly View[], now: View): Meanwhile {
   }
   const assignments = setIn(now, endpointType)
   for (const name of gone.keys()) if (assignments.get(name) !== undefined) gone.delete(name)
-  if (gone.size === 0) return { view: now, awaited }
+  const hasClusters = [...past, now].some((view) => view.sets.has(clusterType))
+  if (gone.size === 0) return { view: now, awaited, hasClusters }
   const sets = new Map(now.sets).set(endpointType, assignments.with(gone))
-  return { view: buildSnapshot(sets.values()), awaited }
+  return { view: buildSnapshot(sets.values()), awaited, hasClusters }
 }
 
 /** A client that has all of one of these views but the last, the newest that fits; or else one on the way between two of them. */
