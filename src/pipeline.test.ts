@@ -701,6 +701,53 @@ describe('pipeline', () => {
     expect(await caughtUp).toEqual(['a'])
   })
 
+  describe('that had nothing', () => {
+    afterEach(() => void vi.useRealTimers())
+
+    async function asked() {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+      const target = bed()
+      await built(target, () => {})
+      let proven: readonly string[] | undefined
+      const ask = async (): Promise<void> => {
+        await target.pipeline.caughtUp?.(new AbortController().signal)
+        proven = target.names()
+      }
+      const caughtUp = ask()
+      return { target, ask, caughtUp, proven: () => proven }
+    }
+
+    test('is not caught up before what comes in batches is quiet, though it serves what came', async () => {
+      const { target, ask, caughtUp, proven } = await asked()
+      await built(target, () => target.source.put('a', clusterText('a')))
+      await vi.advanceTimersByTimeAsync(1_900)
+      const later = ask()
+      await built(target, () => target.source.put('b', clusterText('b')))
+      expect(target.names()).toEqual(['a', 'b'])
+      await vi.advanceTimersByTimeAsync(1_900)
+      expect(proven()).toBeUndefined()
+      await vi.advanceTimersByTimeAsync(200)
+      await Promise.all([caughtUp, later])
+      expect(proven()).toEqual(['a', 'b'])
+      await built(target, () => target.source.put('c', clusterText('c')))
+      await ask()
+      expect(proven()).toEqual(['a', 'b', 'c'])
+    })
+
+    test('counts as caught up after a minute of changes', async () => {
+      const { target, caughtUp, proven } = await asked()
+      for (let second = 0; second < 59; second++) {
+        await built(target, () => target.source.put('a', clusterText('a', `alt_stat_name: s${second}`)))
+        await vi.advanceTimersByTimeAsync(1_000)
+      }
+      expect(proven()).toBeUndefined()
+      await built(target, () => target.source.put('a', clusterText('a')))
+      await vi.advanceTimersByTimeAsync(1_100)
+      await caughtUp
+      expect(proven()).toEqual(['a'])
+    })
+  })
+
   describe('whose builds fail', () => {
     async function failing() {
       vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })

@@ -116,7 +116,7 @@ export interface Pipeline {
   settled(): Promise<void>
   /**
    * Resolves once what is in force is of all that had been written to the sources when it was called (rule 87); a source that
-   * cannot be read is waited for, and where there never was a document, the first one; what cannot be built, for a minute.
+   * cannot be read is waited for; where there never was a document, the first ones; what cannot be built, for a minute.
    * Undefined where no source can be behind another server's, and none be empty by mistake.
    * @throws the reason of `signal` when that aborts
    */
@@ -154,6 +154,12 @@ const buildRetryMs = 5_000
 /** For so long what cannot be built keeps those waiting who may have something newer (rule 87). */
 const failedBuildMs = 60_000
 
+/** Where there was nothing, what comes first may be a part: it counts as all when nothing more came for so long. */
+const filledMs = 2_000
+
+/** But who has something waits for that no longer than so. */
+const fillingMaxMs = 60_000
+
 /** How long parsing may keep the event loop before it lets streams have it. */
 const sliceMs = 10
 
@@ -186,6 +192,9 @@ class SnapshotPipeline implements Pipeline {
   /** Since when builds end in an error of the server. */
   #failingSince: number | undefined
   #buildRetry: NodeJS.Timeout | undefined
+  /** Since when documents come in where there was none. */
+  #fillingSince: number | undefined
+  #filled: NodeJS.Timeout | undefined
   #hasTakenLastGood = false
   #lastGoodRetry: NodeJS.Timeout | undefined
   isReady = false
@@ -283,7 +292,7 @@ class SnapshotPipeline implements Pipeline {
     await Promise.all(this.#states.map(async ({ source }) => await source.caughtUp?.(signal)))
     // With a prefix that is misspelt, or an etcd that was set up anew, whoever has something has what is newer. A build ends that, for what
     // others served last is taken in one, and every note is followed by one.
-    while (this.#hasNothing) await this.#nextBuild(signal)
+    while (this.#hasNothing || this.#fillingSince !== undefined) await this.#nextBuild(signal)
     // What they told is noted. One build takes all of it, and who waits for more would wait as long as there are changes.
     await (this.#timer === undefined ? this.#building : this.#build())
     // What was not built is not in force. But it may never be, and who has something else is to hear of this server at last.
@@ -302,6 +311,7 @@ class SnapshotPipeline implements Pipeline {
     clearTimeout(this.#timer)
     clearTimeout(this.#lastGoodRetry)
     clearTimeout(this.#buildRetry)
+    clearTimeout(this.#filled)
     await this.#watching
     await this.#building
   }
@@ -338,6 +348,7 @@ class SnapshotPipeline implements Pipeline {
 
   #note(state: SourceState, update: SourceUpdate): void {
     const { metrics, log } = this.#deps
+    const hadNothing = this.#hasNothing
     metrics.sourceUp.set({ source: state.source.name }, update.kind === 'read' ? 1 : 0)
     if (update.kind === 'unreachable') {
       state.status = 'unreachable'
@@ -367,7 +378,18 @@ class SnapshotPipeline implements Pipeline {
         state.dirty.add(id)
       }
     }
+    if (hadNothing && !this.#hasNothing) this.#fillingSince = performance.now()
+    if (this.#fillingSince !== undefined && !state.mayBeEmpty) this.#awaitFilled(this.#fillingSince)
     this.#schedule()
+  }
+
+  #awaitFilled(since: number): void {
+    clearTimeout(this.#filled)
+    const waitMs = Math.max(0, Math.min(filledMs, since + fillingMaxMs - performance.now()))
+    this.#filled = setTimeout(() => {
+      this.#fillingSince = undefined
+      this.#builds.emit('build')
+    }, waitMs).unref()
   }
 
   #schedule(): void {
