@@ -633,8 +633,8 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     this.#hadAll = this.#isSettled
     if (rejections !== undefined) this.#wakeAt(rejections.retryAtMs)
     this.#arm()
-    // A client that lacks nothing has nothing to answer.
-    if (this.#isEntering && this.#isSettled && this.types.hasAnsweredAll) this.#beIn()
+    // A client that lacks nothing has nothing to answer, and one that is waited for may say nothing for long.
+    if (this.#isEntering && (this.#isSettled || isPlacing) && this.types.hasAnsweredAll) this.#beIn()
     if (this.#pulse !== undefined || needsPulse(telling.encoding, this.#view)) {
       this.#pulse ??= new Pulse(this, telling.encoding, () => this.#beat())
       this.#pulse.keepAlive(this.#view)

@@ -1,3 +1,4 @@
+import { expect } from 'vitest'
 import type { Resource } from '../../src/resource/resource.ts'
 import { type ResourceWord, resourceTypes } from '../../src/resource/type-url.ts'
 import { setOfResources } from '../../src/snapshot/resource-set.ts'
@@ -243,6 +244,22 @@ for (const protocol of protocols) {
     isToldOfListener,
     isToldOfRoute('y'),
     endsAt('y', 'x'),
+  )
+
+  let askedAtMs = 0
+  transcript(
+    `rules 69 and 88: an Envoy that is waited for to be placed keeps nobody from a first answer (${protocol})`,
+    setting(protocol, 'envoy', { server: { maxEntering: 1 } }),
+    atX,
+    hasListener,
+    isKnown,
+    step('another one comes', () => {
+      askedAtMs = performance.now()
+    }),
+    silent.client({ type: 'cluster' }),
+    silent.server({ type: 'cluster', resources: ['x'] }),
+    // One that is in and answers nothing keeps its place for a second.
+    step('that was answered at once', () => expect(performance.now() - askedAtMs).toBeLessThan(800)),
   )
 
   transcript(
