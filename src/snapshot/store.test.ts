@@ -669,6 +669,130 @@ describe('two servers', () => {
     expect(first.problem).toBeUndefined()
   })
 
+  /** Two on one directory, both with revision 1; `later` is when the second one has looked again. */
+  async function startTwo(log = fakeLog()): Promise<{ first: History; second: History; later: () => Promise<void> }> {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const first = await start()
+    upsert(first, unit('a.yaml', [cluster('a')]), unit('s.yaml', [secret('s')]))
+    await first.flush()
+    const second = await start({ log })
+    upsert(second, unit('s.yaml', [secret('s')]))
+    const later = async (): Promise<void> => {
+      vi.advanceTimersByTime(5000)
+      await second.show(1)
+    }
+    return { first, second, later }
+  }
+
+  const theirs = (n: number): Unit => unit('a.yaml', [cluster('a', n)])
+  const shownBy = async (history: History): Promise<unknown[]> => {
+    const views = await Promise.all(numbers(history).map((number) => history.show(number)))
+    return views.map((view) => (view as RevisionView).units.map(({ key, resources }) => [key, resources[0]?.json()]))
+  }
+
+  it.each([
+    ['wrote less', 1, 3, [1, 2, 4]],
+    ['wrote as much', 2, 2, [1, 2, 3, 4]],
+    ['wrote more', 4, 1, [1, 2, 3, 4, 5, 6]],
+  ])('lets the second one go on behind the first one, which ended and %s', async (_, ofFirst, ofSecond, expected) => {
+    const log = fakeLog()
+    const { first, second, later } = await startTwo(log)
+    try {
+      for (let n = 1; n <= ofFirst; n++) upsert(first, theirs(10 + n))
+      for (let n = 1; n <= ofSecond; n++) upsert(second, unit('b.yaml', [cluster('b', n)]))
+      await later()
+      expect(second.problem?.fix).toContain('about to end')
+      await first.close()
+      const before = numbers(first)
+      const told = await shownBy(first)
+      const { revision } = second
+      await later()
+      expect(second.problem).toBeUndefined()
+      expect(second.revision).toBeGreaterThanOrEqual(revision)
+      expect(numbers(second)).toEqual(expected)
+      expect((await shownBy(second)).slice(0, before.length)).toEqual(told)
+      expect(second.list().at(-1)).toMatchObject({
+        documents: { names: ['config/a.yaml', 'config/b.yaml'] },
+        counts: [{ word: 'cluster', added: 1, changed: 1, removed: 0 }],
+      })
+      expect(log.said.filter((line) => line.startsWith('another server'))).toHaveLength(1)
+      const changed = unit('a.yaml', [cluster('a', 99)])
+      expect(upsert(second, changed)).toBe((expected.at(-1) as number) + 1)
+      await second.close()
+      const shown = await shownBy(second)
+      const third = await start()
+      expect(numbers(third)).toEqual(numbers(second))
+      expect(await shownBy(third)).toEqual(shown)
+      expect(third.restored?.units.map(({ key }) => key).sort()).toEqual(['file:a.yaml', 'file:b.yaml', 'file:s.yaml'])
+      expect(third.restored?.units).toContainEqual(changed)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it('takes the same from two servers for no revision, and goes on by the number of the first', async () => {
+    const { first, second, later } = await startTwo()
+    try {
+      for (const n of [2, 3, 4]) upsert(first, theirs(n))
+      upsert(second, theirs(4))
+      await first.close()
+      await later()
+      expect(second.problem).toBeUndefined()
+      expect([numbers(second), second.revision]).toEqual([[1, 2, 3, 4], 4])
+      expect(upsert(second, theirs(5))).toBe(5)
+      await second.close()
+      expect((await start()).restored).toMatchObject({ revision: 5 })
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it('numbers in order what comes while the second one takes over', async () => {
+    const { first, second, later } = await startTwo()
+    try {
+      for (const n of [2, 3, 4]) upsert(first, theirs(n))
+      await first.close()
+      upsert(second, unit('b.yaml', [cluster('b', 1)]))
+      const isLater = later()
+      for (let n = 2; n <= 60; n++) {
+        upsert(second, unit('b.yaml', [cluster('b', n)]))
+        if (n % 5 === 0) await new Promise(setImmediate)
+      }
+      await isLater
+      await second.close()
+      const listed = numbers(second)
+      expect(listed.slice(0, 4)).toEqual([1, 2, 3, 4])
+      expect(listed).toEqual(listed.map((_, index) => index + 1))
+      expect(second.revision).toBe(listed.at(-1))
+      const third = await start()
+      expect(numbers(third)).toEqual(listed)
+      expect(third.restored?.units).toContainEqual(unit('b.yaml', [cluster('b', 60)]))
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  it('writes all that the second one has where the directory was deleted with the first one', async () => {
+    const { first, second: other } = await startTwo()
+    try {
+      await other.close()
+      upsert(first, theirs(2))
+      await first.flush()
+      const second = await start()
+      upsert(second, unit('b.yaml', [cluster('b')]))
+      await first.close()
+      rmSync(directory, { recursive: true })
+      vi.advanceTimersByTime(5000)
+      await second.show(1)
+      expect(second.problem).toBeUndefined()
+      expect(numbers(second)).toEqual([2, 3])
+      await second.close()
+      expect((await start()).restored?.units).toHaveLength(3)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
   it('takes over the lock of a process that is gone, and not that of one that runs', async () => {
     mkdirSync(directory)
     const child = spawn('sleep', ['60'])

@@ -89,7 +89,8 @@ export interface History {
 
 /** A step that is not yet in a segment. */
 interface PendingStep {
-  readonly revision: number
+  /** Greater than that which `append` returned where another server wrote meanwhile. */
+  revision: number
   readonly time: string
   readonly upserted: readonly Unit[]
   readonly removed: readonly string[]
@@ -390,13 +391,14 @@ class SnapshotHistory implements History {
 
   /** Brings to the disk what had to stay in memory. */
   async #recover(): Promise<void> {
-    if (this.#disk !== 'down' || this.#isClosed) return
+    if (this.#disk === 'up' || this.#isClosed) return
     this.#triedAt = this.#now()
     try {
       // Anew, because the trouble may be that somebody deleted the directory, lock and all.
       await this.#place.close()
       const holder = await this.#place.open()
       if (holder !== undefined) return this.#yieldTo(holder.pid)
+      const step = this.#disk === 'foreign' ? await this.#takeOver() : undefined
       if (!this.#wasListed && (await this.#place.list()).length > 0) {
         throw new ControlPlaneError('io', 'a history was there that could not be read at start; a restart takes it up')
       }
@@ -411,13 +413,62 @@ class SnapshotHistory implements History {
       this.#disk = 'up'
       this.problem = undefined
       this.#log.info({ directory: this.#place.name }, 'the history can be written again')
+      if (step !== undefined) await this.#write(step)
     } catch (error) {
       this.#goDown(error)
     }
   }
 
+  /**
+   * The other server is gone: its revisions stay, and stand for those that this one had in memory. The step that leads from
+   * its last one to what is in force here, if any, is yet to be written; numbers go on behind the greater of both.
+   */
+  async #takeOver(): Promise<PendingStep | undefined> {
+    await this.#seal()
+    const state = await restoreHistory(this.#place, this.#api, this.#log)
+    this.#wasListed = true
+    if (state === undefined) {
+      this.#segments = this.#segments.filter((segment) => segment.isInMemory)
+      return undefined
+    }
+    const own = { units: [...this.#written.values()], last: this.#last }
+    const theirs = new Map(state.units.map((unit) => [unit.key, unit]))
+    const isSame = (unit: Unit): boolean => {
+      const their = theirs.get(unit.key)
+      return their !== undefined && isSameContent(their, unit)
+    }
+    const upserted = own.units.filter((unit) => !isSame(unit))
+    const removed = [...theirs.keys()].filter((key) => !this.#written.has(key))
+    this.#segments = [...state.segments]
+    this.#open = state.isWhole ? state.segments.at(-1) : undefined
+    this.#redacted = new Map([...state.redacted, ...this.#redacted])
+    this.#last = state.last
+    this.#written.clear()
+    for (const unit of state.units) this.#written.set(unit.key, unit)
+    this.#moved.clear()
+    this.#rewritten.clear()
+    void this.#refresh(own.units.filter(isSame))
+
+    const theirNumber = state.last.revision
+    const isChanged = upserted.length > 0 || removed.length > 0 || !isSameMeta(own.last.meta, state.last.meta)
+    const number = Math.max(own.last.revision, isChanged ? theirNumber + 1 : theirNumber)
+    const ahead = number - own.last.revision
+    this.revision += ahead
+    for (const step of this.#pending) {
+      step.revision += ahead
+      if (step.record !== undefined) step.record = { ...step.record, revision: step.revision }
+    }
+    if (number === theirNumber) return undefined
+    const before = [...upserted.map(({ key }) => key), ...removed].flatMap((key) => theirs.get(key) ?? [])
+    const documents = [...new Set([...upserted, ...before].map(({ origin }) => origin.name))].sort()
+    const time = new Date(this.#now()).toISOString()
+    const step = { revision: number, time, upserted, removed, before, documents, meta: own.last.meta }
+    this.#pending.unshift(step)
+    return step
+  }
+
   #goDown(error: unknown): void {
-    if (this.#disk === 'foreign') return
+    if (this.#disk === 'foreign') return this.#retrySoon()
     if (this.#disk === 'up') {
       this.#log.warn(
         { directory: this.#place.name, error: messageOf(error) },
@@ -426,7 +477,7 @@ class SnapshotHistory implements History {
       this.#triedAt = Number.NEGATIVE_INFINITY
     }
     this.#disk = 'down'
-    if (!this.#isClosed) this.#retrySoon()
+    this.#retrySoon()
     this.problem = this.#problemOf(
       `the history cannot be written, and a restart would not have its newest revisions: ${messageOf(error)}`,
       this.#place.advice,
@@ -434,6 +485,7 @@ class SnapshotHistory implements History {
   }
 
   #retrySoon(): void {
+    if (this.#isClosed) return
     this.#retryTimer ??= setTimeout(() => {
       this.#retryTimer = undefined
       void this.#run(() => this.#recover())
@@ -441,14 +493,17 @@ class SnapshotHistory implements History {
   }
 
   #yieldTo(pid: number): void {
+    if (this.#disk !== 'foreign') {
+      this.#log.warn(
+        { directory: this.#place.name, pid },
+        'another server writes the history in this directory: this one keeps its own in memory',
+      )
+    }
     this.#disk = 'foreign'
-    this.#log.warn(
-      { directory: this.#place.name, pid },
-      'another server writes the history in this directory: this one keeps its own in memory',
-    )
+    this.#retrySoon()
     this.problem = this.#problemOf(
       `another server (pid ${pid}) writes the history in this directory: this one keeps its own in memory only`,
-      'give each server a directory of its own with --snapshots',
+      'give each server a directory of its own with --snapshots; where that one is about to end, this one takes its place by itself',
     )
   }
 

@@ -1,6 +1,6 @@
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { problems } from '../support/admin-client.ts'
 import { createFileStore } from '../support/document-store.ts'
 import { cluster } from '../support/documents.ts'
@@ -38,6 +38,9 @@ describeWithDisks('servers that are each process 1 of a container, with their hi
 
     const anew = await start()
     expect(await historyProblems(anew)).toEqual([])
-    expect(await historyProblems(await start())).toEqual([taken])
+    const after = await start()
+    expect(await historyProblems(after)).toEqual([taken])
+    await anew.kill()
+    await vi.waitFor(async () => expect(await historyProblems(after)).toEqual([]), { timeout: 15_000, interval: 500 })
   })
 })
