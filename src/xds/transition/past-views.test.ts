@@ -1,3 +1,6 @@
+import { setImmediate } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { beforeEach, expect, test } from 'vitest'
 import { SmallClient } from '../../../test/support/small-client.ts'
 import { showView, smallView } from '../../../test/support/small-view.ts'
@@ -135,6 +138,42 @@ test('What many clients say alike is looked for once', () => {
   const before = reads
   past.recall('g', 'sotw', { typeUrl, versionInfo: "nobody's 0" }, third, older)
   expect(reads).toBeGreaterThan(before)
+})
+
+test('What a client says is not taken for what another said, whatever is in its names', () => {
+  const past = new PastViews(clock)
+  const [before, now] = [smallView('cluster a=1', 'cluster b=1'), smallView('cluster c=1')]
+  const truth = versionsOf(setIn(before, typeUrl))
+  const [a = '', b = ''] = [...truth.values()]
+  const lie = new Map([[`a\0${a}\0b`, b]])
+  expect(past.recall('g', 'delta', { typeUrl, initialVersions: lie }, now, () => [before])).toBeUndefined()
+  expect(past.recall('g', 'delta', { typeUrl, initialVersions: truth }, now, () => [before])?.view).toBe(before)
+})
+
+test('What was found out keeps neither who asked nor how much was said', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+
+  const past = new PastViews(clock)
+  const said = sotw(second)
+  past.note('g', second)
+  const asker = (() => {
+    const older = (): readonly View[] => [first]
+    // Found among what was here: what the group had elsewhere is not read.
+    past.recall('g', 'sotw', said, third, older)
+    return new WeakRef(older)
+  })()
+  await setImmediate()
+  collect()
+  expect(asker.deref()).toBeUndefined()
+  const before = process.memoryUsage().heapUsed
+  const megabyte = 'v'.repeat(1_000_000)
+  for (let at = 0; at < 100; at++) {
+    past.recall('g', 'sotw', { typeUrl, versionInfo: Buffer.from(`${at}${megabyte}`).toString('latin1') }, third)
+  }
+  collect()
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(20_000_000)
+  expect(past.recall('g', 'sotw', said, third)?.view).toBe(second)
 })
 
 test('A client whose clusters are not known is given the assignments of those that went, and again what changed ones wait for', () => {

@@ -52,9 +52,9 @@ export interface Meanwhile {
 interface Kept {
   readonly noted: readonly Noted[] | undefined
   readonly untilMs: number
-  /** What the group had, were none of its clients here then. */
-  readonly older: () => readonly View[]
-  /** By what they said. */
+  /** What the group had, were none of its clients here then: read when it is needed, of whoever asks. */
+  older: readonly View[] | undefined
+  /** By a hash of what they said, which may be long. */
   readonly found: Map<string, Remembered | undefined>
   meanwhile: Meanwhile | undefined
 }
@@ -102,13 +102,13 @@ export class PastViews {
     older: () => readonly View[] = () => [],
   ): Remembered | undefined {
     if (!isClaiming(stated) || isTrueTo(clientAt(now, protocol), stated)) return undefined
-    const kept = this.#keptOf(group, now, older)
+    const kept = this.#keptOf(group, now)
     const { found } = kept
     const said = keyOf(protocol, stated)
     if (found.has(said)) return found.get(said)
     const client =
       findClient([...this.#notedOf(kept), now], protocol, stated) ??
-      findClient([...kept.older(), now], protocol, stated)
+      findClient([...(kept.older ??= older()), now], protocol, stated)
     const [oldest] = found.keys()
     if (found.size >= maxFound && oldest !== undefined) found.delete(oldest)
     found.set(said, client)
@@ -117,8 +117,8 @@ export class PastViews {
 
   /** For a client that may have anything that its group had before; see `recall`. */
   meanwhile(group: string, now: View, older: () => readonly View[]): Meanwhile {
-    const kept = this.#keptOf(group, now, older)
-    kept.meanwhile ??= meanwhileAfter(kept.older(), now)
+    const kept = this.#keptOf(group, now)
+    kept.meanwhile ??= meanwhileAfter((kept.older ??= older()), now)
     return kept.meanwhile
   }
 
@@ -127,28 +127,22 @@ export class PastViews {
     return noted.filter(({ atMs }) => nowMs - atMs < maxAgeMs).map(({ view }) => view)
   }
 
-  #keptOf(group: string, now: View, older: () => readonly View[]): Kept {
+  #keptOf(group: string, now: View): Kept {
     const ofNow = this.#kept.get(now) ?? new Map<string, Kept>()
     this.#kept.set(now, ofNow)
     const [noted, nowMs] = [this.#groups.get(group), this.#clock.now()]
     const known = ofNow.get(group)
     if (known !== undefined && known.noted === noted && nowMs < known.untilMs) return known
-    let views: readonly View[] | undefined
-    const once = (): readonly View[] => (views ??= older())
-    const kept = { noted, untilMs: nowMs + keptMs, older: once, found: new Map(), meanwhile: undefined }
+    const kept = { noted, untilMs: nowMs + keptMs, older: undefined, found: new Map(), meanwhile: undefined }
     ofNow.set(group, kept)
     return kept
   }
 }
 
-function keyOf(
-  protocol: Protocol,
-  { typeUrl, versionInfo, initialVersions = new Map<string, string>() }: Stated,
-): string {
-  if (versionInfo !== undefined) return `${protocol} ${typeUrl} ${versionInfo}`
+function keyOf(protocol: Protocol, { typeUrl, versionInfo, initialVersions = new Map() }: Stated): string {
   // Each client has an order of its own.
-  const versions = [...initialVersions].map(([name, version]) => `${name}\0${version}\0`).sort()
-  return `${protocol} ${typeUrl} ${hash('sha256', versions.join(''), 'base64')}`
+  const said = versionInfo ?? [...initialVersions].map((entry) => JSON.stringify(entry)).sort()
+  return hash('sha256', JSON.stringify([protocol, typeUrl, said]), 'base64')
 }
 
 function meanwhileAfter(past: readonly View[], now: View): Meanwhile {
