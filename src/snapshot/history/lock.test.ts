@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import {
   existsSync,
   mkdirSync,
@@ -143,4 +143,37 @@ test('a lock is held where asking its process fails otherwise than by nobody bei
   symlinkSync(sign, join(directory, sign))
   write({ ...goneHere, sign })
   expect(await take()).toEqual({ pid: goneHere.pid })
+})
+
+test('a fresh lock that somebody moves away for a stale one is put back, whatever another moved away before', async () => {
+  write(goneHere)
+  const steps = new EventEmitter()
+  const [found, taken] = [once(steps, 'found'), once(steps, 'taken')]
+  // It has read the stale lock, and comes to move it when a fresh one is in its place.
+  const late = takeLock(
+    {
+      ...nodeFs,
+      async rename(from, to) {
+        steps.emit('found')
+        await taken
+        await nodeFs.rename(from, to)
+      },
+    },
+    path,
+  )
+  await found
+  const early = await takeLock(
+    {
+      ...nodeFs,
+      async rename(from, to) {
+        await nodeFs.rename(from, to)
+        await take()
+        steps.emit('taken')
+        await late
+      },
+    },
+    path,
+  )
+  expect([await late, early]).toEqual([{ pid: process.pid }, { pid: process.pid }])
+  expect(readdirSync(directory).sort()).toEqual(['lock', content().sign])
 })

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { HistoryFs } from './fs.ts'
@@ -79,7 +80,8 @@ async function takeAs(fs: HistoryFs, path: string, me: LockContent): Promise<Loc
 
 /** Moves the stale lock away and looks at what was moved: it may be a fresh lock that took its place meanwhile. */
 async function removeStale(fs: HistoryFs, path: string, stale: string): Promise<Holder | undefined> {
-  const aside = `${path}.${process.pid}`
+  // Not by the pid: in containers on one volume it is the same one.
+  const aside = `${path}.aside.${randomBytes(6).toString('hex')}`
   try {
     await fs.rename(path, aside)
   } catch (error) {
