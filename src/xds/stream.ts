@@ -300,7 +300,9 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     if (!this.#isPlaced) {
       if (this.types.get(typeUrl) === undefined) this.#isPlaced = this.#place(typeUrl, read)
       if (this.#placing !== undefined && !this.#isPlaced && isUser(typeUrl)) {
-        this.#putOff(this.#placing.unheard, typeUrl, read)
+        this.#placing.unheard.push({ typeUrl, read })
+        // It may ask for virtual hosts as fast as they are called.
+        if (this.#placing.unheard.length > maxUnheard) this.#placeAnyhow(this.#placing)
         return false
       }
     }
@@ -308,12 +310,6 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     if (this.#placing === undefined || !this.#isPlaced) return isDone
     this.#hearRest(this.#placing)
     return false
-  }
-
-  #putOff(unheard: Unheard[], typeUrl: TypeUrl, read: ReadRequest): void {
-    unheard.push({ typeUrl, read })
-    if (unheard.length <= maxUnheard) return
-    this.#fail(status.RESOURCE_EXHAUSTED, `more than ${maxUnheard} requests while the client is held back`)
   }
 
   /** True when nothing can follow from the request: an ACK by a client that has everything. */
@@ -428,7 +424,7 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     this.#wakeAt(placing.untilMs)
   }
 
-  /** It has not asked for clusters in time, or there are none. */
+  /** It has not asked for clusters in time, or there are none, or it asks for more than can be put off. */
   #placeAnyhow(placing: Placing): void {
     this.#isPlaced = true
     this.#view = undefined
@@ -546,7 +542,11 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
 
   #hearLater(typeUrl: TypeUrl, read: ReadRequest): void {
     this.#unheard ??= []
-    this.#putOff(this.#unheard, typeUrl, read)
+    this.#unheard.push({ typeUrl, read })
+    if (this.#unheard.length > maxUnheard) {
+      this.#fail(status.RESOURCE_EXHAUSTED, `more than ${maxUnheard} requests while the client is held back`)
+      return
+    }
     this.#advance()
   }
 

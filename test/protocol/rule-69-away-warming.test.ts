@@ -284,6 +284,21 @@ for (const protocol of protocols) {
   )
 
   transcript(
+    `rule 77: an Envoy that asks for more than can be put off before it says which clusters it has is told of it (${protocol})`,
+    setting(protocol),
+    atX,
+    moveToY,
+    hasListener,
+    Array.from({ length: 999 }, () => hasRoute('x')),
+    server.silent(),
+    hasRoute('x'),
+    isToldOfListener,
+    isToldOfRoute('y'),
+    isLedOn(['y'], 'y'),
+    server.silent(),
+  )
+
+  transcript(
     `rule 77: an Envoy that has something where there is no cluster is told of routes at once (${protocol})`,
     setting(protocol),
     given(resource('listener', 'l'), routeTo('r', 'x')),
