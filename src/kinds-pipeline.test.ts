@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate as nextTick } from 'node:timers/promises'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { atTestEnd } from '../test/support/at-test-end.ts'
 import { tempDir } from '../test/support/temp.ts'
 import type { SnapshotCache } from './cache/cache.ts'
@@ -126,6 +126,22 @@ describe('documents of kinds', () => {
     const second = await start(directory, { cart, edge, shop })
     expect(second.cache.snapshotFor(nodeOfJson({ id: 'n', cluster: 'edge', metadata: {} })).snapshot).toBe(before)
     expect(second.history.revision).toBe(1)
+  })
+
+  it('reach clients with the next change when their own failed after they were translated', async () => {
+    const { cache, source, pipeline, served, history } = await start(tempDir(), { cart })
+    vi.spyOn(cache, 'apply').mockImplementationOnce(() => {
+      throw new Error('failed')
+    })
+    source.apply({ put: { edge, shop } })
+    await settled(pipeline)
+    expect(served()).toEqual([])
+    source.put('none', 'resources: []')
+    await settled(pipeline)
+    expect(served()).toEqual(all)
+    const view = await history.show(2)
+    const units = ['+Gateway/edge', '+Service/cart', 'cart', 'edge', 'none', 'shop']
+    expect(view?.units.map(({ key }) => key).sort()).toEqual(units)
   })
 
   it('stay as they last were when they are broken while the server is away', async () => {

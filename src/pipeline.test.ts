@@ -778,6 +778,39 @@ describe('pipeline', () => {
       expect(target.codes()).toEqual([])
     })
 
+    test.each(['cache', 'history'])('brings in with the next what the %s did not take', async (which) => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+      const target = bed()
+      const fail = (): void => {
+        const error = (): never => {
+          throw new Error('failed')
+        }
+        if (which === 'cache') vi.spyOn(target.cache, 'apply').mockImplementationOnce(error)
+        else vi.spyOn(target.revisions, 'push').mockImplementationOnce(error)
+      }
+      const retried = async (): Promise<void> => {
+        await vi.advanceTimersByTimeAsync(5_000)
+        await built(target, () => {})
+      }
+      fail()
+      await built(target, () => target.source.apply({ put: { a: clusterText('a'), b: clusterText('b') } }))
+      expect(target.codes()).toEqual(['unreadable'])
+      await retried()
+      expect([target.names(), target.codes(), target.revisions.length]).toEqual([['a', 'b'], [], 1])
+
+      fail()
+      await built(target, () => target.source.apply({ put: { c: clusterText('c') }, remove: ['a'] }))
+      expect(target.codes()).toEqual(['unreadable'])
+      fail()
+      await built(target, () => target.source.put('d', clusterText('d')))
+      expect(target.codes()).toEqual(['unreadable'])
+      await retried()
+      expect([target.names(), target.codes()]).toEqual([['b', 'c', 'd'], []])
+      const [, revision] = target.revisions
+      expect(revision?.upserted.map(({ key }) => key)).toEqual(['c', 'd'])
+      expect(revision?.removed).toEqual(['a'])
+    })
+
     test('counts as caught up after a minute: nobody is held back for ever', async () => {
       const { target, caughtUp, proven } = await failing()
       await vi.advanceTimersByTimeAsync(55_000)

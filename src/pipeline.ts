@@ -192,6 +192,8 @@ class SnapshotPipeline implements Pipeline {
   /** Since when builds end in an error of the server. */
   #failingSince: number | undefined
   #buildRetry: NodeJS.Timeout | undefined
+  /** What the world did, and cache and history do not know yet, for the build failed: it goes with the next. */
+  #unfinished: { readonly step: WorldStep; readonly documents: readonly string[] } | undefined
   /** Since when documents come in where there was none. */
   #fillingSince: number | undefined
   #filled: NodeJS.Timeout | undefined
@@ -279,7 +281,7 @@ class SnapshotPipeline implements Pipeline {
     for (const name of told) this.#staticNames.add(name)
     void this.#enqueue(() => {
       const step = this.#deps.world.addStaticNames(names)
-      if (this.isReady) this.#take(step, [], performance.now())
+      if (this.isReady) this.#bringIn(step, [], performance.now())
     })
   }
 
@@ -446,7 +448,7 @@ class SnapshotPipeline implements Pipeline {
       const isSecond = ({ listing }: { readonly listing: Listing }): boolean => hasLastGood.has(listing.id)
       const first = await this.#readAll(jobs.filter((job) => !isSecond(job)))
       const changes = [...lastGood, ...first].flatMap((reading) => reading.changes)
-      if (changes.length === 0 && !isFirst) {
+      if (changes.length === 0 && !isFirst && this.#unfinished === undefined) {
         this.#commit(first, jobs)
         this.#deps.shared?.settle(this.#deps.world.inForce)
         return this.#tellProblems()
@@ -469,11 +471,22 @@ class SnapshotPipeline implements Pipeline {
       throw error
     }
     const documents = jobs.map(({ listing: { document, origin } }) => (document?.origin ?? origin).name)
-    // The cache has seen nothing yet of what the history restored.
-    if (isFirst) this.#takeFirst(step, documents, since)
-    else this.#take(step, documents, since)
+    this.#bringIn(step, documents, since)
     this.isReady = true
     this.#resolveReady()
+  }
+
+  #bringIn(step: WorldStep, documents: readonly string[], since: number): void {
+    const before = this.#unfinished
+    const all = {
+      step: before === undefined ? step : bothOf(before.step, step),
+      documents: [...new Set([...(before?.documents ?? []), ...documents])],
+    }
+    this.#unfinished = all
+    // The cache has seen nothing yet of what the history restored.
+    if (this.isReady) this.#take(all.step, all.documents, since)
+    else this.#takeFirst(all.step, all.documents, since)
+    this.#unfinished = undefined
   }
 
   async #readAll(jobs: readonly { readonly listing: Listing }[]): Promise<readonly Reading[]> {
@@ -743,17 +756,32 @@ function readTextOf({ id, changes, problems }: Reading, text: string | undefined
 
 /** What two steps do, one after the other. */
 function bothOf(first: WorldStep, second: WorldStep): WorldStep {
-  const upserted = new Map([...first.upserted, ...second.upserted].map((unit) => [unit.key, unit]))
-  for (const key of second.removed) upserted.delete(key)
-  const removed = new Set([...first.removed, ...second.removed])
-  for (const key of upserted.keys()) removed.delete(key)
+  const { upserted, removed } = sumOf(first, second)
+  const generated = sumOf(first.generated, second.generated)
   const refreshed = new Map([...first.refreshed, ...second.refreshed].map((unit) => [unit.key, unit]))
   for (const unit of second.refreshed) {
     if (!upserted.has(unit.key)) continue
     upserted.set(unit.key, unit)
     refreshed.delete(unit.key)
   }
-  return { ...second, upserted: [...upserted.values()], removed: [...removed], refreshed: [...refreshed.values()] }
+  return {
+    ...second,
+    upserted: [...upserted.values()],
+    removed,
+    refreshed: [...refreshed.values()],
+    generated: { upserted: [...generated.upserted.values()], removed: generated.removed },
+  }
+}
+
+function sumOf(
+  first: GeneratedStep,
+  second: GeneratedStep,
+): { readonly upserted: Map<string, Unit>; readonly removed: readonly string[] } {
+  const upserted = new Map([...first.upserted, ...second.upserted].map((unit) => [unit.key, unit]))
+  for (const key of second.removed) upserted.delete(key)
+  const removed = new Set([...first.removed, ...second.removed])
+  for (const key of upserted.keys()) removed.delete(key)
+  return { upserted, removed: [...removed] }
 }
 
 /** What leads from some units to others. */
