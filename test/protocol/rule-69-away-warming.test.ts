@@ -44,6 +44,12 @@ const nothingIsNewer = step('the sources say that nothing is newer', async ({ qu
 
 const [moveToY, moveToZ] = [moved('x', 'y'), moved('y', 'z')]
 
+const clusterWith = (name: string, assignment: string): Resource =>
+  resource('cluster', name, {
+    type: 'EDS',
+    eds_cluster_config: { service_name: assignment, eds_config: { ads: {}, resource_api_version: 'V3' } },
+  })
+
 const saysItHas = (protocol: Protocol, type: ResourceWord, names: readonly string[], had: readonly Resource[]): Says =>
   protocol === 'sotw'
     ? { type, names, version: had.length === 0 ? '' : setOfResources(resourceTypes[type].typeUrl, had).version }
@@ -150,6 +156,23 @@ for (const protocol of protocols) {
     isToldOfListener,
     isToldOfRoute('z'),
     endsAt('z', 'x', 'y'),
+  )
+
+  transcript(
+    `rule 69: an Envoy with a cluster that warms is given the assignment that it waits for, though the cluster has another by now (${protocol})`,
+    setting(protocol),
+    atX,
+    apply(
+      clusterWith('y', 'one'),
+      resource('endpoint', 'one'),
+      routeTo('r', 'y'),
+      removed('cluster', 'x'),
+      removed('endpoint', 'x'),
+    ),
+    apply(clusterWith('y', 'two'), resource('endpoint', 'two'), removed('endpoint', 'one')),
+    hasAssignments(['x', 'one'], ['x']),
+    accepted({ type: 'endpoint', resources: isSotw ? ['x', 'one'] : ['one'] }),
+    server.silent(),
   )
 
   transcript(

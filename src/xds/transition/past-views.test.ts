@@ -196,3 +196,13 @@ test('A client whose clusters are not known is given the assignments of those th
   nowMs = 60_000
   expect(past.meanwhile('g', now, () => [now])).toEqual({ view: now, awaited: new Map(), hasClusters: true })
 })
+
+test('It is given, too, the secrets of clusters that went, and what changed ones named before', () => {
+  const older = [
+    smallView('cluster a=1 > endpoint one', 'endpoint one=1', 'cluster s=1 > secret s', 'secret s=1', 'secret o=1'),
+    smallView('cluster a=2 > endpoint two', 'endpoint two=1'),
+  ]
+  const now = smallView('cluster a=2 > endpoint two')
+  const { view } = new PastViews(clock).meanwhile('g', now, () => older)
+  expect(showView(view)).toEqual(['cluster a=2', 'endpoint one=1', 'secret s=1'])
+})

@@ -11,7 +11,7 @@ import { followersOf } from './cluster-news.ts'
 import { noDrains } from './drain.ts'
 import { plan } from './planner.ts'
 import { noTypes } from './progress.ts'
-import { setIn, typesIn, type View } from './view.ts'
+import { isUser, setIn, typesIn, type View } from './view.ts'
 
 /** For how long a client may still be at what its group had, in milliseconds. */
 const maxAgeMs = 10 * 60_000
@@ -40,7 +40,7 @@ interface Noted {
 
 /** What a client is told of assignments and the like while it is not known which clusters it has, and one of them warms. */
 export interface Meanwhile {
-  /** What is now, and the assignments of clusters that went lately. */
+  /** What is now, and the assignments and secrets that clusters waited for which went or changed lately. */
   readonly view: View
   /** By type, what clusters wait for that came or changed lately. */
   readonly awaited: ReadonlyMap<TypeUrl, NameSet>
@@ -147,26 +147,27 @@ function keyOf(protocol: Protocol, { typeUrl, versionInfo, initialVersions = new
 
 function meanwhileAfter(past: readonly View[], now: View): Meanwhile {
   const clusters = setIn(now, clusterType)
-  const gone = new Map<string, Resource>()
+  const named = followersOf([...clusters.values()])
+  const gone = new Map<TypeUrl, Map<string, Resource>>()
   const awaited = new Map<TypeUrl, NameSet>()
   for (const [at, view] of past.entries()) {
     const [before, after] = [setIn(view, clusterType), setIn(past[at + 1] ?? now, clusterType)]
-    for (const { name, references } of diffSets(clusters, before).changed) {
-      if (clusters.get(name) !== undefined) continue
-      for (const { typeUrl, name: assignment } of references) {
-        const resource = typeUrl === endpointType ? setIn(view, endpointType).get(assignment) : undefined
-        if (resource !== undefined) gone.set(assignment, resource)
+    for (const [typeUrl, names] of followersOf(diffSets(clusters, before).changed)) {
+      if (isUser(typeUrl)) continue
+      for (const name of names.names) {
+        const resource = setIn(view, typeUrl).get(name)
+        const isGone = setIn(now, typeUrl).get(name) === undefined && named.get(typeUrl)?.has(name) !== true
+        if (resource !== undefined && isGone) gone.set(typeUrl, (gone.get(typeUrl) ?? new Map()).set(name, resource))
       }
     }
     for (const [typeUrl, names] of followersOf(diffSets(before, after).changed)) {
       awaited.set(typeUrl, unionNames(awaited.get(typeUrl) ?? noNames, names))
     }
   }
-  const assignments = setIn(now, endpointType)
-  for (const name of gone.keys()) if (assignments.get(name) !== undefined) gone.delete(name)
   const hasClusters = [...past, now].some((view) => view.sets.has(clusterType))
   if (gone.size === 0) return { view: now, awaited, hasClusters }
-  const sets = new Map(now.sets).set(endpointType, assignments.with(gone))
+  const sets = new Map(now.sets)
+  for (const [typeUrl, resources] of gone) sets.set(typeUrl, setIn(now, typeUrl).with(resources))
   return { view: buildSnapshot(sets.values()), awaited, hasClusters }
 }
 
