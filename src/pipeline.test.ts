@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { SnapshotCache } from './cache/cache.ts'
 import { createSnapshotCache } from './cache/snapshot-cache.ts'
@@ -854,6 +855,27 @@ describe('pipeline', () => {
     await target.pipeline.caughtUp?.(AbortSignal.timeout(1_000))
     await built(target, () => etcd.put('etcd:none', 'resources: []'))
     expect(target.codes()).toEqual([])
+  })
+
+  test.each([
+    ['there never was a document anywhere', {}, 2],
+    ['there never was one in etcd, beside files', { 'file:a': clusterText('a') }, 1],
+  ])('says where %s what the page of errors shows', async (_when, files, count) => {
+    const etcd = createMemorySource('etcd')
+    const lagging: Source = { name: 'etcd', watch: (signal) => etcd.watch(signal), caughtUp: async () => {} }
+    const target = bed({
+      sources: [
+        { source: memoryOf(files), idPrefix: 'file:' },
+        { source: lagging, idPrefix: 'etcd:' },
+      ],
+    })
+    await built(target, () => {})
+    const page = readFileSync(new URL('../docs/errors.md', import.meta.url), 'utf8')
+    const said = target.pipeline.problems.map(
+      (one) => `${one.severity}: ${one.message} (${one.code})\n  fix: ${one.fix}\n`,
+    )
+    expect(said).toHaveLength(count)
+    for (const text of said) expect(page).toContain(text)
   })
 
   test('has nothing to catch up with where no source can be behind, nor be empty by mistake', () => {
