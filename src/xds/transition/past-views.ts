@@ -31,7 +31,6 @@ const keptMs = 10_000
 const maxFound = 256
 
 const clusterType = resourceTypes.cluster.typeUrl
-const endpointType = resourceTypes.endpoint.typeUrl
 
 interface Noted {
   readonly view: View
