@@ -416,7 +416,11 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     const now = this.deps.clock.now()
     if (placing.untilMs === Number.POSITIVE_INFINITY) placing.untilMs = now + maxResumingMs(this.deps.options)
     const meanwhile = this.#meanwhile()
-    if (now >= placing.untilMs || meanwhile?.hasClusters === false) {
+    if (meanwhile?.hasClusters === false) {
+      this.#placeNowhere(placing)
+      return
+    }
+    if (now >= placing.untilMs) {
       this.#placeAnyhow(placing)
       return
     }
@@ -424,8 +428,16 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     this.#wakeAt(placing.untilMs)
   }
 
-  /** It has not asked for clusters in time, or there are none, or it asks for more than can be put off. */
+  /** It has not asked for clusters in time, or asks for more than can be put off. */
   #placeAnyhow(placing: Placing): void {
+    const types = [...new Set(placing.unheard.map(({ typeUrl }) => wordOf(typeUrl)))]
+    if (types.length > 0) {
+      this.warnings.seldom({ types }, 'the client has not said which clusters it has: going on without')
+    }
+    this.#placeNowhere(placing)
+  }
+
+  #placeNowhere(placing: Placing): void {
     this.#isPlaced = true
     this.#view = undefined
     this.deps.memory?.enter(this.#clientKey, this)

@@ -307,6 +307,19 @@ for (const protocol of protocols) {
   )
 
   transcript(
+    `rule 77: the log names what an Envoy is told without having said which clusters it has (${protocol})`,
+    setting(protocol, 'envoy', { server: { transitionTimeoutMs: 20 } }),
+    atX,
+    hasListener,
+    isToldOfListener,
+    step('the log names listeners', ({ log }) => {
+      expect(log.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+        { types: ['listener'], msg: 'the client has not said which clusters it has: going on without' },
+      ])
+    }),
+  )
+
+  transcript(
     `rule 77: an Envoy that asks for more than can be put off before it says which clusters it has is told of it (${protocol})`,
     setting(protocol),
     atX,
