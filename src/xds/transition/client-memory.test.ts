@@ -59,6 +59,7 @@ describe('a client that comes back', () => {
       memoryOf(sotw).recall('n', 'sotw', { ...said, assignments: nameSetOf(names) }, 1)
     expect([recall('x', 'y'), recall('y')]).toEqual([sotw, sotw])
     expect(recall('x', 'y', 'z')).toBeUndefined()
+    expect(recall()).toBeUndefined()
     // Not by anything else, unless it has no clusters at all.
     expect(memoryOf(sotw).recall('n', 'sotw', said, 1)).toBeUndefined()
     const alone = { ...sotw, mayHold: new Map([[endpoint.typeUrl, [assignments]]]) }

@@ -1,6 +1,6 @@
 import { resourceTypes, type TypeUrl } from '../../resource/type-url.ts'
 import type { ResourceSet } from '../../snapshot/resource-set.ts'
-import type { NameSet } from '../protocol/names.ts'
+import { type NameSet, noNames } from '../protocol/names.ts'
 import type { Protocol } from '../stream-event.ts'
 import type { Drains } from './drain.ts'
 import type { View } from './view.ts'
@@ -105,7 +105,7 @@ export function isTrueTo(
   const clusters = isLate ? mayHold.get(clusterType) : undefined
   if (clusters !== undefined) {
     const isWaitedFor = (name: string): boolean => clusters.some((set) => assignmentsOf(set).has(name))
-    if (assignments?.names.every(isWaitedFor) !== true) return false
+    if (assignments === undefined || assignments === noNames || !assignments.names.every(isWaitedFor)) return false
   }
   // Its last ACK may have been lost.
   if (initialVersions === undefined) {
