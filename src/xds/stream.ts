@@ -30,7 +30,7 @@ import { maxShownLength, StreamWarnings } from './stream-warning.ts'
 import { Telling } from './telling.ts'
 import { isClaiming, type LiveClient, type Remembered, type Stated } from './transition/client-memory.ts'
 import { followersOf } from './transition/cluster-news.ts'
-import type { Meanwhile } from './transition/past-views.ts'
+import { type Meanwhile, withNewerLeaves } from './transition/past-views.ts'
 import { plan } from './transition/planner.ts'
 import { maxResumingMs, Progress } from './transition/progress.ts'
 import { changeBetween, isUser, type View } from './transition/view.ts'
@@ -391,6 +391,11 @@ export class Stream implements Conversation, Sender, Entrant, Doubter, CallListe
     }
     this.#view = left?.view
     if (left === undefined) return true
+    if (this.#target !== undefined && !changeBetween(left.view, this.#target).isPlain) {
+      // Of what is gone by now it may have taken newer endpoints elsewhere: they do not go back.
+      const meanwhile = this.#meanwhile()
+      if (meanwhile !== undefined) this.#view = withNewerLeaves(left.view, meanwhile)
+    }
     this.progress.resume(left, now)
     // Those that it has not answered may be warming still, and what they wait for may not have come.
     const [accepted, ...unanswered] = left.mayHold.get(clusterType) ?? []

@@ -228,6 +228,35 @@ for (const protocol of protocols) {
   )
 
   transcript(
+    `rule 69: the endpoints of a cluster that is gone do not go back where an Envoy took newer ones elsewhere (${protocol})`,
+    setting(protocol),
+    atX,
+    client({ type: 'cluster' }),
+    accepted({ type: 'cluster', resources: ['x'] }),
+    client(isSotw ? { type: 'endpoint', names: ['x'] } : { type: 'endpoint', subscribe: ['x'] }),
+    accepted({ type: 'endpoint', resources: ['x'] }),
+    client({ type: 'listener' }),
+    accepted({ type: 'listener', resources: ['l'] }),
+    client(isSotw ? { type: 'route', names: ['r'] } : { type: 'route', subscribe: ['r'] }),
+    isToldOfRoute('x'),
+    server.silent(),
+    client.resets(),
+    apply(resource('endpoint', 'x', 2)),
+    moveToY,
+    has('endpoint', ['x', 'y'], resource('endpoint', 'x', 2)),
+    accepted({ type: 'endpoint', resources: isSotw ? [resource('endpoint', 'x', 2), 'y'] : ['y'] }),
+    hasListener,
+    hasRoute('x'),
+    server.silent(),
+    isLedOn(['x'], 'y'),
+    // Again that of the cluster that was sent again, and nothing of the one that is gone.
+    isSotw ? [] : accepted({ type: 'endpoint', resources: ['y'] }),
+    isToldOfListener,
+    isToldOfRoute('y'),
+    endsAt('y', 'x'),
+  )
+
+  transcript(
     `rule 58: what a changed cluster waits for that warms since the last stream is said again (${protocol})`,
     setting(protocol),
     atX,

@@ -170,6 +170,27 @@ function meanwhileAfter(past: readonly View[], now: View): Meanwhile {
   return { view: buildSnapshot(sets.values()), awaited, hasClusters }
 }
 
+const leafTypes = [resourceTypes.endpoint.typeUrl, resourceTypes.secret.typeUrl]
+const renewed = new WeakMap<View, WeakMap<Meanwhile, View>>()
+
+/** With the newest that is known of its assignments and secrets: of those that went, too. */
+export function withNewerLeaves(view: View, meanwhile: Meanwhile): View {
+  const ofView = renewed.get(view) ?? new WeakMap<Meanwhile, View>()
+  renewed.set(view, ofView)
+  const known = ofView.get(meanwhile)
+  if (known !== undefined) return known
+  const sets = new Map(view.sets)
+  for (const typeUrl of leafTypes) {
+    const [before, newest] = [setIn(view, typeUrl), setIn(meanwhile.view, typeUrl)]
+    const newer = diffSets(before, newest).changed.filter(({ name }) => before.get(name) !== undefined)
+    if (newer.length > 0) sets.set(typeUrl, before.with(new Map(newer.map((resource) => [resource.name, resource]))))
+  }
+  const isSame = leafTypes.every((typeUrl) => sets.get(typeUrl) === view.sets.get(typeUrl))
+  const result = isSame ? view : buildSnapshot(sets.values())
+  ofView.set(meanwhile, result)
+  return result
+}
+
 /** A client that has all of one of these views but the last, the newest that fits; or else one on the way between two of them. */
 function findClient(views: readonly View[], protocol: Protocol, stated: Stated): Remembered | undefined {
   for (const view of views.slice(0, -1).toReversed()) {
