@@ -844,7 +844,7 @@ describe('pipeline', () => {
         { source: memoryOf({ 'file:a': clusterText('a') }), idPrefix: 'file:' },
         { source: memoryOf({}), idPrefix: 'file:2:' },
         { source: lagging, idPrefix: 'etcd:' },
-        { source: registrations, idPrefix: 'instances:', mayBeEmpty: true },
+        { source: registrations, idPrefix: 'instances:', mayBeEmpty: true, besides: 'etcd:' },
       ],
     })
     await built(target, () => {})
@@ -876,6 +876,27 @@ describe('pipeline', () => {
     )
     expect(said).toHaveLength(count)
     for (const text of said) expect(page).toContain(text)
+  })
+
+  test('warns of no etcd beside files where somebody has registered: it is the right one', async () => {
+    const etcd = createMemorySource('etcd')
+    const registrations = createMemorySource('registrations')
+    const target = bed({
+      sources: [
+        { source: memoryOf({ 'file:a': clusterText('a') }), idPrefix: 'file:' },
+        {
+          source: { name: 'etcd', watch: (signal) => etcd.watch(signal), caughtUp: async () => {} },
+          idPrefix: 'etcd:',
+        },
+        { source: registrations, idPrefix: 'instances:', mayBeEmpty: true, besides: 'etcd:' },
+      ],
+    })
+    await built(target, () => {})
+    expect(target.codes()).toEqual(['source-empty'])
+    await built(target, () => registrations.put('instances:b', clusterText('b')))
+    expect(target.codes()).toEqual([])
+    await built(target, () => registrations.remove('instances:b'))
+    expect(target.codes()).toEqual([])
   })
 
   test('has nothing to catch up with where no source can be behind, nor be empty by mistake', () => {

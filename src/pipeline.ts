@@ -140,6 +140,8 @@ interface SourceState {
   problems: readonly Problem[]
   unreachable: Problem | undefined
   isEmpty: boolean
+  /** It told a document, be that gone by now. */
+  hadDocument: boolean
 }
 
 /** Names in one line of the log. */
@@ -220,6 +222,7 @@ class SnapshotPipeline implements Pipeline {
       problems: [],
       unreachable: undefined,
       isEmpty: false,
+      hadDocument: false,
     }))
     deps.metrics.problems.from(() => {
       const { problems } = this
@@ -366,6 +369,7 @@ class SnapshotPipeline implements Pipeline {
       state.unreachable = undefined
       state.problems = update.problems
       state.isEmpty = update.isEmpty && !state.mayBeEmpty
+      state.hadDocument ||= update.upserted.length > 0
       const unreadable = new Map(update.unreadable.map(({ id, origin }) => [id, origin]))
       for (const id of unreadable.keys()) if (!state.unreadable.has(id)) state.dirty.add(id)
       // What can be read again may have its old text, which no source tells again.
@@ -671,6 +675,12 @@ class SnapshotPipeline implements Pipeline {
     return !this.#options.allowEmpty && this.#states.every((state) => state.mayBeEmpty || this.#isNothing(state))
   }
 
+  /** Beside others it may lack documents by mistake: a prefix that is misspelt. Where somebody registers, it is not. */
+  #isDoubtful({ source, idPrefix }: SourceState): boolean {
+    if (source.caughtUp === undefined) return false
+    return !this.#states.some(({ besides, hadDocument }) => besides === idPrefix && hadDocument)
+  }
+
   #sourceProblems(): Problem[] {
     return this.#states.flatMap((state) => {
       const other = this.#states.find(({ idPrefix }) => idPrefix === state.besides)
@@ -690,7 +700,7 @@ class SnapshotPipeline implements Pipeline {
             : 'the source has no document; what was in force of others, which are no longer given, stays',
           fix: 'put a document back, or start the server with --allow-empty if every resource should go',
         })
-      } else if (this.#isNothing(state) && (this.#hasNothing || state.source.caughtUp !== undefined)) {
+      } else if (this.#isNothing(state) && (this.#hasNothing || this.#isDoubtful(state))) {
         problems.push({
           severity: 'warning',
           code: 'source-empty',
