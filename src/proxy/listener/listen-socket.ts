@@ -5,7 +5,11 @@ import { ConfigRejection } from '../config/config-rejection.ts'
 import type { SocketAddress } from '../network/network-filter.ts'
 
 /** What Node's own modules bind with, which tells at once whether it worked. */
-type Bind = (address: string, port: number, family: 4 | 6, fd: undefined, flags: number) => object | number
+type Bind = (address: string, port: number, family: 4 | 6, fd: undefined, flags: number) => Handle | number
+
+interface Handle {
+  close(): void
+}
 
 // oxlint-disable-next-line no-underscore-dangle -- Node's name
 const bind = (net as unknown as { readonly _createServerHandle: Bind })._createServerHandle
@@ -15,6 +19,8 @@ export class ListenSocket {
   readonly address: SocketAddress
   readonly #backlog: number | undefined
   #server: net.Server | undefined
+  /** While it rests. */
+  #bound: Handle | undefined
   #accept: ((socket: net.Socket) => void) | undefined
   #holders = 0
 
@@ -34,11 +40,14 @@ export class ListenSocket {
     this.#server ??= this.#listen(this.address.ip, this.address.port)
   }
 
-  /** Connections are refused while nobody takes them. */
+  /** Connections are refused while nobody takes them; the port stays its own, for the system gives away what is not bound. */
   rest(): void {
-    if (this.#accept !== undefined) return
-    this.#server?.close()
-    this.#server = undefined
+    if (this.#accept !== undefined || this.#server === undefined) return
+    this.#close()
+    const { ip, port } = this.address
+    const bound = bind(ip, port, net.isIP(ip) as 4 | 6, undefined, 0)
+    // It is told when it wants to listen.
+    if (typeof bound !== 'number') this.#bound = bound
   }
 
   hold(): void {
@@ -49,7 +58,14 @@ export class ListenSocket {
   letGo(): void {
     if (--this.#holders > 0) return
     this.#accept = undefined
-    this.rest()
+    this.#close()
+  }
+
+  #close(): void {
+    this.#server?.close()
+    this.#server = undefined
+    this.#bound?.close()
+    this.#bound = undefined
   }
 
   #listen(address: string, port: number): net.Server {
@@ -58,7 +74,8 @@ export class ListenSocket {
     }
     const family = net.isIP(address)
     if (family === 0) throw new ConfigRejection(`malformed IP address: ${address}`)
-    const handle = bind(address, port, family as 4 | 6, undefined, 0)
+    const handle = this.#bound ?? bind(address, port, family as 4 | 6, undefined, 0)
+    this.#bound = undefined
     if (typeof handle === 'number') return fail(errorText(getSystemErrorName(handle)))
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {
       if (this.#accept === undefined) socket.destroy()
