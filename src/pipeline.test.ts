@@ -878,6 +878,26 @@ describe('pipeline', () => {
     for (const text of said) expect(page).toContain(text)
   })
 
+  test('answers nobody who asks before it has read what nobody has to ask', async () => {
+    const files = createMemorySource('files')
+    let mount = (): void => {}
+    const mounted = new Promise<void>((resolve) => {
+      mount = resolve
+    })
+    const slow: Source = {
+      name: 'files',
+      async *watch(signal) {
+        await mounted
+        yield* files.watch(signal)
+      },
+    }
+    const target = bed({ sources: [{ source: slow, idPrefix: 'file:' }] })
+    const caughtUp = target.pipeline.caughtUp?.(new AbortController().signal).then(() => target.names())
+    await built(target, mount)
+    files.put('file:a', clusterText('a'))
+    expect(await caughtUp).toEqual(['a'])
+  })
+
   test('warns of no etcd beside files where somebody has registered: it is the right one', async () => {
     const etcd = createMemorySource('etcd')
     const registrations = createMemorySource('registrations')

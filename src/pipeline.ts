@@ -297,7 +297,9 @@ class SnapshotPipeline implements Pipeline {
     await Promise.all(this.#states.map(async ({ source }) => await source.caughtUp?.(signal)))
     // With a prefix that is misspelt, or an etcd that was set up anew, whoever has something has what is newer. A build ends that, for what
     // others served last is taken in one, and every note is followed by one.
-    while (this.#hasNothing || this.#fillingSince !== undefined) await this.#nextBuild(signal)
+    // Before the first build nothing is known of a source that nobody has to ask.
+    const isUnknown = (): boolean => !this.isReady && this.#failingSince === undefined
+    while (isUnknown() || this.#hasNothing || this.#fillingSince !== undefined) await this.#nextBuild(signal)
     // What they told is noted. One build takes all of it, and who waits for more would wait as long as there are changes.
     await (this.#timer === undefined ? this.#building : this.#build())
     // What was not built is not in force. But it may never be, and who has something else is to hear of this server at last.
